@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Settings come from one table: a flag (--name VALUE), else WARDMOTE_NAME in the environment, else the file (--config FILE or
+ * WARDMOTE_CONFIG; lines `name = value`, # comments), else the default. An unknown flag, variable or line, or a bad value, is an error with a
+ * message that names the setting, the value's origin and what is allowed; values of secret settings are never printed. Adding a setting is one row in
+ * src/base/config.c; its value lands in a typed member of struct config. */
+#ifndef WARDMOTE_CONFIG_H
+#define WARDMOTE_CONFIG_H
+
+#include <stdio.h>
+
+#include "wardmote/arena.h"
+
+struct config {
+	/* where it listens */
+	const char *listen;          /* "127.0.0.1:8080"; host:port, [v6]:port; inherited sockets (LISTEN_FDS) win */
+	const char *admin_listen;    /* "127.0.0.1:0" */
+	const char *public_url;      /* absolute base of links and issuer; default http://<listen> */
+	/* database */
+	const char *database;        /* libpq URI of the server's role; secret */
+	long lane_read, lane_write, lane_heavy; /* connections per worker: 2, 8, 2 */
+	long pipeline_depth;         /* requests in flight on one read connection: 64 */
+	long queue_limit;            /* jobs waiting per worker: 1024; above it 503 */
+	long request_timeout_ms;     /* deadline of an ordinary request: 5000 */
+	long heavy_timeout_ms;       /* of the heavy lane: 30000 */
+	/* process */
+	long workers;                /* 0: number of cores, at most 2 unless set */
+	long drain_wait_ms;          /* between readiness off and closing: 0 */
+	long drain_timeout_ms;       /* 10000 */
+	const char *log_level;       /* info */
+	bool server_timing;
+	/* HTTP */
+	long connection_limit;       /* per process: 20000, lowered to what the fd limit allows */
+	long header_timeout_ms;      /* 10000 */
+	long body_timeout_ms;        /* 30000: bodies and answers up to 1 MiB */
+	long transfer_timeout_ms;    /* 600000: total cap for longer ones, which must also keep 16 KiB/s over any 30 s */
+	const char *cors_origins;    /* comma separated exact origins; empty: none */
+	/* identity */
+	const char *key_dir;         /* signing keys and the cursor key */
+	const char *issuer;          /* default public_url */
+	const char *audience;        /* default public_url */
+	long access_token_seconds;   /* 600 */
+	long refresh_token_seconds;  /* 30 days */
+	/* limits */
+	long rate_anonymous;         /* requests a minute for one address: 600; 0: off */
+	long rate_account;           /* requests a minute for one account: 6000; 0: off */
+	long idempotency_hours;      /* 24 */
+	const char *timezone;        /* civil dates: Europe/London */
+};
+
+/* Reads flags (argv after the subcommand; those not in the table stay for `extra`, NULL when none may remain), environment, file and defaults.
+ * 0, or -EINVAL with a message for the user in *ret_error. Strings live in the arena. */
+int config_load(struct config *config, struct arena *arena, int argc, char **argv, char ***ret_rest, const char **ret_error);
+/* Every setting: name, value (secrets as "(set)"), where from, default, meaning. */
+void config_print(const struct config *config, FILE *out);
+/* Database connections that one process opens: workers x lanes + 1 for jobs. */
+long config_connections(const struct config *config);
+
+#endif

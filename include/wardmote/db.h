@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The only code that knows libpq. A `struct db_pool` belongs to one worker: its connections in pipeline mode, by lane. One job is one segment
+ * [steps..., Sync], that is one transaction. A job is acknowledged (done) only when its own Sync came back. Each connection has a FIFO of jobs
+ * whose head must match each result; a mismatch kills the connection. On loss, reads are tried once more on another connection; writes whose Sync was flushed are DB_UNKNOWN,
+ * others DB_UNAVAILABLE. Serialisation failures and deadlocks are retried at most 3 times. Not thread-safe: everything on the worker's thread. */
+#ifndef WARDMOTE_DB_H
+#define WARDMOTE_DB_H
+
+#include <stdint.h>
+
+#include "wardmote/operation.h"
+#include "wardmote/sql.h"
+
+enum { DB_STEPS_MAX = 6 };
+
+enum db_outcome {
+	DB_ROW,          /* the answer step returned its row */
+	DB_NO_ROW,       /* ... no row: 404 */
+	DB_NO_ACTOR,     /* the act-as step found no active account: 401 */
+	DB_ERROR,        /* the segment failed: sqlstate, constraint */
+	DB_TIMEOUT,      /* statement_timeout: 504 */
+	DB_BUSY,         /* lock_timeout, or retries used up: 503 */
+	DB_UNAVAILABLE,  /* nothing was done: 503 */
+	DB_UNKNOWN,      /* a write whose outcome is not known: 503, "outcome": "unknown" */
+};
+
+struct db_step {
+	const char *text;
+	size_t n_parameters;
+	const char *const *parameters; /* text format */
+};
+
+struct db_result {
+	enum db_outcome outcome;
+	int status;
+	struct slice body;         /* lies in `owner` */
+	const char *etag, *link;   /* NULL when null */
+	char sqlstate[6];
+	const char *constraint;    /* NULL when none; with sqlstate lies in `owner` */
+	const char *detail_code;   /* MESSAGE of an error raised by our own functions (SQLSTATE class WM), else NULL */
+	void *owner;               /* give to db_result_release when the body was sent; may be NULL */
+};
+
+void db_result_release(void *owner);
+
+struct db_job {
+	/* filled by the caller; steps and parameters live until done */
+	enum lane lane;
+	bool write;                /* its loss may be DB_UNKNOWN; never tried again after a loss */
+	bool acts;                 /* step 0 is act-as: no row means DB_NO_ACTOR */
+	size_t n_steps;
+	size_t answer;             /* index of the step whose row is the result */
+	struct db_step steps[DB_STEPS_MAX];
+	int64_t deadline_us;       /* monotonic; while waiting in the queue */
+	void (*done)(struct db_job *job, const struct db_result *result);
+	/* owned by db while the job is enqueued */
+	struct db_job *next;
+	uint64_t next_result;
+	unsigned char tries;
+	int64_t enqueued_us, sent_us;
+};
+
+struct db_pool;
+
+struct db_settings {
+	const char *uri;
+	long connections[LANES];
+	long depth[LANES];         /* jobs in flight on one connection */
+	long queue_limit;
+	bool named_statements;     /* false behind a transaction pooler */
+};
+
+struct db_stats {
+	size_t queued[LANES], in_flight[LANES], connected[LANES];
+	uint64_t jobs, errors, retries, unknown, lost, prepares, mismatches;
+};
+
+int db_pool_new(const struct db_settings *settings, struct db_pool **ret_pool);
+void db_pool_free(struct db_pool *pool);
+/* The epoll descriptor to watch. */
+int db_pool_fd(const struct db_pool *pool);
+int db_pool_timeout(const struct db_pool *pool);
+/* Queues a job. 0, or -EAGAIN when the queue is full (503); then done is not called. */
+int db_enqueue(struct db_pool *pool, struct db_job *job);
+/* Handles sockets and timers; then deals the queue and flushes each connection once. Calls done. */
+void db_pool_run(struct db_pool *pool);
+/* Every lane has at least one connection. */
+bool db_pool_ready(const struct db_pool *pool);
+void db_pool_stats(const struct db_pool *pool, struct db_stats *ret_stats);
+/* Fails all waiting jobs (drain deadline). */
+void db_pool_abandon(struct db_pool *pool);
+
+/* --- plain blocking connections, for commands (migrate, account create, doctor) and the jobs thread --- */
+struct db_session;
+/* 0, or -ECONNREFUSED with the server's message in *ret_error. */
+int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error);
+void db_session_free(struct db_session *session);
+/* One statement with text parameters (or several, when there are no parameters). Rows as text: ret_rows[row * columns + column], NULL for null.
+ * 0, or -EIO with a message in *ret_error (SQLSTATE first: "42P01: relation ..."). */
+struct db_rows {
+	size_t rows, columns;
+	const char *const *cells;
+};
+int db_session_query(struct db_session *session, struct arena *arena, const char *text, size_t n, const char *const *parameters,
+		     struct db_rows *ret_rows, const char **ret_error);
+
+#endif

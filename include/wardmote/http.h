@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The only code that knows libmicrohttpd. One `struct http_server` per worker: an MHD daemon in external-epoll mode on a shared listening socket, the
+ * gate that refuses what the library lets through, absolute deadlines, body collection under a cap, content coding, and connection counting.
+ * It never logs; it reports through the callbacks. All calls happen on the worker's thread.
+ *
+ * Life of an exchange: begin (headers passed the gate) -> body (whole body there; also called for none) -> [http_suspend ...] -> http_reply
+ * -> end. A refusal in begin (http_reply at once) never reads the body. `end` is called exactly once for each `begin`, also when the client went
+ * away. What the gate itself refuses is answered without begin/end, through `refused`. */
+#ifndef WARDMOTE_HTTP_H
+#define WARDMOTE_HTTP_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "wardmote/arena.h"
+#include "wardmote/problem.h"
+
+struct http_server;
+struct http_exchange;
+
+struct http_limits {
+	long connections;            /* hard limit of this daemon; from 90 % of it on, new requests get 503 and close */
+	long header_timeout_ms;      /* from the first byte of a request (or accept) to the end of its headers */
+	long body_timeout_ms;        /* bodies and answers up to 1 MiB */
+	long transfer_timeout_ms;    /* total cap of longer ones; these also keep 16 KiB/s over any 30 s */
+	long idle_timeout_ms;        /* keep-alive without a request: 60000 */
+	size_t target_max;           /* bytes of the request target: 8192 (414) */
+	size_t headers_max;          /* bytes of all header fields: 8192 (431) */
+};
+
+struct http_callbacks {
+	void *context;
+	/* Headers are complete. Set *ret_body_max and return the request's object, or call http_reply and return it (or NULL). */
+	void *(*begin)(void *context, struct http_exchange *exchange, size_t *ret_body_max);
+	/* The body is complete (empty when there was none). Must http_reply or http_suspend before it returns. */
+	void (*body)(void *request, struct slice body);
+	/* The exchange is over. `sent` is false when the connection ended before the answer was handed over completely. */
+	void (*end)(void *request, bool sent);
+	/* The gate refused a request: count and log it. `rule` names the gate's rule ("duplicate_host"). Returns the body to send
+	 * (application/problem+json), in the given arena. */
+	struct slice (*refused)(void *context, struct arena *arena, enum problem problem, const char *rule, const char *detail);
+};
+
+/* The socket is shared, non-blocking, already listening; it stays the caller's. 0 or a negative errno. */
+int http_server_new(int listen_fd, const struct http_limits *limits, const struct http_callbacks *callbacks, struct http_server **ret_server);
+/* The epoll descriptor to watch (readable: call http_server_run). */
+int http_server_fd(const struct http_server *server);
+/* Milliseconds until http_server_run wants to be called even without an event; -1: no limit. */
+int http_server_timeout(struct http_server *server);
+/* Handles what is ready, and deadlines that passed. Call it also after http_reply on a suspended exchange. */
+void http_server_run(struct http_server *server);
+/* Stops accepting; connections that idle in keep-alive are closed, answers carry Connection: close. */
+void http_server_quiesce(struct http_server *server);
+/* Exchanges that have begun and not ended; open connections. */
+size_t http_server_active(const struct http_server *server);
+size_t http_server_connections(const struct http_server *server);
+/* All suspended exchanges must have been answered. */
+void http_server_free(struct http_server *server);
+
+struct slice http_method(const struct http_exchange *exchange);
+struct slice http_path(const struct http_exchange *exchange);   /* raw, before '?' */
+struct slice http_query(const struct http_exchange *exchange);  /* raw, after '?'; empty when none */
+/* The value of a header field (case-insensitive); ptr NULL when absent. Fields that must be single were checked by the gate; for list fields
+ * (Accept, If-None-Match...) several lines are joined with ", " in the exchange's arena. */
+struct slice http_header(struct http_exchange *exchange, const char *name);
+/* The peer's address as text, without port. */
+const char *http_peer(const struct http_exchange *exchange);
+struct arena *http_arena(struct http_exchange *exchange);       /* lives until `end` returned */
+bool http_closing(const struct http_exchange *exchange);        /* draining: the answer will close the connection */
+
+void http_suspend(struct http_exchange *exchange);
+
+struct http_field {
+	const char *name;
+	const char *value;
+};
+
+enum { HTTP_FIELDS_MAX = 32 };
+
+/* An answer. `body` vectors are sent in order and must live until `release(release_data)` is called (once, possibly after `end`); vectors without release must lie in static memory
+ * or the exchange's arena. With `compress` the body is gzipped when the client accepts it and it is longer than 1 KiB; Content-Encoding and
+ * Vary: Accept-Encoding are then set here. */
+struct http_answer {
+	int status;
+	struct http_field fields[HTTP_FIELDS_MAX];
+	size_t n_fields;
+	struct slice body[3];
+	size_t n_body;
+	void (*release)(void *data);
+	void *release_data;
+	bool compress;
+	bool close;
+	bool head;                     /* answer to HEAD: Content-Length of the body, no body */
+};
+
+/* Would the body be sent gzipped? (The ETag depends on it.) */
+bool http_accepts_gzip(struct http_exchange *exchange);
+/* Answers; resumes the exchange if it was suspended. Exactly once per exchange. */
+void http_reply(struct http_exchange *exchange, const struct http_answer *answer);
+/* Bytes of the body that went into the answer, after coding. */
+uint64_t http_answer_bytes(const struct http_exchange *exchange);
+
+/* A listening TCP socket: non-blocking, close-on-exec, SO_REUSEADDR, backlog 1024. `ret_address` gets "host:port" as bound (port 0 is chosen). */
+int http_listen(const char *address, struct arena *arena, int *ret_fd, const char **ret_address);
+
+#endif

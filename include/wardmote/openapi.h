@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The OpenAPI 3.1 document, derived from the catalog. */
+#ifndef WARDMOTE_OPENAPI_H
+#define WARDMOTE_OPENAPI_H
+
+#include "wardmote/catalog.h"
+
+/* The document as JSON, members in a stable order; `base_url` is the public base (no slash at its end). */
+struct slice openapi_render(struct arena *arena, const struct catalog *catalog, const char *base_url, const char *version);
+/* The record of processing: every field that can hold personal data, with purpose, retention, audience; JSON or Markdown text. */
+struct slice privacy_render(struct arena *arena, const struct catalog *catalog);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The query string of a request, parsed against a shape: typed, bounded, all faults at once. No client byte reaches SQL text: filters carry
+ * the descriptor's column and a parameter value. */
+#ifndef WARDMOTE_QUERY_H
+#define WARDMOTE_QUERY_H
+
+#include "wardmote/catalog.h"
+#include "wardmote/problem.h"
+
+enum filter_op {
+	FILTER_ANY_OF,   /* scalar = ANY(values); for array fields: overlaps. value is a PostgreSQL array literal */
+	FILTER_NONE_OF,  /* .ne */
+	FILTER_EQUAL,    /* text, date, int, bool, timestamp: one value */
+	FILTER_NOT_EQUAL,
+	FILTER_GT, FILTER_GTE, FILTER_LT, FILTER_LTE,
+	FILTER_CONTAINS, /* .contains on text: case-insensitive substring; value with LIKE's wildcards escaped by backslash, without the % around */
+	FILTER_NULL, FILTER_NOT_NULL, /* .null=true|false: no value */
+};
+
+enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2 };
+
+struct filter {
+	const struct field *field;
+	enum filter_op op;
+	const char *value;           /* text form for a cast to the column's type */
+};
+
+enum count_kind { COUNT_NONE, COUNT_EXACT, COUNT_ESTIMATED };
+
+struct query {
+	struct filter filters[FILTERS_MAX]; /* sorted by field position, then op: the set names the statement */
+	size_t n_filters;
+	const struct sort *sort;
+	bool descending;
+	long limit;                  /* 1..500 */
+	uint64_t fields;             /* bits of the shape's fields that fields= named; 0: the default set */
+	uint64_t include;            /* bits of the fields whose include_name was named */
+	enum count_kind count;
+	const char *search;          /* q=; NULL: none */
+	const char *bbox[4];         /* west, south, east, north as numbers in text; bbox[0] NULL: none. west > east crosses the antimeridian */
+	const char *as_of;           /* RFC 3339 in UTC; NULL: now */
+	struct slice cursor;         /* sealed, as received; empty: first page */
+	const char *keys[SORT_KEYS_MAX]; /* from the cursor: sort key and id of the last row seen; keys[0] NULL: none */
+	bool dry_run;
+	const char *external_id;
+	const char *values[8];       /* the operation's own parameters, in the order of its table; NULL where absent */
+	bool open_geometry;
+	uint64_t digest;             /* of everything but cursor and limit: a cursor is bound to it */
+};
+
+/* Parses `text` (the part after '?', not decoded) for an operation. `anonymous` and `owner` decide which fields exist for the caller (A_PARTNER fields
+ * are unknown to the anonymous; a filter on an A_OWNER field is known to any partner and makes the list one of the caller's own records).
+ * Repeated, unknown and ill-typed parameters are faults. 0, or -EINVAL when faults were added. */
+int query_parse(struct arena *arena, const struct route *route, struct slice text, enum caller caller, struct query *ret_query, struct faults *faults);
+
+/* The plain text of a cursor (before sealing) and back. Decoding fails with -EINVAL when the digest is another query's. */
+struct slice cursor_encode(struct arena *arena, const struct query *query, struct slice keys);
+int cursor_decode(struct arena *arena, struct slice plain, struct query *query);
+/* The same query as a relative target with another cursor (for links): "/v1/consultations?status=open&limit=50&cursor=..." */
+const char *query_link(struct arena *arena, struct slice path, struct slice query_text, const char *cursor);
+
+/* application/x-www-form-urlencoded for the token endpoint: decoded value of a name, NULL when absent. -EINVAL: repeated name or bad escape. */
+int form_value(struct arena *arena, struct slice form, const char *name, const char **ret_value);
+
+#endif

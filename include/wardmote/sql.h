@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The standard statements, derived from a shape. Every statement is `WITH ..., answer AS (SELECT status, body, etag, link) ` and the tail; it returns
+ * zero or one row:
+ *   status int    HTTP status; zero rows is 404
+ *   body   text   the representation; from 400 on the errors[] array, which C wraps into the problem
+ *   etag   text   the record's version as text; NULL for lists
+ *   link   text   Location of a created record; for a list the keys of the last row when there is a further page (sort key, 0x1f, id)
+ * A list's body is `{"items":[...]` (or with ,"count":N) without the closing brace: C appends `,"links":[...]}`. CSV and GeoJSON bodies: CSV is
+ * whole; GeoJSON is `{"type":"FeatureCollection","features":[...]` without the closing brace, as above.
+ *
+ * Hand-written statements (operation.sql) have the same form and end after the CTE `answer`; their parameters are
+ *   $1 jsonb body   $2 uuid id   $3 int expected version (NULL: any)   $4.. the operation's own parameters as text, in the order of its table
+ */
+#ifndef WARDMOTE_SQL_H
+#define WARDMOTE_SQL_H
+
+#include "wardmote/query.h"
+#include "wardmote/validate.h"
+
+enum { STATEMENT_PARAMETERS_MAX = 40 };
+
+struct statement {
+	const char *text;
+	size_t n_parameters;
+	const char *parameters[STATEMENT_PARAMETERS_MAX]; /* text format; NULL is SQL null */
+};
+
+enum format { FORMAT_JSON, FORMAT_CSV, FORMAT_GEOJSON };
+
+/* One parsed and validated request, ready to become a statement. */
+struct call {
+	const struct route *route;
+	const struct catalog *catalog;
+	enum caller caller;
+	enum format format;
+	const char *id;
+	const char *expected_version;  /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
+	struct query query;
+	struct body body;
+	const char *idempotency_key;   /* NULL: none */
+};
+
+/* 0, or -E2BIG when the call needs more parameters than a statement has. */
+int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement);
+/* The probe of a refused caller: a row (403) where the caller sees the record, none where not. */
+int sql_probe(struct arena *arena, const struct call *call, struct statement *ret_statement);
+/* `wardmote sql`: the five standard statements of one resource, for the golden file. */
+struct slice sql_describe(struct arena *arena, const struct catalog *catalog, const struct shape *shape);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "wardmote/arena.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POISONING 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POISONING 1
+#endif
+#endif
+#ifdef POISONING
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
+enum { CHUNK = 16384, ALIGNMENT = 16 };
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t size;
+	_Alignas(ALIGNMENT) char space[];
+};
+
+void arena_init(struct arena *arena)
+{
+	arena->next = arena->space;
+	arena->end = arena->space + ARENA_INLINE;
+	arena->chunks = NULL;
+	ASAN_POISON_MEMORY_REGION(arena->space, ARENA_INLINE);
+}
+
+void arena_done(struct arena *arena)
+{
+	while (arena->chunks != NULL) {
+		struct arena_chunk *chunk = arena->chunks;
+		arena->chunks = chunk->next;
+		ASAN_UNPOISON_MEMORY_REGION(chunk->space, chunk->size);
+		free(chunk);
+	}
+	ASAN_UNPOISON_MEMORY_REGION(arena->space, ARENA_INLINE);
+	arena->next = NULL;
+	arena->end = NULL;
+}
+
+static void arena_grow(struct arena *arena, size_t size)
+{
+	size_t space = size > CHUNK ? size : CHUNK;
+	struct arena_chunk *chunk = space > SIZE_MAX / 2 ? NULL : malloc(sizeof *chunk + space);
+	if (chunk == NULL) {
+		fprintf(stderr, "wardmote: out of memory (%zu bytes)\n", size);
+		abort();
+	}
+	chunk->next = arena->chunks;
+	chunk->size = space;
+	arena->chunks = chunk;
+	arena->next = chunk->space;
+	arena->end = chunk->space + space;
+	ASAN_POISON_MEMORY_REGION(chunk->space, space);
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+	size_t rounded = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	if (rounded < size)
+		abort();
+	if (arena->next == NULL || (size_t)(arena->end - arena->next) < rounded)
+		arena_grow(arena, rounded);
+	void *memory = arena->next;
+	arena->next += rounded;
+	ASAN_UNPOISON_MEMORY_REGION(memory, size);
+	memset(memory, 0, size);
+	return memory;
+}
+
+char *arena_copy(struct arena *arena, struct slice text)
+{
+	char *copy = arena_alloc(arena, text.len + 1);
+	if (text.len > 0)
+		memcpy(copy, text.ptr, text.len);
+	return copy;
+}
+
+static char *arena_vprintf(struct arena *arena, const char *format, va_list args, size_t *ret_len)
+{
+	va_list again;
+	va_copy(again, args);
+	int len = vsnprintf(NULL, 0, format, args);
+	if (len < 0)
+		abort();
+	char *text = arena_alloc(arena, (size_t)len + 1);
+	vsnprintf(text, (size_t)len + 1, format, again);
+	va_end(again);
+	if (ret_len != NULL)
+		*ret_len = (size_t)len;
+	return text;
+}
+
+char *arena_printf(struct arena *arena, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	char *text = arena_vprintf(arena, format, args, NULL);
+	va_end(args);
+	return text;
+}
+
+static void buffer_reserve(struct buffer *buffer, size_t extra)
+{
+	if (extra > SIZE_MAX / 4 || buffer->len > SIZE_MAX / 4)
+		abort();
+	size_t need = buffer->len + extra + 1;
+	if (need <= buffer->capacity)
+		return;
+	size_t capacity = buffer->capacity == 0 ? 256 : buffer->capacity * 2;
+	if (capacity < need)
+		capacity = need;
+	char *grown = arena_alloc(buffer->arena, capacity);
+	if (buffer->len > 0)
+		memcpy(grown, buffer->ptr, buffer->len);
+	buffer->ptr = grown;
+	buffer->capacity = capacity;
+}
+
+void buffer_add(struct buffer *buffer, struct slice text)
+{
+	buffer_reserve(buffer, text.len);
+	if (text.len > 0)
+		memcpy(buffer->ptr + buffer->len, text.ptr, text.len);
+	buffer->len += text.len;
+	buffer->ptr[buffer->len] = '\0';
+}
+
+void buffer_text(struct buffer *buffer, const char *text)
+{
+	buffer_add(buffer, slice_of(text));
+}
+
+void buffer_format(struct buffer *buffer, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	size_t len = 0;
+	const char *text = arena_vprintf(buffer->arena, format, args, &len);
+	va_end(args);
+	buffer_add(buffer, (struct slice){ text, len });
+}
+
+void buffer_json(struct buffer *buffer, struct slice text)
+{
+	buffer_add(buffer, SLICE("\""));
+	size_t plain = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+			continue;
+		buffer_add(buffer, (struct slice){ text.ptr + plain, i - plain });
+		if (c == '"' || c == '\\')
+			buffer_format(buffer, "\\%c", c);
+		else
+			buffer_format(buffer, "\\u%04x", c);
+		plain = i + 1;
+	}
+	buffer_add(buffer, (struct slice){ text.ptr + plain, text.len - plain });
+	buffer_add(buffer, SLICE("\""));
+}
