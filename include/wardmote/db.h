@@ -55,7 +55,9 @@ struct db_job {
 	void (*done)(struct db_job *job, const struct db_result *result);
 	/* owned by db while the job is enqueued */
 	struct db_job *next;
-	uint64_t next_result;
+	void *row;                 /* the answer step's result */
+	void *error;               /* the first error of the segment */
+	bool actor;                /* act-as found its account */
 	unsigned char tries;
 	int64_t enqueued_us, sent_us;
 };
@@ -67,6 +69,7 @@ struct db_settings {
 	long connections[LANES];
 	long depth[LANES];         /* jobs in flight on one connection */
 	long queue_limit;
+	long statement_timeout_ms[LANES];
 	bool named_statements;     /* false behind a transaction pooler */
 };
 
@@ -80,7 +83,7 @@ void db_pool_free(struct db_pool *pool);
 /* The epoll descriptor to watch. */
 int db_pool_fd(const struct db_pool *pool);
 int db_pool_timeout(const struct db_pool *pool);
-/* Queues a job. 0, or -EAGAIN when the queue is full (503); then done is not called. */
+/* Queues a job. 0; -EAGAIN when the queue is full, -ECONNREFUSED when the database is known to be away (both 503); then done is not called. */
 int db_enqueue(struct db_pool *pool, struct db_job *job);
 /* Handles sockets and timers; then deals the queue and flushes each connection once. Calls done. */
 void db_pool_run(struct db_pool *pool);

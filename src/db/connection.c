@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One pipelined connection: connecting, sending segments, and matching each result with the head of the FIFO. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "internal.h"
+
+static void watch(struct connection *connection, unsigned events)
+{
+	int fd = PQsocket(connection->pg);
+	struct epoll_event event = { .events = events, .data.ptr = connection };
+	if (connection->fd != fd) {
+		if (connection->fd >= 0)
+			epoll_ctl(connection->pool->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+		connection->fd = fd;
+		if (fd >= 0)
+			epoll_ctl(connection->pool->epoll, EPOLL_CTL_ADD, fd, &event);
+	} else if (connection->events != events && fd >= 0) {
+		epoll_ctl(connection->pool->epoll, EPOLL_CTL_MOD, fd, &event);
+	}
+	connection->events = events;
+}
+
+void connection_close(struct connection *connection)
+{
+	if (connection->fd >= 0)
+		epoll_ctl(connection->pool->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+	connection->fd = -1;
+	connection->events = 0;
+	PQfinish(connection->pg);
+	connection->pg = NULL;
+	statements_clear(&connection->statements);
+	if (connection->state == CONNECTION_READY)
+		connection->pool->stats.connected[connection->lane]--;
+	if (connection->state == CONNECTION_CONNECTING || connection->state == CONNECTION_SETTING_UP)
+		connection->pool->n_connecting--;
+	connection->state = CONNECTION_DOWN;
+	connection->separator = false;
+	connection->dirty = false;
+}
+
+static bool lane_connected(const struct db_pool *pool, enum lane lane)
+{
+	return pool->stats.connected[lane] > 0;
+}
+
+void connection_lose(struct connection *connection, int64_t now_us)
+{
+	struct db_pool *pool = connection->pool;
+	if (connection->state == CONNECTION_READY)
+		pool->stats.lost++;
+	connection_close(connection);
+	pool->random = pool->random * 6364136223846793005u + 1442695040888963407u;
+	long backoff = connection->backoff_ms == 0 ? BACKOFF_MIN_MS : connection->backoff_ms * 2;
+	connection->backoff_ms = backoff > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff;
+	int64_t jitter = (int64_t)((pool->random >> 33) % (uint64_t)(connection->backoff_ms * 500 + 1));
+	connection->retry_at_us = now_us + connection->backoff_ms * 500 + jitter;
+	while (connection->fifo_n > 0) {
+		struct expected *head = &connection->fifo[connection->fifo_head];
+		connection->fifo_head = (connection->fifo_head + 1) % connection->fifo_size;
+		connection->fifo_n--;
+		if (head->kind == EXPECT_SYNC) {
+			connection->in_flight--;
+			job_lost(pool, head->job);
+		}
+	}
+	if (!lane_connected(pool, connection->lane))
+		pool->away[connection->lane] = true;
+}
+
+void connection_start(struct connection *connection, int64_t now_us)
+{
+	/* What the URI says wins over the defaults before it; what is after it is ours. */
+	static const char *const names[] = { "connect_timeout", "tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
+					     "application_name", "dbname", "client_encoding", NULL };
+	const char *const values[] = { "5", "5000", "10", "5", "3", "wardmote", connection->pool->uri, "UTF8", NULL };
+	connection->pg = PQconnectStartParams(names, values, 1);
+	connection->state = CONNECTION_CONNECTING;
+	connection->pool->n_connecting++;
+	connection->attempt_until_us = now_us + 5000000;
+	if (connection->pg == NULL || PQstatus(connection->pg) == CONNECTION_BAD || PQsetnonblocking(connection->pg, 1) != 0) {
+		connection_lose(connection, now_us);
+		return;
+	}
+	watch(connection, EPOLLOUT);
+}
+
+/* Per lane: the planner settings of the design, the deadlines, and a read-only default where nothing is written. */
+static bool send_setup(struct connection *connection)
+{
+	char text[768];
+	const char *generic = connection->lane == LANE_HEAVY ? "" : "SET plan_cache_mode=force_generic_plan;SET max_parallel_workers_per_gather=0;";
+	snprintf(text, sizeof text,
+		 "SET TimeZone='UTC';SET search_path=pg_catalog,public;SET jit=off;SET lock_timeout='2s';SET client_min_messages=error;"
+		 "SET idle_in_transaction_session_timeout='30s';SET DateStyle='ISO, YMD';SET statement_timeout=%ld;%s",
+		 connection->pool->settings.statement_timeout_ms[connection->lane], generic);
+	return PQsendQuery(connection->pg, text) == 1;
+}
+
+static void poll_connecting(struct connection *connection, int64_t now_us)
+{
+	switch (PQconnectPoll(connection->pg)) {
+	case PGRES_POLLING_READING:
+		watch(connection, EPOLLIN);
+		return;
+	case PGRES_POLLING_WRITING:
+		watch(connection, EPOLLOUT);
+		return;
+	case PGRES_POLLING_OK:
+		if (!send_setup(connection) || PQflush(connection->pg) < 0) {
+			connection_lose(connection, now_us);
+			return;
+		}
+		connection->state = CONNECTION_SETTING_UP;
+		watch(connection, EPOLLIN);
+		return;
+	case PGRES_POLLING_FAILED:
+	case PGRES_POLLING_ACTIVE:
+		connection_lose(connection, now_us);
+		return;
+	}
+}
+
+static void poll_setting_up(struct connection *connection, int64_t now_us)
+{
+	if (PQconsumeInput(connection->pg) == 0) {
+		connection_lose(connection, now_us);
+		return;
+	}
+	bool failed = false;
+	while (!PQisBusy(connection->pg)) {
+		PGresult *result = PQgetResult(connection->pg);
+		if (result == NULL) {
+			if (failed || PQenterPipelineMode(connection->pg) != 1) {
+				connection_lose(connection, now_us);
+				return;
+			}
+			connection->state = CONNECTION_READY;
+			connection->pool->n_connecting--;
+			connection->pool->stats.connected[connection->lane]++;
+			connection->pool->away[connection->lane] = false;
+			connection->backoff_ms = 0;
+			return;
+		}
+		failed = failed || PQresultStatus(result) != PGRES_COMMAND_OK;
+		PQclear(result);
+	}
+}
+
+static void expect(struct connection *connection, struct db_job *job, enum expected_kind kind, size_t step)
+{
+	size_t at = (connection->fifo_head + connection->fifo_n) % connection->fifo_size;
+	connection->fifo[at] = (struct expected){ .job = job, .kind = (unsigned char)kind, .step = (unsigned char)step };
+	connection->fifo_n++;
+}
+
+/* Parses go first in a segment: nothing before them can have aborted it. */
+static bool send_prepare(struct connection *connection, struct db_job *job, size_t step)
+{
+	const char *text = job->steps[step].text;
+	if (statements_find(&connection->statements, text) != NULL)
+		return true;
+	unsigned victim = 0;
+	struct prepared *row = statements_add(&connection->statements, text, &victim);
+	if (row == NULL)
+		return false;
+	char name[24];
+	if (victim != 0) {
+		char command[40];
+		snprintf(command, sizeof command, "DEALLOCATE w%u", victim);
+		if (PQsendQueryParams(connection->pg, command, 0, NULL, NULL, NULL, NULL, 0) != 1)
+			return false;
+		expect(connection, job, EXPECT_DEALLOCATE, step);
+	}
+	snprintf(name, sizeof name, "w%u", row->number);
+	if (PQsendPrepare(connection->pg, name, text, 0, NULL) != 1)
+		return false;
+	expect(connection, job, EXPECT_PREPARE, step);
+	connection->pool->stats.prepares++;
+	return true;
+}
+
+static bool send_step(struct connection *connection, struct db_job *job, size_t step)
+{
+	const struct db_step *row = &job->steps[step];
+	int n = (int)row->n_parameters;
+	if (!connection->pool->settings.named_statements) {
+		if (PQsendQueryParams(connection->pg, row->text, n, NULL, row->parameters, NULL, NULL, 0) != 1)
+			return false;
+	} else {
+		const struct prepared *prepared = statements_find(&connection->statements, row->text);
+		char name[24];
+		snprintf(name, sizeof name, "w%u", prepared == NULL ? 0 : prepared->number);
+		if (prepared == NULL || PQsendQueryPrepared(connection->pg, name, n, row->parameters, NULL, NULL, 0) != 1)
+			return false;
+	}
+	expect(connection, job, EXPECT_STEP, step);
+	return true;
+}
+
+static bool send_sync(PGconn *pg)
+{
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+	return PQsendPipelineSync(pg) == 1;
+#else
+	return PQpipelineSync(pg) == 1;
+#endif
+}
+
+bool connection_send(struct connection *connection, struct db_job *job, int64_t now_us)
+{
+	bool sent = true;
+	for (size_t i = 0; sent && connection->pool->settings.named_statements && i < job->n_steps; i++)
+		sent = send_prepare(connection, job, i);
+	for (size_t i = 0; sent && i < job->n_steps; i++)
+		sent = send_step(connection, job, i);
+	if (!sent || !send_sync(connection->pg)) {
+		/* The half-sent segment has no Sync: the server rolls it back with the connection. */
+		connection_lose(connection, now_us);
+		return false;
+	}
+	expect(connection, job, EXPECT_SYNC, 0);
+	job->sent_us = now_us;
+	connection->in_flight++;
+	connection->dirty = true;
+	return true;
+}
+
+void connection_flush(struct connection *connection, int64_t now_us)
+{
+	connection->dirty = false;
+	int left = PQflush(connection->pg);
+	if (left < 0) {
+		connection_lose(connection, now_us);
+		return;
+	}
+	watch(connection, left > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static bool fits(enum expected_kind kind, ExecStatusType status)
+{
+	if (kind == EXPECT_SYNC)
+		return status == PGRES_PIPELINE_SYNC || status == PGRES_FATAL_ERROR;
+	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_FATAL_ERROR || status == PGRES_PIPELINE_ABORTED;
+}
+
+/* Keeps what the job needs of a result, frees the rest. */
+static void take(struct connection *connection, const struct expected *head, PGresult *result)
+{
+	struct db_job *job = head->job;
+	ExecStatusType status = PQresultStatus(result);
+	if (head->kind == EXPECT_PREPARE && status != PGRES_COMMAND_OK)
+		statements_remove(&connection->statements, job->steps[head->step].text);
+	if (status == PGRES_FATAL_ERROR && job->error == NULL) {
+		job->error = result;
+		return;
+	}
+	if (head->kind == EXPECT_STEP && status == PGRES_TUPLES_OK) {
+		if (job->acts && head->step == 0)
+			job->actor = PQntuples(result) == 1;
+		if (head->step == job->answer && job->row == NULL) {
+			job->row = result;
+			return;
+		}
+	}
+	PQclear(result);
+}
+
+/* The results of one Sync at most; false when the connection is gone or has nothing more. */
+static bool read_one(struct connection *connection, int64_t now_us)
+{
+	if (PQisBusy(connection->pg))
+		return false;
+	PGresult *result = PQgetResult(connection->pg);
+	if (result == NULL) {
+		bool separator = connection->separator;
+		connection->separator = false;
+		if (PQstatus(connection->pg) != CONNECTION_OK) {
+			connection_lose(connection, now_us);
+			return false;
+		}
+		return separator;
+	}
+	struct expected head = connection->fifo[connection->fifo_head];
+	if (connection->fifo_n == 0 || !fits(head.kind, PQresultStatus(result))) {
+		bool broken = PQstatus(connection->pg) != CONNECTION_OK;
+		PQclear(result);
+		connection->pool->stats.mismatches += broken ? 0 : 1;
+		connection_lose(connection, now_us);
+		return false;
+	}
+	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
+		connection->separator = true;
+		if (head.kind == EXPECT_SYNC) {
+			/* The commit itself failed and its Sync is still to come; or the connection broke, and nobody knows. */
+			if (PQstatus(connection->pg) == CONNECTION_OK)
+				take(connection, &head, result);
+			else
+				PQclear(result);
+			return true;
+		}
+	}
+	connection->fifo_head = (connection->fifo_head + 1) % connection->fifo_size;
+	connection->fifo_n--;
+	if (head.kind == EXPECT_SYNC) {
+		PQclear(result);
+		connection->in_flight--;
+		job_settle(connection->pool, connection, head.job);
+	} else {
+		take(connection, &head, result);
+	}
+	return true;
+}
+
+void connection_read(struct connection *connection, int64_t now_us)
+{
+	while (connection->state == CONNECTION_READY && connection->fifo_n > 0 && read_one(connection, now_us))
+		continue;
+	if (connection->state == CONNECTION_READY && PQstatus(connection->pg) != CONNECTION_OK)
+		connection_lose(connection, now_us);
+}
+
+void connection_event(struct connection *connection, int64_t now_us)
+{
+	switch (connection->state) {
+	case CONNECTION_DOWN:
+		return;
+	case CONNECTION_CONNECTING:
+		poll_connecting(connection, now_us);
+		return;
+	case CONNECTION_SETTING_UP:
+		poll_setting_up(connection, now_us);
+		return;
+	case CONNECTION_READY:
+		/* Input that cannot be read is a loss, but what came before it is read first: a FATAL names its reason there. */
+		(void)PQconsumeInput(connection->pg);
+		connection_read(connection, now_us);
+		if (connection->state == CONNECTION_READY)
+			connection_flush(connection, now_us);
+		return;
+	}
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Shared by the files of src/db: a pool owns its connections; a connection owns its cache of prepared statements and the FIFO of results it
+ * still expects. */
+#ifndef WARDMOTE_DB_INTERNAL_H
+#define WARDMOTE_DB_INTERNAL_H
+
+#include <libpq-fe.h>
+
+#include "wardmote/db.h"
+
+enum { STATEMENTS_MAX = 200, STATEMENT_SLOTS = 512, BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 2000, STALL_GRACE_MS = 5000, TRIES_MAX = 3 };
+
+/* A prepared statement on one connection. */
+struct prepared {
+	char *text;             /* NULL: free */
+	uint64_t hash;
+	uint64_t used;          /* the connection's clock when it was last used */
+	unsigned number;        /* its name on the server is "w<number>" */
+};
+
+struct statements {
+	struct prepared rows[STATEMENTS_MAX];
+	short slots[STATEMENT_SLOTS]; /* hash -> row + 1, open addressing; 0: empty */
+	size_t n;
+	uint64_t clock;
+	unsigned next_number;
+};
+
+/* A statement by its text: the row, or NULL when it is not prepared. */
+struct prepared *statements_find(struct statements *statements, const char *text);
+/* A row for a text that is not there; *ret_victim is the number of the statement that had to go, or 0. NULL: no memory. */
+struct prepared *statements_add(struct statements *statements, const char *text, unsigned *ret_victim);
+void statements_remove(struct statements *statements, const char *text);
+void statements_clear(struct statements *statements);
+
+/* What the next result on a connection must be. */
+enum expected_kind { EXPECT_DEALLOCATE, EXPECT_PREPARE, EXPECT_STEP, EXPECT_SYNC };
+
+struct expected {
+	struct db_job *job;
+	unsigned char kind;
+	unsigned char step;
+};
+
+enum connection_state { CONNECTION_DOWN, CONNECTION_CONNECTING, CONNECTION_SETTING_UP, CONNECTION_READY };
+
+struct connection {
+	struct db_pool *pool;
+	enum lane lane;
+	enum connection_state state;
+	PGconn *pg;
+	int fd;                  /* as registered with epoll; -1: none */
+	unsigned events;
+	int64_t retry_at_us, attempt_until_us;
+	long backoff_ms;
+	struct expected *fifo;   /* ring */
+	size_t fifo_size, fifo_head, fifo_n;
+	bool separator;          /* a NULL must come before the next result */
+	size_t in_flight;        /* jobs whose Sync has not come back */
+	bool dirty;              /* sent something this tick */
+	struct statements statements;
+};
+
+struct job_queue {
+	struct db_job *first, *last;
+	size_t n;
+};
+
+struct db_pool {
+	struct db_settings settings;
+	char *uri;
+	int epoll;
+	struct connection *connections;
+	size_t n_connections;
+	size_t n_connecting;
+	struct job_queue queues[LANES];
+	size_t n_queued;
+	bool away[LANES];        /* the last attempt failed and nothing is connected */
+	uint64_t random;
+	struct db_stats stats;
+};
+
+void queue_push(struct job_queue *queue, struct db_job *job);
+void queue_push_front(struct job_queue *queue, struct db_job *job);
+struct db_job *queue_pop(struct job_queue *queue);
+
+/* Starts an attempt; its failure is handled like a loss. */
+void connection_start(struct connection *connection, int64_t now_us);
+/* Socket events. */
+void connection_event(struct connection *connection, int64_t now_us);
+/* Sends one segment. false: the connection is unusable and was dropped (the job was not taken). */
+bool connection_send(struct connection *connection, struct db_job *job, int64_t now_us);
+void connection_flush(struct connection *connection, int64_t now_us);
+/* Drops the connection and settles all jobs in flight on it. */
+void connection_lose(struct connection *connection, int64_t now_us);
+void connection_close(struct connection *connection);
+/* Reads what libpq has; called after consuming input. */
+void connection_read(struct connection *connection, int64_t now_us);
+
+/* The segment's Sync came back: done, or another try. */
+void job_settle(struct db_pool *pool, struct connection *connection, struct db_job *job);
+/* Finishes a job without a result. */
+void job_fail(struct db_pool *pool, struct db_job *job, enum db_outcome outcome);
+/* A connection was lost with this job in flight. */
+void job_lost(struct db_pool *pool, struct db_job *job);
+
+#endif

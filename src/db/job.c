@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* How a segment ends: one table from SQLSTATE to outcome, and the decoder of the uniform row. */
+#include <stdlib.h>
+
+#include "internal.h"
+
+void db_result_release(void *owner)
+{
+	PQclear(owner);
+}
+
+static void finish(struct db_pool *pool, struct db_job *job, struct db_result *result)
+{
+	pool->stats.errors += result->outcome >= DB_ERROR ? 1 : 0;
+	pool->stats.unknown += result->outcome == DB_UNKNOWN ? 1 : 0;
+	if (job->row != result->owner)
+		PQclear(job->row);
+	if (job->error != result->owner)
+		PQclear(job->error);
+	job->row = NULL;
+	job->error = NULL;
+	job->done(job, result);
+}
+
+void job_fail(struct db_pool *pool, struct db_job *job, enum db_outcome outcome)
+{
+	finish(pool, job, &(struct db_result){ .outcome = outcome });
+}
+
+static const char *text_cell(const PGresult *row, int column)
+{
+	return PQgetisnull(row, 0, column) ? NULL : PQgetvalue(row, 0, column);
+}
+
+static void decode(const struct db_job *job, struct db_result *result)
+{
+	PGresult *row = job->row;
+	if (job->acts && !job->actor) {
+		result->outcome = DB_NO_ACTOR;
+		return;
+	}
+	if (row == NULL || PQntuples(row) == 0) {
+		result->outcome = DB_NO_ROW;
+		return;
+	}
+	result->outcome = DB_ROW;
+	result->owner = row;
+	result->status = (int)strtol(PQgetvalue(row, 0, 0), NULL, 10);
+	result->body = (struct slice){ PQgetvalue(row, 0, 1), (size_t)PQgetlength(row, 0, 1) };
+	result->etag = text_cell(row, 2);
+	result->link = text_cell(row, 3);
+}
+
+enum verdict { VERDICT_ERROR, VERDICT_RETRY, VERDICT_TIMEOUT, VERDICT_BUSY, VERDICT_UNAVAILABLE, VERDICT_PLAN };
+
+static enum verdict verdict(const char *sqlstate)
+{
+	static const struct {
+		const char *prefix;
+		enum verdict verdict;
+	} rows[] = {
+		{ "40001", VERDICT_RETRY }, { "40P01", VERDICT_RETRY },	      { "26000", VERDICT_PLAN },	{ "0A000", VERDICT_PLAN },
+		{ "57014", VERDICT_TIMEOUT }, { "55P03", VERDICT_BUSY },      { "57P", VERDICT_UNAVAILABLE },	{ "08", VERDICT_UNAVAILABLE },
+		{ "53", VERDICT_UNAVAILABLE }, { "25006", VERDICT_UNAVAILABLE }, { "58", VERDICT_UNAVAILABLE },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (strncmp(sqlstate, rows[i].prefix, strlen(rows[i].prefix)) == 0)
+			return rows[i].verdict;
+	}
+	return VERDICT_ERROR;
+}
+
+static void forget_statements(struct connection *connection, const struct db_job *job)
+{
+	for (size_t i = 0; i < job->n_steps; i++)
+		statements_remove(&connection->statements, job->steps[i].text);
+}
+
+static bool try_again(struct db_pool *pool, struct db_job *job)
+{
+	if (job->tries >= TRIES_MAX)
+		return false;
+	job->tries++;
+	pool->stats.retries++;
+	PQclear(job->row);
+	PQclear(job->error);
+	job->row = NULL;
+	job->error = NULL;
+	job->actor = false;
+	queue_push_front(&pool->queues[job->lane], job);
+	pool->n_queued++;
+	return true;
+}
+
+static void settle_error(struct db_pool *pool, struct connection *connection, struct db_job *job)
+{
+	struct db_result result = { .outcome = DB_ERROR, .owner = job->error };
+	const char *sqlstate = PQresultErrorField(job->error, PG_DIAG_SQLSTATE);
+	if (sqlstate == NULL)
+		sqlstate = "XX000";
+	memcpy(result.sqlstate, sqlstate, 5);
+	result.constraint = PQresultErrorField(job->error, PG_DIAG_CONSTRAINT_NAME);
+	if (strncmp(sqlstate, "WM", 2) == 0)
+		result.detail_code = PQresultErrorField(job->error, PG_DIAG_MESSAGE_PRIMARY);
+	switch (verdict(sqlstate)) {
+	case VERDICT_PLAN:
+		forget_statements(connection, job);
+		if (try_again(pool, job))
+			return;
+		break;
+	case VERDICT_RETRY:
+		if (try_again(pool, job))
+			return;
+		result.outcome = DB_BUSY;
+		break;
+	case VERDICT_TIMEOUT:
+		result.outcome = DB_TIMEOUT;
+		break;
+	case VERDICT_BUSY:
+		result.outcome = DB_BUSY;
+		break;
+	case VERDICT_UNAVAILABLE:
+		result.outcome = DB_UNAVAILABLE;
+		break;
+	case VERDICT_ERROR:
+		break;
+	}
+	finish(pool, job, &result);
+	/* finish keeps what it was given as owner; the receiver releases it */
+}
+
+void job_settle(struct db_pool *pool, struct connection *connection, struct db_job *job)
+{
+	if (job->error != NULL) {
+		settle_error(pool, connection, job);
+		return;
+	}
+	struct db_result result = { 0 };
+	decode(job, &result);
+	finish(pool, job, &result);
+}
+
+void job_lost(struct db_pool *pool, struct db_job *job)
+{
+	/* An error with a SQLSTATE that came before the Sync means that nothing was committed. */
+	bool undone = job->error != NULL && PQresultErrorField(job->error, PG_DIAG_SQLSTATE) != NULL;
+	if (!job->write && job->tries == 0 && try_again(pool, job))
+		return;
+	job_fail(pool, job, job->write && !undone ? DB_UNKNOWN : DB_UNAVAILABLE);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Lanes, queues and dealing: a job waits in the queue of its lane until a connection of that lane has room; at the end of each tick the queue
+ * is dealt in order to the connection with the fewest in flight. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "wardmote/clock.h"
+
+void queue_push(struct job_queue *queue, struct db_job *job)
+{
+	job->next = NULL;
+	if (queue->last == NULL)
+		queue->first = job;
+	else
+		queue->last->next = job;
+	queue->last = job;
+	queue->n++;
+}
+
+void queue_push_front(struct job_queue *queue, struct db_job *job)
+{
+	job->next = queue->first;
+	queue->first = job;
+	if (queue->last == NULL)
+		queue->last = job;
+	queue->n++;
+}
+
+struct db_job *queue_pop(struct job_queue *queue)
+{
+	struct db_job *job = queue->first;
+	if (job == NULL)
+		return NULL;
+	queue->first = job->next;
+	if (queue->first == NULL)
+		queue->last = NULL;
+	queue->n--;
+	job->next = NULL;
+	return job;
+}
+
+static int pool_connections(struct db_pool *pool)
+{
+	for (int lane = 0; lane < LANES; lane++)
+		pool->n_connections += (size_t)pool->settings.connections[lane];
+	pool->connections = calloc(pool->n_connections, sizeof *pool->connections);
+	if (pool->connections == NULL)
+		return -ENOMEM;
+	struct connection *connection = pool->connections;
+	for (int lane = 0; lane < LANES; lane++) {
+		size_t results = (size_t)pool->settings.depth[lane] * (3 * DB_STEPS_MAX + 1);
+		for (long i = 0; i < pool->settings.connections[lane]; i++, connection++) {
+			*connection = (struct connection){ .pool = pool, .lane = (enum lane)lane, .fd = -1, .fifo_size = results };
+			connection->fifo = calloc(results, sizeof *connection->fifo);
+			if (connection->fifo == NULL)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+int db_pool_new(const struct db_settings *settings, struct db_pool **ret_pool)
+{
+	struct db_pool *pool = calloc(1, sizeof *pool);
+	if (pool == NULL)
+		return -ENOMEM;
+	int error = 0;
+	pool->settings = *settings;
+	pool->uri = strdup(settings->uri);
+	pool->settings.uri = pool->uri;
+	pool->random = (uint64_t)clock_wall_us() ^ (uint64_t)(uintptr_t)pool;
+	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (pool->epoll < 0)
+		error = -errno;
+	else if (pool->uri == NULL)
+		error = -ENOMEM;
+	else
+		error = pool_connections(pool);
+	if (error < 0) {
+		db_pool_free(pool);
+		return error;
+	}
+	*ret_pool = pool;
+	return 0;
+}
+
+void db_pool_free(struct db_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	for (size_t i = 0; pool->connections != NULL && i < pool->n_connections; i++) {
+		struct connection *connection = &pool->connections[i];
+		if (connection->pool != NULL)
+			connection_lose(connection, clock_monotonic_us());
+		free(connection->fifo);
+	}
+	db_pool_abandon(pool);
+	free(pool->connections);
+	free(pool->uri);
+	if (pool->epoll >= 0)
+		close(pool->epoll);
+	free(pool);
+}
+
+int db_pool_fd(const struct db_pool *pool)
+{
+	return pool->epoll;
+}
+
+int db_enqueue(struct db_pool *pool, struct db_job *job)
+{
+	if (pool->n_queued >= (size_t)pool->settings.queue_limit)
+		return -EAGAIN;
+	if (pool->away[job->lane])
+		return -ECONNREFUSED;
+	job->row = NULL;
+	job->error = NULL;
+	job->actor = false;
+	job->tries = 0;
+	job->enqueued_us = clock_monotonic_us();
+	queue_push(&pool->queues[job->lane], job);
+	pool->n_queued++;
+	pool->stats.jobs++;
+	return 0;
+}
+
+static struct connection *least_loaded(struct db_pool *pool, enum lane lane)
+{
+	struct connection *best = NULL;
+	for (size_t i = 0; i < pool->n_connections; i++) {
+		struct connection *connection = &pool->connections[i];
+		if (connection->lane != lane || connection->state != CONNECTION_READY)
+			continue;
+		if (connection->in_flight >= (size_t)pool->settings.depth[lane])
+			continue;
+		if (best == NULL || connection->in_flight < best->in_flight)
+			best = connection;
+	}
+	return best;
+}
+
+static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
+{
+	struct job_queue *queue = &pool->queues[lane];
+	while (queue->n > 0) {
+		if (queue->first->deadline_us <= now_us || pool->away[lane]) {
+			pool->n_queued--;
+			job_fail(pool, queue_pop(queue), DB_UNAVAILABLE);
+			continue;
+		}
+		struct connection *connection = least_loaded(pool, lane);
+		if (connection == NULL)
+			return;
+		struct db_job *job = queue_pop(queue);
+		if (connection_send(connection, job, now_us))
+			pool->n_queued--;
+		else
+			queue_push_front(queue, job); /* not taken: another connection, or its deadline */
+	}
+}
+
+/* Connects what is down, one attempt at a time, and drops what hangs. */
+static void tend(struct db_pool *pool, int64_t now_us)
+{
+	for (size_t i = 0; i < pool->n_connections; i++) {
+		struct connection *connection = &pool->connections[i];
+		bool connecting = connection->state == CONNECTION_CONNECTING || connection->state == CONNECTION_SETTING_UP;
+		if (connecting && now_us >= connection->attempt_until_us)
+			connection_lose(connection, now_us);
+		if (connection->state == CONNECTION_DOWN && pool->n_connecting == 0 && now_us >= connection->retry_at_us)
+			connection_start(connection, now_us);
+		if (connection->state != CONNECTION_READY || connection->in_flight == 0)
+			continue;
+		int64_t patience = (pool->settings.statement_timeout_ms[connection->lane] + STALL_GRACE_MS) * 1000;
+		if (now_us - connection->fifo[connection->fifo_head].job->sent_us > patience * (int64_t)connection->in_flight)
+			connection_lose(connection, now_us);
+	}
+}
+
+void db_pool_run(struct db_pool *pool)
+{
+	struct epoll_event events[64];
+	int n = epoll_wait(pool->epoll, events, 64, 0);
+	int64_t now_us = clock_monotonic_us();
+	for (int i = 0; i < n; i++)
+		connection_event(events[i].data.ptr, now_us);
+	tend(pool, now_us);
+	for (int lane = 0; lane < LANES; lane++)
+		deal_lane(pool, (enum lane)lane, now_us);
+	for (size_t i = 0; i < pool->n_connections; i++) {
+		if (pool->connections[i].dirty)
+			connection_flush(&pool->connections[i], now_us);
+	}
+}
+
+int db_pool_timeout(const struct db_pool *pool)
+{
+	int64_t now_us = clock_monotonic_us(), next_us = now_us + 1000000;
+	bool down = false;
+	for (size_t i = 0; i < pool->n_connections; i++) {
+		const struct connection *connection = &pool->connections[i];
+		if (connection->state == CONNECTION_DOWN && pool->n_connecting == 0) {
+			down = true;
+			if (connection->retry_at_us < next_us)
+				next_us = connection->retry_at_us;
+		}
+	}
+	if (!down && pool->n_queued == 0)
+		return 1000;
+	if (pool->n_queued > 0 && next_us > now_us + 100000)
+		next_us = now_us + 100000;
+	return next_us <= now_us ? 0 : (int)((next_us - now_us + 999) / 1000);
+}
+
+bool db_pool_ready(const struct db_pool *pool)
+{
+	for (int lane = 0; lane < LANES; lane++) {
+		if (pool->stats.connected[lane] == 0)
+			return false;
+	}
+	return true;
+}
+
+void db_pool_stats(const struct db_pool *pool, struct db_stats *ret_stats)
+{
+	*ret_stats = pool->stats;
+	for (int lane = 0; lane < LANES; lane++) {
+		ret_stats->queued[lane] = pool->queues[lane].n;
+		ret_stats->in_flight[lane] = 0;
+	}
+	for (size_t i = 0; i < pool->n_connections; i++)
+		ret_stats->in_flight[pool->connections[i].lane] += pool->connections[i].in_flight;
+}
+
+void db_pool_abandon(struct db_pool *pool)
+{
+	for (int lane = 0; lane < LANES; lane++) {
+		while (pool->queues[lane].n > 0) {
+			pool->n_queued--;
+			job_fail(pool, queue_pop(&pool->queues[lane]), DB_UNAVAILABLE);
+		}
+	}
+	int64_t now_us = clock_monotonic_us();
+	for (size_t i = 0; i < pool->n_connections; i++) {
+		if (pool->connections[i].in_flight > 0)
+			connection_lose(&pool->connections[i], now_us);
+	}
+}
