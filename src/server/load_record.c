@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One record of a file on its way into the server. Records refer to others by "@resource/key", never by id; an id is learned when the record that has
+ * it is stored. Most records are PUT by external_id. Resources without one (partners, accounts) are searched by the fields that the file names:
+ * a hit is kept, and only the members that it leaves empty are filled in; without a hit the record is created. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "load.h"
+
+/* All that is known about the record at hand. */
+struct work {
+	struct load_run *run;
+	const struct load_file *file;
+	const char *key;
+	json_t *body; /* owned; resolved */
+	struct load_identity *identity;
+	struct arena *arena;
+};
+
+static int complain(const struct work *work, const char *why)
+{
+	fprintf(stderr, "wardmote load: %s: \"%s\": %s\n", work->file->path, work->key, why);
+	return -EINVAL;
+}
+
+static int refused(const struct work *work, const struct load_request *request, const struct load_answer *answer)
+{
+	fprintf(stderr, "wardmote load: %s: \"%s\": %s %s: ", work->file->path, work->key, request->method, request->target);
+	load_answer_print(answer, stderr);
+	return -EBADMSG;
+}
+
+static json_t *resolve(const struct work *work, json_t *value);
+
+static json_t *resolve_text(const struct work *work, json_t *value)
+{
+	const char *text = json_string_value(value);
+	if (text[0] != '@')
+		return json_incref(value);
+	if (text[1] == '@') /* a text that really begins with one */
+		return json_string(text + 1);
+	json_t *id = json_object_get(work->run->ids, text + 1);
+	if (id == NULL)
+		complain(work, arena_printf(work->arena, "%s is not among the records loaded before", text));
+	return json_incref(id);
+}
+
+static json_t *resolve_members(const struct work *work, json_t *value)
+{
+	json_t *copy = json_object();
+	const char *name;
+	json_t *member;
+	json_object_foreach(value, name, member)
+	{
+		if (json_object_set_new(copy, name, resolve(work, member)) != 0) {
+			json_decref(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+static json_t *resolve_items(const struct work *work, json_t *value)
+{
+	json_t *copy = json_array();
+	size_t i;
+	json_t *item;
+	json_array_foreach(value, i, item)
+	{
+		if (json_array_append_new(copy, resolve(work, item)) != 0) {
+			json_decref(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+/* A copy with ids in the place of references; NULL, after a message, when one is unknown. */
+static json_t *resolve(const struct work *work, json_t *value)
+{
+	if (json_is_string(value))
+		return resolve_text(work, value);
+	if (json_is_object(value))
+		return resolve_members(work, value);
+	if (json_is_array(value))
+		return resolve_items(work, value);
+	return json_incref(value);
+}
+
+static int remember(const struct work *work, json_t *stored)
+{
+	json_t *id = json_object_get(stored, "id");
+	if (!json_is_string(id))
+		return complain(work, "the answer has no id");
+	json_object_set(work->run->ids, arena_printf(work->arena, "%s/%s", work->file->resource, work->key), id);
+	return 0;
+}
+
+static char *copy_text(const json_t *value)
+{
+	const char *text = json_string_value(value);
+	char *copy = text == NULL ? NULL : strdup(text);
+	if (text != NULL && copy == NULL)
+		abort();
+	return copy;
+}
+
+/* A service account among the records is somebody that later records may act as. */
+static int remember_account(const struct work *work, json_t *stored)
+{
+	struct load_run *run = work->run;
+	if (strcmp(work->file->resource, "accounts") != 0 || json_object_get(stored, "client_id") == NULL)
+		return 0;
+	if (run->n_made == LOAD_IDENTITIES_MAX)
+		return complain(work, arena_printf(work->arena, "more than %d accounts", LOAD_IDENTITIES_MAX));
+	size_t i = run->n_made++;
+	run->made[i].key = strdup(work->key);
+	if (run->made[i].key == NULL)
+		abort();
+	run->made[i].identity = (struct load_identity){
+		.client_id = copy_text(json_object_get(stored, "client_id")),
+		.client_secret = copy_text(json_object_get(stored, "client_secret")),
+		.account_id = copy_text(json_object_get(stored, "id")),
+	};
+	return 0;
+}
+
+static const char *random_key(struct arena *arena)
+{
+	unsigned char bytes[16];
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		abort();
+	struct buffer text = { .arena = arena };
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		buffer_format(&text, "%02x", bytes[i]);
+	return text.ptr;
+}
+
+/* An account found from an earlier run has a secret that nobody kept: it gets a new one. */
+static int renew_secret(const struct work *work, struct load_identity *identity)
+{
+	struct load_request request = {
+		.method = "POST",
+		.target = arena_printf(work->arena, "/v1/accounts/%s/secrets", identity->account_id),
+		.idempotency_key = random_key(work->arena),
+	};
+	struct load_answer answer = { 0 };
+	int r = load_client_call(work->run->client, &work->run->own, &request, &answer);
+	if (r == 0) {
+		identity->client_secret = copy_text(json_object_get(answer.body, "client_secret"));
+		if (identity->client_secret == NULL)
+			r = refused(work, &request, &answer);
+	}
+	load_answer_done(&answer);
+	return r;
+}
+
+static int find_identity(struct work *work, const char *as)
+{
+	work->identity = &work->run->own;
+	if (as == NULL)
+		return 0;
+	for (size_t i = 0; i < work->run->n_made; i++) {
+		if (strcmp(work->run->made[i].key, as) != 0)
+			continue;
+		work->identity = &work->run->made[i].identity;
+		return work->identity->client_secret != NULL ? 0 : renew_secret(work, work->identity);
+	}
+	return complain(work, arena_printf(work->arena, "there is no account \"%s\" to act as", as));
+}
+
+static int put(const struct work *work, enum load_outcome *ret_outcome)
+{
+	struct load_request request = {
+		.method = "PUT",
+		.target = arena_printf(work->arena, "/v1/%s?external_id=%s", work->file->resource,
+				       load_client_escape(work->run->client, work->arena, work->key)),
+		.body = work->body,
+		.media_type = "application/json",
+	};
+	struct load_answer answer = { 0 };
+	int r = load_client_call(work->run->client, work->identity, &request, &answer);
+	if (r == 0 && answer.status != 200 && answer.status != 201)
+		r = refused(work, &request, &answer);
+	if (r == 0)
+		r = remember(work, answer.body);
+	if (r == 0)
+		*ret_outcome = answer.status == 201 ? LOAD_CREATED : LOAD_PRESENT;
+	load_answer_done(&answer);
+	return r;
+}
+
+static int create(const struct work *work, enum load_outcome *ret_outcome)
+{
+	struct load_request request = {
+		.method = "POST",
+		.target = arena_printf(work->arena, "/v1/%s", work->file->resource),
+		.body = work->body,
+		.media_type = "application/json",
+		.idempotency_key = random_key(work->arena),
+	};
+	struct load_answer answer = { 0 };
+	int r = load_client_call(work->run->client, work->identity, &request, &answer);
+	if (r == 0 && answer.status != 201)
+		r = refused(work, &request, &answer);
+	if (r == 0)
+		r = remember(work, answer.body);
+	if (r == 0)
+		r = remember_account(work, answer.body);
+	if (r == 0)
+		*ret_outcome = LOAD_CREATED;
+	load_answer_done(&answer);
+	return r;
+}
+
+/* "?name=Norwich&kind=council": the fields of one alternative with the record's own values. */
+static const char *search_target(const struct work *work, json_t *names)
+{
+	struct buffer target = { .arena = work->arena };
+	buffer_format(&target, "/v1/%s?limit=2", work->file->resource);
+	size_t i;
+	json_t *name;
+	json_array_foreach(names, i, name)
+	{
+		const char *value = json_string_value(json_object_get(work->body, json_string_value(name)));
+		if (value == NULL)
+			return NULL;
+		buffer_format(&target, "&%s=%s", json_string_value(name), load_client_escape(work->run->client, work->arena, value));
+	}
+	return target.ptr;
+}
+
+/* The stored record that an alternative finds: a new reference, or NULL in *ret_stored when there is none. */
+static int search(const struct work *work, json_t *names, json_t **ret_stored)
+{
+	struct load_request request = { .method = "GET", .target = search_target(work, names) };
+	if (request.target == NULL)
+		return complain(work, "a field of \"match\" is not a text of the record");
+	struct load_answer answer = { 0 };
+	int r = load_client_call(work->run->client, work->identity, &request, &answer);
+	json_t *items = json_object_get(answer.body, "items");
+	if (r == 0 && (answer.status != 200 || !json_is_array(items)))
+		r = refused(work, &request, &answer);
+	else if (r == 0 && json_array_size(items) > 1)
+		r = complain(work, arena_printf(work->arena, "%s finds more than one record", request.target));
+	if (r == 0)
+		*ret_stored = json_incref(json_array_get(items, 0));
+	load_answer_done(&answer);
+	return r;
+}
+
+/* The members that the record has and the stored one leaves empty. */
+static json_t *missing(const struct work *work, json_t *stored)
+{
+	json_t *patch = json_object();
+	const char *name;
+	json_t *value;
+	json_object_foreach(work->body, name, value)
+	{
+		if (!json_is_null(value) && json_is_null(json_object_get(stored, name)))
+			json_object_set(patch, name, value);
+	}
+	return patch;
+}
+
+static int complete(const struct work *work, json_t *stored, json_t *patch)
+{
+	const char *id = json_string_value(json_object_get(stored, "id"));
+	const char *target = arena_printf(work->arena, "/v1/%s/%s", work->file->resource, id);
+	struct load_request get = { .method = "GET", .target = target };
+	struct load_answer current = { 0 }, answer = { 0 };
+	int r = load_client_call(work->run->client, work->identity, &get, &current);
+	if (r == 0 && current.status != 200)
+		r = refused(work, &get, &current);
+	if (r < 0)
+		goto out;
+	struct load_request request = {
+		.method = "PATCH",
+		.target = target,
+		.body = patch,
+		.media_type = "application/merge-patch+json",
+		.if_match = current.etag,
+	};
+	r = load_client_call(work->run->client, work->identity, &request, &answer);
+	if (r == 0 && answer.status != 200)
+		r = refused(work, &request, &answer);
+out:
+	load_answer_done(&current);
+	load_answer_done(&answer);
+	return r;
+}
+
+static int keep(const struct work *work, json_t *stored, enum load_outcome *ret_outcome)
+{
+	int r = remember(work, stored);
+	if (r == 0)
+		r = remember_account(work, stored);
+	if (r < 0)
+		return r;
+	json_t *patch = missing(work, stored);
+	*ret_outcome = LOAD_PRESENT;
+	if (json_object_size(patch) > 0) {
+		r = complete(work, stored, patch);
+		*ret_outcome = LOAD_COMPLETED;
+	}
+	json_decref(patch);
+	return r;
+}
+
+static int find_or_create(const struct work *work, enum load_outcome *ret_outcome)
+{
+	size_t i;
+	json_t *names;
+	json_array_foreach(work->file->match, i, names)
+	{
+		json_t *stored = NULL;
+		int r = search(work, names, &stored);
+		if (r < 0)
+			return r;
+		if (stored == NULL)
+			continue;
+		r = keep(work, stored, ret_outcome);
+		json_decref(stored);
+		return r;
+	}
+	return create(work, ret_outcome);
+}
+
+int load_record(struct load_run *run, const struct load_file *file, json_t *record, enum load_outcome *ret_outcome)
+{
+	struct arena arena;
+	arena_init(&arena);
+	struct work work = { .run = run, .file = file, .key = "?", .arena = &arena };
+	const char *as = file->as;
+	json_t *body = NULL;
+	json_error_t error;
+	int r = 0;
+	if (json_unpack_ex(record, &error, JSON_STRICT, "{s:s, s?s, s:o}", "key", &work.key, "as", &as, "body", &body) != 0)
+		r = complain(&work, error.text);
+	else if (!json_is_object(body))
+		r = complain(&work, "body is not an object");
+	if (r == 0)
+		r = find_identity(&work, as);
+	if (r == 0) {
+		json_t *whole = json_copy(body);
+		if (file->defaults != NULL)
+			json_object_update_missing(whole, file->defaults);
+		work.body = resolve(&work, whole);
+		json_decref(whole);
+		r = work.body == NULL ? -EINVAL : 0;
+	}
+	if (r == 0)
+		r = file->match == NULL ? put(&work, ret_outcome) : find_or_create(&work, ret_outcome);
+	json_decref(work.body);
+	arena_done(&arena);
+	return r;
+}
