@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Settings come from one table: a flag (--name VALUE), else WARDMOTE_NAME in the environment, else the file (--config FILE or
  * WARDMOTE_CONFIG; lines `name = value`, # comments), else the default. An unknown flag, variable or line, or a bad value, is an error with a
- * message that names the setting, the value's origin and what is allowed; values of secret settings are never printed. Adding a setting is one row in
+ * message that names the setting, the value's origin and what is allowed; values of secret settings are never printed, and a secret can also
+ * come from the file that WARDMOTE_NAME_FILE names. Variables WARDMOTE_TEST_* and WARDMOTE_BIN belong to the test suite. Adding a setting is one row in
  * src/base/config.c; its value lands in a typed member of struct config. */
 #ifndef WARDMOTE_CONFIG_H
 #define WARDMOTE_CONFIG_H
@@ -9,6 +10,8 @@
 #include <stdio.h>
 
 #include "wardmote/arena.h"
+
+enum { CONFIG_SETTINGS_MAX = 48 };
 
 struct config {
 	/* where it listens */
@@ -45,6 +48,8 @@ struct config {
 	long rate_account;           /* requests a minute for one account: 6000; 0: off */
 	long idempotency_hours;      /* 24 */
 	const char *timezone;        /* civil dates: Europe/London */
+	/* where each value came from, by row of the table, for config_print */
+	const char *origins[CONFIG_SETTINGS_MAX];
 };
 
 /* Reads flags (argv after the subcommand; those not in the table stay for `extra`, NULL when none may remain), environment, file and defaults.
