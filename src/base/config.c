@@ -42,7 +42,7 @@ static const struct setting settings[] = {
 	  .meaning = "deadline of an ordinary request" },
 	{ MEMBER(heavy_timeout_ms), .type = SETTING_NUMBER, .initial = "30000", .min = 100, .max = 3600000,
 	  .meaning = "deadline of a request in the heavy lane" },
-	{ MEMBER(workers), .type = SETTING_NUMBER, .initial = "0", .min = 0, .max = 256,
+	{ MEMBER(workers), .type = SETTING_NUMBER, .initial = "0", .min = 0, .max = 16,
 	  .meaning = "worker threads; 0: the number of cores, at most 2" },
 	{ MEMBER(drain_wait_ms), .type = SETTING_NUMBER, .initial = "0", .min = 0, .max = 600000,
 	  .meaning = "time between readiness off and the end of accepting, when stopping" },

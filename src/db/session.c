@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Plain blocking connections, for commands and the jobs thread. */
+#include <errno.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+#include "wardmote/db.h"
+
+struct db_session {
+	PGconn *connection;
+};
+
+/* libpq's messages end with a line break and may have several lines; for people one line each is enough. */
+static const char *tidy(struct arena *arena, const char *message)
+{
+	char *text = arena_copy(arena, slice_of(message));
+	size_t len = strlen(text);
+	while (len > 0 && text[len - 1] == '\n')
+		text[--len] = '\0';
+	return text;
+}
+
+/* The line of a statement's text in which the server found the error; 0 when it did not say. */
+static int error_line(const PGresult *result, const char *text)
+{
+	const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+	if (position == NULL)
+		return 0;
+	long at = strtol(position, NULL, 10); /* in characters, from 1 */
+	int line = 1;
+	for (; *text != '\0' && at > 1; text++) {
+		line += *text == '\n';
+		at -= ((unsigned char)*text & 0xc0) != 0x80;
+	}
+	return line;
+}
+
+static const char *describe_error(struct arena *arena, const PGconn *connection, const PGresult *result, const char *text)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
+	struct buffer message = { .arena = arena };
+	if (primary == NULL) {
+		buffer_format(&message, "08006: %s", tidy(arena, PQerrorMessage(connection)));
+		return message.ptr;
+	}
+	buffer_format(&message, "%s: %s", state == NULL ? "XX000" : state, primary);
+	if (detail != NULL)
+		buffer_format(&message, "; %s", detail);
+	int line = error_line(result, text);
+	if (line > 0)
+		buffer_format(&message, " (line %d)", line);
+	if (context != NULL)
+		buffer_format(&message, " (%.*s)", (int)strcspn(context, "\n"), context);
+	return message.ptr;
+}
+
+int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error)
+{
+	/* What the URI says wins over what stands before it, and what stands behind it wins over the URI. */
+	static const char *const names[] = { "connect_timeout", "fallback_application_name", "dbname", "client_encoding", NULL };
+	const char *const values[] = { "10", "wardmote", uri, "UTF8", NULL };
+	PGconn *connection = PQconnectdbParams(names, values, 1);
+	if (connection == NULL || PQstatus(connection) != CONNECTION_OK) {
+		*ret_error = connection == NULL ? "out of memory" : tidy(arena, PQerrorMessage(connection));
+		PQfinish(connection);
+		return -ECONNREFUSED;
+	}
+	struct db_session *session = calloc(1, sizeof *session);
+	if (session == NULL)
+		abort();
+	session->connection = connection;
+	struct db_rows rows;
+	int status = db_session_query(session, arena, "SET TimeZone = 'UTC'; SET search_path = pg_catalog, public; SET client_min_messages = warning",
+				      0, NULL, &rows, ret_error);
+	if (status < 0) {
+		db_session_free(session);
+		return -ECONNREFUSED;
+	}
+	*ret_session = session;
+	return 0;
+}
+
+void db_session_free(struct db_session *session)
+{
+	if (session == NULL)
+		return;
+	PQfinish(session->connection);
+	free(session);
+}
+
+static void copy_rows(struct arena *arena, const PGresult *result, struct db_rows *ret_rows)
+{
+	size_t rows = (size_t)PQntuples(result), columns = (size_t)PQnfields(result);
+	const char **cells = arena_alloc(arena, (rows * columns + 1) * sizeof *cells);
+	for (size_t i = 0; i < rows * columns; i++) {
+		int row = (int)(i / columns), column = (int)(i % columns);
+		if (!PQgetisnull(result, row, column))
+			cells[i] = arena_copy(arena, (struct slice){ PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column) });
+	}
+	*ret_rows = (struct db_rows){ rows, columns, cells };
+}
+
+int db_session_query(struct db_session *session, struct arena *arena, const char *text, size_t n, const char *const *parameters,
+		     struct db_rows *ret_rows, const char **ret_error)
+{
+	PGconn *connection = session->connection;
+	/* The simple protocol takes several statements at once, the extended one takes parameters. */
+	PGresult *result = n == 0 ? PQexec(connection, text) : PQexecParams(connection, text, (int)n, NULL, parameters, NULL, NULL, 0);
+	ExecStatusType state = PQresultStatus(result);
+	int status = 0;
+	if (state == PGRES_TUPLES_OK || state == PGRES_COMMAND_OK) {
+		copy_rows(arena, result, ret_rows);
+	} else {
+		*ret_error = describe_error(arena, connection, result, text);
+		status = -EIO;
+	}
+	PQclear(result);
+	return status;
+}
