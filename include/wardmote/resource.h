@@ -81,6 +81,7 @@ enum {
 	R_ADMIN = 1 << 1,      /* only administrators create, change and delete (for any partner_id) */
 	R_SHAREABLE = 1 << 2,  /* partner_id may be null: shared by the network, run by administrators (codes) */
 	R_NO_DELETE = 1 << 3,  /* has no DELETE */
+	R_UNIQUE = 1 << 4,     /* has a uniqueness rule besides external_id's, so that PUT too can answer 409 */
 };
 
 /* The roles, in order: each may do all that the ones before it may. */
