@@ -15,6 +15,7 @@ struct work {
 	const struct load_file *file;
 	const char *key;
 	json_t *body; /* owned; resolved */
+	json_t *path; /* the states that it is led through, the first one included; NULL: it stays where it starts */
 	struct load_identity *identity;
 	struct arena *arena;
 };
@@ -171,6 +172,47 @@ static int find_identity(struct work *work, const char *as)
 	return complain(work, arena_printf(work->arena, "there is no account \"%s\" to act as", as));
 }
 
+static size_t index_of(json_t *texts, const char *text)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(texts, i, item)
+	{
+		if (text != NULL && json_is_string(item) && strcmp(json_string_value(item), text) == 0)
+			return i;
+	}
+	return i;
+}
+
+/* Moves the record from where it stands to the end of its path; each answer says how it stands then. A record that somebody has moved off the path is
+ * left alone. */
+static int lead(const struct work *work, struct load_answer *answer)
+{
+	int r = 0;
+	for (;;) {
+		size_t at = index_of(work->path, json_string_value(json_object_get(answer->body, "status")));
+		if (r < 0 || at + 1 >= json_array_size(work->path))
+			return r;
+		json_t *body = json_pack("{s:O}", "to", json_array_get(work->path, at + 1));
+		struct load_request request = {
+			.method = "POST",
+			.target = arena_printf(work->arena, "/v1/%s/%s/transitions", work->file->resource,
+					       json_string_value(json_object_get(answer->body, "id"))),
+			.body = body,
+			.media_type = "application/json",
+			.if_match = answer->etag,
+			.idempotency_key = random_key(work->arena),
+		};
+		struct load_answer moved = { 0 };
+		r = load_client_call(work->run->client, work->identity, &request, &moved);
+		json_decref(body);
+		if (r == 0 && moved.status != 200)
+			r = refused(work, &request, &moved);
+		load_answer_done(answer);
+		*answer = moved;
+	}
+}
+
 static int put(const struct work *work, enum load_outcome *ret_outcome)
 {
 	struct load_request request = {
@@ -186,8 +228,11 @@ static int put(const struct work *work, enum load_outcome *ret_outcome)
 		r = refused(work, &request, &answer);
 	if (r == 0)
 		r = remember(work, answer.body);
+	enum load_outcome outcome = answer.status == 201 ? LOAD_CREATED : LOAD_PRESENT;
 	if (r == 0)
-		*ret_outcome = answer.status == 201 ? LOAD_CREATED : LOAD_PRESENT;
+		r = lead(work, &answer);
+	if (r == 0)
+		*ret_outcome = outcome;
 	load_answer_done(&answer);
 	return r;
 }
@@ -337,7 +382,8 @@ int load_record(struct load_run *run, const struct load_file *file, json_t *reco
 	json_t *body = NULL;
 	json_error_t error;
 	int r = 0;
-	if (json_unpack_ex(record, &error, JSON_STRICT, "{s:s, s?s, s:o}", "key", &work.key, "as", &as, "body", &body) != 0)
+	if (json_unpack_ex(record, &error, JSON_STRICT, "{s:s, s?s, s?o, s:o}", "key", &work.key, "as", &as, "path", &work.path, "body",
+			   &body) != 0)
 		r = complain(&work, error.text);
 	else if (!json_is_object(body))
 		r = complain(&work, "body is not an object");
