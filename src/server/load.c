@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command.h"
 #include "load.h"
 
 enum { SECRET_MAX = 512 };
@@ -214,7 +215,7 @@ int cmd_load(int argc, char **argv)
 	struct options options;
 	if (parse_options(argc, argv, &options) < 0) {
 		fputs(USAGE, stderr);
-		return 2;
+		return EXIT_USAGE;
 	}
 	return load_all(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
