@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The document as a whole: the static half, filled in from the catalog. */
+#include "wardmote/openapi.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "openapi_internal.h"
+
+/* Every scope that an operation asks for, with the operations that it opens. */
+static void add_scopes(struct openapi *doc)
+{
+	json_t *oauth2 = json_object_get(json_object_get(json_object_get(doc->root, "components"), "securitySchemes"), "oauth2");
+	json_t *flow = json_object_get(json_object_get(oauth2, "flows"), "clientCredentials");
+	openapi_set(flow, "tokenUrl", openapi_pack("s", arena_printf(doc->arena, "%s/oauth/token", doc->base_url)));
+	json_t *scopes = json_object_get(flow, "scopes");
+	size_t n;
+	const struct route *routes = catalog_routes(doc->catalog, &n);
+	for (size_t i = 0; i < n; i++) {
+		const char *scope = routes[i].operation->scope;
+		if (scope == NULL || json_object_get(scopes, scope) != NULL)
+			continue;
+		const char *colon = strchr(scope, ':');
+		const char *what = colon != NULL && strcmp(colon, ":write") == 0 ? "Create, change and delete" : "Read";
+		int len = colon != NULL ? (int)(colon - scope) : (int)strlen(scope);
+		openapi_set(scopes, scope, openapi_pack("s", arena_printf(doc->arena, "%s %.*s.", what, len, scope)));
+	}
+}
+
+static void merge_native(struct openapi *doc)
+{
+	json_t *native = openapi_load(openapi_native, "openapi_native.json");
+	if (json_object_update(doc->schemas, native) != 0)
+		abort();
+	json_decref(native);
+}
+
+static void fill(struct openapi *doc, const char *version)
+{
+	json_t *components = json_object_get(doc->root, "components");
+	doc->schemas = json_object_get(components, "schemas");
+	doc->responses = json_object_get(components, "responses");
+	openapi_set(json_object_get(doc->root, "info"), "version", openapi_pack("s", version));
+	openapi_add(json_object_get(doc->root, "servers"),
+		    openapi_pack("{ss,ss}", "url", doc->base_url, "description", "This installation."));
+	add_scopes(doc);
+	merge_native(doc);
+	openapi_problems(doc);
+	size_t n;
+	const struct shape *const *shapes = catalog_shapes(doc->catalog, &n);
+	for (size_t i = 0; i < n; i++)
+		openapi_shape(doc, shapes[i]);
+	openapi_paths(doc);
+}
+
+struct slice openapi_render(struct arena *arena, const struct catalog *catalog, const char *base_url, const char *version)
+{
+	struct openapi doc = { .arena = arena, .catalog = catalog, .base_url = base_url, .root = openapi_load(openapi_base, "openapi_base.json") };
+	fill(&doc, version);
+	char *text = json_dumps(doc.root, JSON_INDENT(2));
+	if (text == NULL)
+		abort();
+	struct slice document = slice_of(arena_copy(arena, slice_of(text)));
+	free(text);
+	json_decref(doc.root);
+	return document;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Parameters of an operation: filters as query.c takes them, and the standard ones that its verb has. */
+#include "openapi_internal.h"
+
+#include <string.h>
+
+#include "wardmote/query.h"
+
+enum { ANY_OF_MAX = 50 };
+
+/* What each operator adds to the field's name, and what it keeps. */
+static const struct {
+	const char *suffix, *doc;
+} operators[] = {
+	[FILTER_ANY_OF] = { "", "one of these; of a list: at least one" },
+	[FILTER_NONE_OF] = { ".ne", "none of these" },
+	[FILTER_EQUAL] = { "", "this" },
+	[FILTER_NOT_EQUAL] = { ".ne", "not this" },
+	[FILTER_GT] = { ".gt", "more or later than this" },
+	[FILTER_GTE] = { ".gte", "this, more or later" },
+	[FILTER_LT] = { ".lt", "less or earlier than this" },
+	[FILTER_LTE] = { ".lte", "this, less or earlier" },
+	[FILTER_CONTAINS] = { ".contains", "text with this in it, in upper or lower case" },
+	[FILTER_NULL] = { ".null", "null (true) or not null (false)" },
+};
+
+static unsigned filter_operators(const struct field *field)
+{
+	unsigned null = field->flags & F_NULLABLE ? 1U << FILTER_NULL : 0;
+	switch (field->type) {
+	case T_UUID:
+	case T_REF:
+	case T_ENUM:
+	case T_REFS:
+	case T_CODES:
+		return 1U << FILTER_ANY_OF | 1U << FILTER_NONE_OF | null;
+	case T_TEXT:
+	case T_URL:
+		return 1U << FILTER_EQUAL | 1U << FILTER_NOT_EQUAL | 1U << FILTER_CONTAINS | null;
+	case T_INT:
+	case T_DATE:
+	case T_TIME:
+	case T_TIMESTAMP:
+		return 1U << FILTER_EQUAL | 1U << FILTER_NOT_EQUAL | 1U << FILTER_GT | 1U << FILTER_GTE | 1U << FILTER_LT | 1U << FILTER_LTE | null;
+	case T_BOOL:
+		return 1U << FILTER_EQUAL | null;
+	case T_TEXTS:
+	case T_OBJECTS:
+	case T_GEOMETRY:
+	case T_POINT:
+		return null;
+	}
+	return 0;
+}
+
+static void add_shared(const struct openapi *doc, json_t *list, const char *name)
+{
+	openapi_add(list, openapi_ref(doc->arena, "parameters", name));
+}
+
+/* The schema of one value of a filter: an element where the field is a list. */
+static json_t *filter_value(const struct openapi *doc, const struct field *field)
+{
+	json_t *schema = openapi_value(doc, field, FOR_INPUT, false);
+	json_t *items = json_object_get(schema, "items");
+	if (items == NULL)
+		return schema;
+	json_incref(items);
+	json_decref(schema);
+	return items;
+}
+
+static json_t *query_parameter(const char *name, const char *text, json_t *schema)
+{
+	return openapi_pack("{ss,ss,ss,so}", "name", name, "in", "query", "description", text, "schema", schema);
+}
+
+/* A comma-separated list of values. */
+static json_t *list_parameter(const char *name, const char *text, json_t *items, int max)
+{
+	json_t *schema = openapi_pack("{ss,si,si,so}", "type", "array", "minItems", 1, "maxItems", max, "items", items);
+	json_t *parameter = query_parameter(name, text, schema);
+	openapi_set(parameter, "style", openapi_pack("s", "form"));
+	openapi_set(parameter, "explode", json_false());
+	return parameter;
+}
+
+static json_t *filter(const struct openapi *doc, const struct field *field, enum filter_op op)
+{
+	const char *name = arena_printf(doc->arena, "%s%s", field->name, operators[op].suffix);
+	const char *text = arena_printf(doc->arena, "Only records whose %s is %s.", field->name, operators[op].doc);
+	json_t *parameter;
+	if (op == FILTER_NULL)
+		parameter = query_parameter(name, text, openapi_pack("{ss}", "type", "boolean"));
+	else if (op == FILTER_ANY_OF || op == FILTER_NONE_OF)
+		parameter = list_parameter(name, text, filter_value(doc, field), ANY_OF_MAX);
+	else
+		parameter = query_parameter(name, text, filter_value(doc, field));
+	if (field->audience == A_PARTNER)
+		openapi_set(parameter, "x-audience", openapi_pack("s", "partner"));
+	if (field->audience == A_OWNER)
+		openapi_set(parameter, "x-audience", openapi_pack("s", "owner"));
+	return parameter;
+}
+
+static void add_filters(const struct openapi *doc, json_t *list, const struct shape *shape)
+{
+	for (size_t i = 0; i < shape->n_fields; i++) {
+		const struct field *field = shape->fields[i];
+		unsigned ops = field->flags & F_FILTER ? filter_operators(field) : 0;
+		for (enum filter_op op = FILTER_ANY_OF; op <= FILTER_NULL; op++)
+			if (ops & 1U << op)
+				openapi_add(list, filter(doc, field, op));
+	}
+}
+
+static void add_sort(const struct openapi *doc, json_t *list, const struct shape *shape)
+{
+	if (shape->n_sorts == 0)
+		return;
+	const struct sort *sorts = shape->resource->sorts;
+	json_t *names = openapi_pack("[]");
+	for (size_t i = 0; i < shape->n_sorts; i++) {
+		openapi_add(names, openapi_pack("s", sorts[i].name));
+		openapi_add(names, openapi_pack("s", arena_printf(doc->arena, "-%s", sorts[i].name)));
+	}
+	json_t *schema = openapi_pack("{ss,so,ss}", "type", "string", "enum", names, "default", sorts[0].name);
+	openapi_add(list, query_parameter("sort", "Order of the records; with - in front: descending. Records that are equal are ordered by id.", schema));
+}
+
+static void add_fields(json_t *list, const struct shape *shape)
+{
+	json_t *names = openapi_pack("[]");
+	for (size_t i = 0; i < shape->n_fields; i++)
+		openapi_add(names, openapi_pack("s", shape->fields[i]->name));
+	openapi_add(list, list_parameter("fields", "Only these members, and id: the others are left out, also those that the schema requires.",
+					 openapi_pack("{ss,so}", "type", "string", "enum", names), FIELDS_MAX));
+}
+
+static void add_include(json_t *list, const struct shape *shape)
+{
+	json_t *names = openapi_pack("[]");
+	for (size_t i = 0; i < shape->n_fields; i++)
+		if (shape->fields[i]->flags & F_INCLUDE)
+			openapi_add(names, openapi_pack("s", shape->fields[i]->include_name));
+	int n = (int)json_array_size(names);
+	if (n == 0)
+		json_decref(names);
+	else
+		openapi_add(list, list_parameter("include", "Embeds what the caller may see of these related records.",
+						 openapi_pack("{ss,so}", "type", "string", "enum", names), n));
+}
+
+static bool has_search(const struct shape *shape)
+{
+	for (size_t i = 0; i < shape->n_fields; i++)
+		if (shape->fields[i]->flags & F_SEARCH)
+			return true;
+	return false;
+}
+
+/* Parameters of the path: {id}, {slug}. */
+static void add_path(const struct openapi *doc, json_t *list, const char *path)
+{
+	for (const char *brace = strchr(path, '{'); brace != NULL; brace = strchr(brace + 1, '{'))
+		add_shared(doc, list, arena_copy(doc->arena, (struct slice){ brace + 1, strcspn(brace + 1, "}") }));
+}
+
+static void add_read(const struct openapi *doc, json_t *list, const struct route *route)
+{
+	const struct shape *shape = route->shape;
+	enum verb verb = route->operation->verb;
+	if (verb == V_LIST) {
+		add_filters(doc, list, shape);
+		if (has_search(shape))
+			add_shared(doc, list, "q");
+		if (openapi_place(shape) != NULL)
+			add_shared(doc, list, "bbox");
+		add_sort(doc, list, shape);
+		add_shared(doc, list, "count");
+	}
+	if (verb == V_LIST || verb == V_GET) {
+		add_fields(list, shape);
+		add_include(list, shape);
+	}
+	if (verb == V_LIST || verb == V_HISTORY) {
+		add_shared(doc, list, "limit");
+		add_shared(doc, list, "cursor");
+	}
+}
+
+static void add_own(const struct openapi *doc, json_t *list, const struct operation *operation)
+{
+	for (const struct parameter *own = operation->parameters; own != NULL && own->name != NULL; own++) {
+		struct field field = { .name = own->name, .type = own->type, .min = own->min, .max = own->max, .values = own->values };
+		json_t *parameter = query_parameter(own->name, own->doc, openapi_value(doc, &field, FOR_INPUT, false));
+		if (own->required)
+			openapi_set(parameter, "required", json_true());
+		openapi_add(list, parameter);
+	}
+}
+
+json_t *openapi_parameters(const struct openapi *doc, const struct route *route)
+{
+	const struct operation *operation = route->operation;
+	json_t *list = openapi_pack("[]");
+	add_path(doc, list, operation->path);
+	if (operation->verb == V_PUT)
+		add_shared(doc, list, "external_id");
+	add_read(doc, list, route);
+	add_own(doc, list, operation);
+	if (operation->flags & OP_AS_OF)
+		add_shared(doc, list, "as_of");
+	if (operation->flags & OP_DRY_RUN)
+		add_shared(doc, list, "dry_run");
+	if (operation->flags & OP_IF_MATCH)
+		add_shared(doc, list, "If-Match");
+	else if (operation->verb == V_PUT)
+		add_shared(doc, list, "If-Match-optional");
+	if (operation->flags & OP_IDEMPOTENT)
+		add_shared(doc, list, "Idempotency-Key");
+	if (openapi_is_conditional(operation))
+		add_shared(doc, list, "If-None-Match");
+	return list;
+}
