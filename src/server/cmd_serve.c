@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The two commands that need nothing but the settings. */
+#include "commands.h"
+
+/* Runs `use` with the settings of this command line. */
+static int with_config(int argc, char **argv, int (*use)(const struct config *config))
+{
+	struct arena arena;
+	struct config config;
+	const char *error = NULL;
+	arena_init(&arena);
+	int code = EXIT_USAGE;
+	if (config_load(&config, &arena, argc - 1, argv + 1, NULL, &error) < 0)
+		command_fail(argv[0], error);
+	else
+		code = use(&config);
+	arena_done(&arena);
+	return code;
+}
+
+static int print_config(const struct config *config)
+{
+	config_print(config, stdout);
+	printf("\nOne process opens %ld database connections: %ld workers x (%ld read + %ld write + %ld heavy) + 1.\n", config_connections(config),
+	       config->workers, config->lane_read, config->lane_write, config->lane_heavy);
+	return EXIT_SUCCESS;
+}
+
+int cmd_config(int argc, char **argv)
+{
+	return with_config(argc, argv, print_config);
+}
+
+static int serve(const struct config *config)
+{
+	if (config->database[0] == '\0') {
+		command_fail("serve", "the database is not set: give --database URI, or WARDMOTE_DATABASE in the environment");
+		return EXIT_USAGE;
+	}
+	return serve_run(config);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	return with_config(argc, argv, serve);
+}
