@@ -9,6 +9,8 @@
 
 #include "load.h"
 
+enum { SEARCH_MAX = 500 };
+
 /* All that is known about the record at hand. */
 struct work {
 	struct load_run *run;
@@ -142,13 +144,17 @@ static const char *random_key(struct arena *arena)
 /* An account found from an earlier run has a secret that nobody kept: it gets a new one. */
 static int renew_secret(const struct work *work, struct load_identity *identity)
 {
+	json_t *body = json_object();
 	struct load_request request = {
 		.method = "POST",
 		.target = arena_printf(work->arena, "/v1/accounts/%s/secrets", identity->account_id),
+		.body = body,
+		.media_type = "application/json",
 		.idempotency_key = random_key(work->arena),
 	};
 	struct load_answer answer = { 0 };
 	int r = load_client_call(work->run->client, &work->run->own, &request, &answer);
+	json_decref(body);
 	if (r == 0) {
 		identity->client_secret = copy_text(json_object_get(answer.body, "client_secret"));
 		if (identity->client_secret == NULL)
@@ -260,21 +266,47 @@ static int create(const struct work *work, enum load_outcome *ret_outcome)
 	return r;
 }
 
-/* "?name=Norwich&kind=council": the fields of one alternative with the record's own values. */
+/* "/v1/partners?code=norwich": the list narrowed by the first field of an alternative; not every field is a filter. */
 static const char *search_target(const struct work *work, json_t *names)
 {
-	struct buffer target = { .arena = work->arena };
-	buffer_format(&target, "/v1/%s?limit=2", work->file->resource);
+	const char *name = json_string_value(json_array_get(names, 0));
+	const char *value = json_string_value(json_object_get(work->body, name));
+	if (value == NULL)
+		return NULL;
+	return arena_printf(work->arena, "/v1/%s?limit=%d&%s=%s", work->file->resource, SEARCH_MAX, name,
+			    load_client_escape(work->run->client, work->arena, value));
+}
+
+static bool is_match(const struct work *work, json_t *names, json_t *stored)
+{
 	size_t i;
 	json_t *name;
 	json_array_foreach(names, i, name)
 	{
-		const char *value = json_string_value(json_object_get(work->body, json_string_value(name)));
-		if (value == NULL)
-			return NULL;
-		buffer_format(&target, "&%s=%s", json_string_value(name), load_client_escape(work->run->client, work->arena, value));
+		const char *text = json_string_value(name);
+		if (!json_equal(json_object_get(work->body, text), json_object_get(stored, text)))
+			return false;
 	}
-	return target.ptr;
+	return true;
+}
+
+static int pick(const struct work *work, json_t *names, json_t *items, json_t **ret_stored)
+{
+	json_t *found = NULL;
+	size_t i;
+	json_t *item;
+	json_array_foreach(items, i, item)
+	{
+		if (!is_match(work, names, item))
+			continue;
+		if (found != NULL)
+			return complain(work, "more than one stored record is like it");
+		found = item;
+	}
+	if (found == NULL && json_array_size(items) == SEARCH_MAX)
+		return complain(work, "too many stored records to look for it");
+	*ret_stored = json_incref(found);
+	return 0;
 }
 
 /* The stored record that an alternative finds: a new reference, or NULL in *ret_stored when there is none. */
@@ -282,16 +314,14 @@ static int search(const struct work *work, json_t *names, json_t **ret_stored)
 {
 	struct load_request request = { .method = "GET", .target = search_target(work, names) };
 	if (request.target == NULL)
-		return complain(work, "a field of \"match\" is not a text of the record");
+		return complain(work, "the first field of \"match\" is not a text of the record");
 	struct load_answer answer = { 0 };
 	int r = load_client_call(work->run->client, work->identity, &request, &answer);
 	json_t *items = json_object_get(answer.body, "items");
 	if (r == 0 && (answer.status != 200 || !json_is_array(items)))
 		r = refused(work, &request, &answer);
-	else if (r == 0 && json_array_size(items) > 1)
-		r = complain(work, arena_printf(work->arena, "%s finds more than one record", request.target));
 	if (r == 0)
-		*ret_stored = json_incref(json_array_get(items, 0));
+		r = pick(work, names, items, ret_stored);
 	load_answer_done(&answer);
 	return r;
 }
