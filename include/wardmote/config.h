@@ -48,6 +48,7 @@ struct config {
 	long rate_account;           /* requests a minute for one account: 6000; 0: off */
 	long idempotency_hours;      /* 24 */
 	const char *timezone;        /* civil dates: Europe/London */
+	const char *security_contact; /* for security.txt: mailto: or https: URI; empty: none */
 	/* where each value came from, by row of the table, for config_print */
 	const char *origins[CONFIG_SETTINGS_MAX];
 };

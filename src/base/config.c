@@ -77,6 +77,7 @@ static const struct setting settings[] = {
 	  .meaning = "time that answers to an Idempotency-Key are kept" },
 	{ MEMBER(timezone), .initial = "Europe/London", .check = check_timezone, .allowed = "a name of the time zone database",
 	  .meaning = "time zone of civil dates" },
+	{ MEMBER(security_contact), .initial = "", .meaning = "whom to tell about a vulnerability: a mailto: or https: URI for security.txt" },
 };
 
 enum { N_SETTINGS = sizeof settings / sizeof *settings };

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The jobs thread: it gives changes their positions in the feed, watches whether the database answers and is migrated, and prunes what expired.
+ * Each round runs everywhere; what only one process may do is led by an advisory lock inside the owner's functions. */
+#include <poll.h>
+#include <stdlib.h>
+
+#include "commands.h"
+#include "server.h"
+#include "wardmote/clock.h"
+#include "wardmote/log.h"
+
+enum { ROUND_MS = 100, CHECK_MS = 1000, PRUNE_MS = 60000 };
+
+struct jobs {
+	struct server *server;
+	int stop_fd;
+	struct db_session *session;
+	int64_t checked_us, pruned_us;
+};
+
+static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct db_rows *ret_rows)
+{
+	const char *error = NULL;
+	if (jobs->session == NULL && db_session_new(jobs->server->config->database, arena, &jobs->session, &error) < 0)
+		return false;
+	if (db_session_query(jobs->session, arena, text, 0, NULL, ret_rows, &error) == 0)
+		return true;
+	log_message(LOG_LEVEL_WARNING, "a background statement failed", "error", error);
+	db_session_free(jobs->session);
+	jobs->session = NULL;
+	return false;
+}
+
+static long first_number(const struct db_rows *rows)
+{
+	return rows->rows > 0 && rows->cells[0] != NULL ? strtol(rows->cells[0], NULL, 10) : 0;
+}
+
+static void check(struct jobs *jobs, struct arena *arena)
+{
+	struct db_rows rows;
+	bool answered = ask(jobs, arena, "SELECT coalesce(max(number), 0) FROM meta.migration", &rows);
+	bool was = atomic_exchange(&jobs->server->database_ok, answered);
+	if (answered)
+		atomic_store(&jobs->server->migrations_current, first_number(&rows) >= migrations_newest());
+	if (was != answered)
+		log_message(answered ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, answered ? "the database answers" : "the database does not answer", NULL, NULL);
+}
+
+static void run_round(struct jobs *jobs)
+{
+	struct arena arena;
+	arena_init(&arena);
+	struct db_rows rows;
+	int64_t now_us = clock_monotonic_us();
+	if (jobs->checked_us == 0 || now_us - jobs->checked_us > CHECK_MS * 1000) {
+		jobs->checked_us = now_us;
+		check(jobs, &arena);
+	}
+	if (atomic_load(&jobs->server->database_ok) && atomic_load(&jobs->server->migrations_current)) {
+		int64_t started_us = clock_monotonic_us();
+		if (ask(jobs, &arena, "SELECT wardmote.sequence_changes()", &rows))
+			atomic_store(&jobs->server->feed_lag_ms, ROUND_MS + (clock_monotonic_us() - started_us) / 1000);
+		if (jobs->pruned_us == 0 || now_us - jobs->pruned_us > PRUNE_MS * 1000) {
+			jobs->pruned_us = now_us;
+			ask(jobs, &arena, "SELECT wardmote.forget_keys()", &rows);
+		}
+	}
+	arena_done(&arena);
+}
+
+static void *jobs_main(void *context)
+{
+	struct jobs *jobs = context;
+	struct pollfd stop = { .fd = jobs->stop_fd, .events = POLLIN };
+	do
+		run_round(jobs);
+	while (poll(&stop, 1, ROUND_MS) == 0 || (stop.revents & POLLIN) == 0);
+	db_session_free(jobs->session);
+	free(jobs);
+	return NULL;
+}
+
+int jobs_start(struct server *server, pthread_t *ret_thread, int stop_fd)
+{
+	struct jobs *jobs = calloc(1, sizeof *jobs);
+	if (jobs == NULL)
+		return -1;
+	jobs->server = server;
+	jobs->stop_fd = stop_fd;
+	int error = pthread_create(ret_thread, NULL, jobs_main, jobs);
+	if (error != 0)
+		free(jobs);
+	return -error;
+}

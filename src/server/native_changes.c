@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The change feed: positions are handed out in commit order by the jobs thread, so that nothing ever appears before a position already read. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "native.h"
+#include "wardmote/clock.h"
+
+static const char changes_sql[] =
+	"WITH page AS (SELECT c.position, json_build_object('resource', c.resource, 'id', c.record_id, 'version', c.version, 'operation', c.operation, "
+	"'at', to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) AS item "
+	"FROM api.change c WHERE c.position > $1::bigint ORDER BY c.position LIMIT $2::bigint) "
+	"SELECT 200, '{\"items\":' || coalesce(json_agg(item ORDER BY position), '[]'::json)::text, "
+	"CASE WHEN count(*) = $2::bigint THEN 'more' END, coalesce(max(position), $1::bigint)::text FROM page";
+
+enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500 };
+
+const char *native_year_ahead(struct arena *arena)
+{
+	time_t then = (time_t)clock_wall_seconds() + 365 * 86400;
+	struct tm day;
+	gmtime_r(&then, &day);
+	return arena_printf(arena, "%04d-%02d-%02dT00:00:00Z", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
+}
+
+/* `cursor` in the body is where to go on later, also when there is nothing more now; the link `next` is there only when the page was full. */
+static void respond_page(struct request *request, const struct db_result *result)
+{
+	const char *base = request->worker->server->config->public_url;
+	struct slice plain = slice_of(arena_printf(request->arena, "changes|%s", result->link));
+	const char *cursor = arena_copy(request->arena, auth_seal(request->arena, request->worker->keys, plain));
+	const char *limit = request->call.query.values[1];
+	const char *tail = limit == NULL ? "" : arena_printf(request->arena, "&limit=%s", limit);
+	const char *next = arena_printf(request->arena, "%s/v1/changes?after=%s%s", base, cursor, tail);
+	struct http_answer answer;
+	struct buffer links = { .arena = request->arena };
+	bool more = result->etag != NULL;
+	buffer_format(&links, ",\"cursor\":\"%s\",\"links\":[", cursor);
+	if (more)
+		buffer_format(&links, "{\"rel\":\"next\",\"href\":\"%s\",\"type\":\"application/json\"}", next);
+	buffer_text(&links, "]}");
+	respond_start(request, &answer, 200);
+	respond_field(&answer, "Content-Type", "application/json");
+	respond_field(&answer, "Cache-Control", request->authenticated ? "private, no-cache" : "public, no-cache");
+	if (more)
+		respond_field(&answer, "Link", arena_printf(request->arena, "<%s>; rel=\"next\"", next));
+	answer.body[0] = result->body;
+	answer.body[1] = buffer_slice(&links);
+	answer.n_body = 2;
+	answer.compress = true;
+	answer.release = db_result_release;
+	answer.release_data = result->owner;
+	respond_send(request, &answer);
+}
+
+static void changes_done(struct db_job *job, const struct db_result *result)
+{
+	struct request *request = request_of(job);
+	request->finished_db_us = clock_monotonic_us();
+	request->worker->replied = true;
+	if (result->outcome == DB_ROW)
+		respond_page(request, result);
+	else
+		respond_failure(request, result);
+}
+
+static bool read_position(struct request *request, const char *after, const char **ret_position)
+{
+	struct slice plain;
+	*ret_position = "0";
+	if (after == NULL)
+		return true;
+	if (auth_unseal(request->arena, request->worker->keys, slice_of(after), &plain) < 0 || plain.len < 9 || memcmp(plain.ptr, "changes|", 8) != 0)
+		return false;
+	*ret_position = arena_copy(request->arena, (struct slice){ plain.ptr + 8, plain.len - 8 });
+	return true;
+}
+
+void native_changes(struct request *request)
+{
+	const char **parameters = arena_alloc(request->arena, 2 * sizeof *parameters);
+	const char *limit = request->call.query.values[1];
+	if (!read_position(request, request->call.query.values[0], &parameters[0])) {
+		fault_add(&request->faults, FAULT_PARAMETER, "after", "cursor", "This is no cursor of the change feed. Start again without it.");
+		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+		return;
+	}
+	long wanted = limit == NULL ? LIMIT_DEFAULT : strtol(limit, NULL, 10);
+	parameters[1] = arena_printf(request->arena, "%ld", wanted > LIMIT_MAX ? LIMIT_MAX : wanted);
+	segment_begin(request, LANE_READ, false);
+	segment_add(request, changes_sql, 2, parameters, true);
+	segment_send(request, changes_done);
+}

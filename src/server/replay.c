@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Idempotency keys: the claim goes into the write's own segment; where an answer is stored already, a second segment fetches it. The record it
+ * is about must still be one that the caller sees. */
+#include <inttypes.h>
+
+#include "request.h"
+#include "wardmote/clock.h"
+
+#define STORED                                                                                                                            \
+	"SELECT i.status, i.body, i.etag, i.link FROM wardmote.idempotency i WHERE i.partner_id = (SELECT wardmote.ctx_partner()) "        \
+	"AND i.key = $1 AND i.method = $2 AND i.path = $3"
+
+void replay_claim(struct request *request)
+{
+	const struct call *call = &request->call;
+	request->claim[0] = call->idempotency_key;
+	request->claim[1] = arena_copy(request->arena, http_method(request->exchange));
+	request->claim[2] = call->id == NULL ? request->match.pattern
+					     : arena_printf(request->arena, "%s#%s", request->match.pattern, call->id);
+	request->claim[3] = arena_printf(request->arena, "%016" PRIx64, call->body.hash);
+	segment_add(request, "SELECT wardmote.claim_key($1, $2, $3, $4)", 4, request->claim, false);
+}
+
+static void replay_done(struct db_job *job, const struct db_result *result)
+{
+	struct request *request = request_of(job);
+	request->finished_db_us = clock_monotonic_us();
+	request->worker->replied = true;
+	if (result->outcome == DB_ROW || result->outcome == DB_NO_ROW)
+		respond_result(request, result);
+	else
+		respond_failure(request, result);
+}
+
+void replay_start(struct request *request)
+{
+	const struct shape *shape = request->match.route->shape;
+	const char *text = STORED;
+	if (shape != NULL)
+		text = arena_printf(request->arena, STORED " AND (i.record_id IS NULL OR EXISTS (SELECT FROM api.%s r WHERE r.id = i.record_id))",
+				    shape->resource->thing);
+	request->replaying = true;
+	segment_begin(request, LANE_READ, false);
+	segment_add(request, text, 3, request->claim, true);
+	segment_send(request, replay_done);
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* From bytes to a statement: the stages of a request in the order in which they run. */
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "wardmote/clock.h"
+#include "wardmote/log.h"
+
+/* A stage lets the request on, or answers it and returns false. */
+typedef bool (*stage_fn)(struct request *request);
+
+static bool is_hex(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (strchr("0123456789abcdef", text.ptr[i]) == NULL || text.ptr[i] == '\0')
+			return false;
+	}
+	return true;
+}
+
+/* W3C Trace Context: version-traceid-parentid-flags; anything wrong and the whole field is as if absent. */
+static bool trace_id(struct slice field, char ret_id[40])
+{
+	if (field.len < 55 || field.ptr[2] != '-' || field.ptr[35] != '-' || field.ptr[52] != '-')
+		return false;
+	struct slice version = { field.ptr, 2 }, trace = { field.ptr + 3, 32 }, parent = { field.ptr + 36, 16 }, flags = { field.ptr + 53, 2 };
+	bool zero = strspn(trace.ptr, "0") >= 32 || strspn(parent.ptr, "0") >= 16;
+	if (zero || slice_is(version, "ff") || !is_hex(version) || !is_hex(trace) || !is_hex(parent) || !is_hex(flags))
+		return false;
+	if (slice_is(version, "00") ? field.len != 55 : field.len > 55 && field.ptr[55] != '-')
+		return false;
+	memcpy(ret_id, trace.ptr, 32);
+	ret_id[32] = '\0';
+	return true;
+}
+
+static bool given_id(struct slice field, char ret_id[40])
+{
+	if (field.len < 8 || field.len > 36)
+		return false;
+	for (size_t i = 0; i < field.len; i++) {
+		char c = field.ptr[i];
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_'))
+			return false;
+	}
+	memcpy(ret_id, field.ptr, field.len);
+	ret_id[field.len] = '\0';
+	return true;
+}
+
+static void identify(struct request *request)
+{
+	if (trace_id(http_header(request->exchange, "traceparent"), request->id) ||
+	    given_id(http_header(request->exchange, "x-request-id"), request->id))
+		return;
+	memcpy(request->id, auth_uuid(request->arena), UUID_TEXT);
+}
+
+static bool stage_route(struct request *request)
+{
+	const struct catalog *catalog = request->worker->server->catalog;
+	struct slice method = http_method(request->exchange);
+	int error = catalog_match(catalog, request->arena, method, http_path(request->exchange), &request->match);
+	if (error == -EILSEQ) {
+		respond_problem(request, PROBLEM_MALFORMED_HTTP, "The path has a dot segment, an empty segment or an escape in no canonical form.");
+		return false;
+	}
+	if (error < 0) {
+		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
+		return false;
+	}
+	if (slice_is(method, "OPTIONS")) {
+		respond_options(request);
+		return false;
+	}
+	if (request->match.route == NULL) {
+		respond_problem(request, PROBLEM_METHOD_NOT_ALLOWED, arena_printf(request->arena, "Allowed here: %s.", request->match.allow));
+		return false;
+	}
+	size_t n;
+	request->route_index = (size_t)(request->match.route - catalog_routes(catalog, &n));
+	request->call.route = request->match.route;
+	request->call.catalog = catalog;
+	request->call.id = request->match.id;
+	return true;
+}
+
+/* The credentials of a Bearer field; the scheme's name is case-insensitive. */
+static bool bearer(struct slice field, struct slice *ret_token)
+{
+	if (field.len < 8 || strncasecmp(field.ptr, "Bearer ", 7) != 0)
+		return false;
+	*ret_token = (struct slice){ field.ptr + 7, field.len - 7 };
+	return true;
+}
+
+static bool stage_authenticate(struct request *request)
+{
+	const struct operation *operation = request_operation(request);
+	struct slice field = http_header(request->exchange, "authorization");
+	if (field.ptr == NULL || (operation->flags & OP_OAUTH))
+		return true; /* the token endpoint reads Basic credentials itself */
+	const struct auth_claims *claims = NULL;
+	const char *why = "scheme";
+	struct worker *worker = request->worker;
+	if (!bearer(field, &request->token) || auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token,
+								 clock_wall_seconds(), &claims, &why) < 0) {
+		/* Failures count against the address, so that guessing is slow. */
+		request->rate = rate_take(worker->server->rates, auth_hash(&(struct slice){ http_peer(request->exchange), strlen(http_peer(request->exchange)) }, 1) ^ 1,
+					  60, clock_monotonic_us());
+		if (!request->rate.allowed) {
+			request->limited = true;
+			respond_problem(request, PROBLEM_TOO_MANY_REQUESTS, "Too many requests with a token that does not hold.");
+			return false;
+		}
+		respond_problem(request, PROBLEM_INVALID_TOKEN, NULL);
+		return false;
+	}
+	request->claims = *claims;
+	request->authenticated = true;
+	request->caller = claims->role;
+	return true;
+}
+
+static bool stage_limit(struct request *request)
+{
+	const struct config *config = request->worker->server->config;
+	long limit = request->authenticated ? config->rate_account : config->rate_anonymous;
+	if (limit <= 0)
+		return true;
+	const char *who = request->authenticated ? request->claims.account : http_peer(request->exchange);
+	struct slice part = slice_of(who);
+	request->rate = rate_take(request->worker->server->rates, auth_hash(&part, 1), limit, clock_monotonic_us());
+	request->limited = true;
+	if (request->rate.allowed)
+		return true;
+	respond_problem(request, PROBLEM_TOO_MANY_REQUESTS,
+			arena_printf(request->arena, "More than %ld requests in a minute.", request->rate.limit));
+	return false;
+}
+
+static bool stage_authorise(struct request *request)
+{
+	const struct operation *operation = request_operation(request);
+	bool scope = operation->scope == NULL || !request->authenticated || auth_has_scope(&request->claims, operation->scope);
+	if (request->caller >= operation->least && scope)
+		return true;
+	if (!request->authenticated) {
+		respond_problem(request, PROBLEM_UNAUTHENTICATED, NULL);
+		return false;
+	}
+	if ((operation->flags & OP_ITEM) && operation->resource != NULL) {
+		request->probe = true; /* 403 where the record can be seen, else the 404 of any absent one */
+		return true;
+	}
+	if (scope)
+		respond_problem(request, PROBLEM_FORBIDDEN, "The account's role does not allow this.");
+	else
+		respond_problem(request, PROBLEM_INSUFFICIENT_SCOPE, arena_printf(request->arena, "The token lacks the scope %s.", operation->scope));
+	return false;
+}
+
+static bool has_geometry(const struct shape *shape)
+{
+	for (size_t i = 0; shape != NULL && i < shape->n_fields; i++) {
+		if (shape->fields[i]->type == T_GEOMETRY || shape->fields[i]->type == T_POINT)
+			return true;
+	}
+	return false;
+}
+
+static const char *offers_text(struct arena *arena, unsigned offers)
+{
+	struct buffer text = { .arena = arena };
+	buffer_text(&text, "Offered here:");
+	for (int format = FORMAT_JSON; format <= FORMAT_GEOJSON; format++) {
+		if (offers & 1u << format)
+			buffer_format(&text, " %s;", negotiate_type((enum format)format));
+	}
+	return buffer_slice(&text).ptr;
+}
+
+static bool stage_negotiate(struct request *request)
+{
+	const struct operation *operation = request_operation(request);
+	bool record = operation->verb == V_LIST || operation->verb == V_GET;
+	bool list = operation->verb == V_LIST;
+	if (operation->native != NATIVE_NONE || operation->body_kind == BODY_FORM) {
+		if (request->match.suffix == NULL)
+			return true;
+		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
+		return false;
+	}
+	bool geometry = record && has_geometry(request->match.route->shape);
+	unsigned offers = 1u << FORMAT_JSON | (list ? 1u << FORMAT_CSV : 0) | (geometry ? 1u << FORMAT_GEOJSON : 0);
+	int error = negotiate_format(http_header(request->exchange, "accept"), request->match.suffix, offers, &request->format);
+	if (error < 0 && request->match.suffix != NULL) {
+		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
+		return false;
+	}
+	if (error < 0) {
+		respond_problem(request, PROBLEM_NOT_ACCEPTABLE, offers_text(request->arena, offers));
+		return false;
+	}
+	request->call.format = request->format;
+	return true;
+}
+
+static bool stage_media_type(struct request *request)
+{
+	const struct operation *operation = request_operation(request);
+	if (operation->body_kind == BODY_NONE || request->probe)
+		return true;
+	struct slice type = http_header(request->exchange, "content-type");
+	if (negotiate_body(operation->body_kind, type) == 0)
+		return true;
+	respond_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+			arena_printf(request->arena, "The body must be %s.", negotiate_accepted(operation->body_kind)));
+	return false;
+}
+
+/* If-Match holds for the tag of any representation of the version. */
+static bool take_if_match(struct request *request, struct slice field)
+{
+	struct tags tags;
+	int error = tags_parse(field, &tags);
+	if (error == 0)
+		error = tags_version(request->arena, &tags, &request->call.expected_version);
+	if (error == 0)
+		return true;
+	fault_add(&request->faults, FAULT_HEADER, "If-Match", "format", "%s",
+		  error == -E2BIG ? "At most 32 tags, all of one version." : "This is no list of entity tags.");
+	return false;
+}
+
+/* A key is a structured-field string or the bare text: 1 to 255 visible ASCII characters. */
+static bool take_key(struct request *request, struct slice field)
+{
+	if (field.len >= 2 && field.ptr[0] == '"' && field.ptr[field.len - 1] == '"')
+		field = (struct slice){ field.ptr + 1, field.len - 2 };
+	bool good = field.len >= 1 && field.len <= 255;
+	for (size_t i = 0; good && i < field.len; i++)
+		good = field.ptr[i] > ' ' && field.ptr[i] < 0x7f && field.ptr[i] != '"' && field.ptr[i] != '\\';
+	if (good)
+		request->call.idempotency_key = arena_copy(request->arena, field);
+	else
+		fault_add(&request->faults, FAULT_HEADER, "Idempotency-Key", "format",
+			  "A key is 1 to 255 visible ASCII characters without quotes and backslashes, in quotes or not.");
+	return good;
+}
+
+static bool stage_preconditions(struct request *request)
+{
+	const struct operation *operation = request_operation(request);
+	struct slice match = http_header(request->exchange, "if-match"), key = http_header(request->exchange, "idempotency-key");
+	if (request->probe)
+		return true;
+	if (match.ptr == NULL && (operation->flags & OP_IF_MATCH)) {
+		respond_problem(request, PROBLEM_PRECONDITION_REQUIRED, "Send If-Match with the ETag that you read, or If-Match: *.");
+		return false;
+	}
+	bool good = true;
+	if (match.ptr != NULL && ((operation->flags & OP_IF_MATCH) || operation->verb == V_PUT))
+		good = take_if_match(request, match);
+	if (key.ptr != NULL && (operation->flags & OP_IDEMPOTENT))
+		good = take_key(request, key) && good;
+	if (!good)
+		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+	return good;
+}
+
+static bool run_stages(struct request *request, const stage_fn *stages)
+{
+	for (size_t i = 0; stages[i] != NULL; i++) {
+		if (!stages[i](request))
+			return false;
+	}
+	return true;
+}
+
+static size_t body_cap(const struct request *request)
+{
+	const struct operation *operation = request_operation(request);
+	if (operation->body_kind == BODY_NONE || request->probe)
+		return 0;
+	if (!request->authenticated)
+		return ANONYMOUS_BODY_MAX;
+	return operation->flags & OP_GEOMETRY ? GEOMETRY_BODY_MAX : BODY_MAX;
+}
+
+void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_body_max)
+{
+	static const stage_fn stages[] = { stage_route,	    stage_authenticate, stage_limit, stage_authorise,
+					   stage_negotiate, stage_media_type,	stage_preconditions, NULL };
+	struct worker *worker = context;
+	struct request *request = arena_alloc(http_arena(exchange), sizeof *request);
+	size_t n_routes;
+	catalog_routes(worker->server->catalog, &n_routes);
+	request->worker = worker;
+	request->exchange = exchange;
+	request->arena = http_arena(exchange);
+	request->begun_us = clock_monotonic_us();
+	request->route_index = n_routes;
+	request->head = slice_is(http_method(exchange), "HEAD");
+	request->faults.arena = request->arena;
+	identify(request);
+	*ret_body_max = 0;
+	if (run_stages(request, stages))
+		*ret_body_max = body_cap(request);
+	return request;
+}
+
+/* --- the body is there --- */
+
+static bool stage_query(struct request *request)
+{
+	struct query *query = &request->call.query;
+	request->call.caller = request->caller;
+	if (request->probe)
+		return true;
+	query_parse(request->arena, request->match.route, http_query(request->exchange), request->caller, query, &request->faults);
+	if (query->cursor.len == 0)
+		return true;
+	struct slice plain;
+	if (auth_unseal(request->arena, request->worker->keys, query->cursor, &plain) < 0 || cursor_decode(request->arena, plain, query) < 0)
+		fault_add(&request->faults, FAULT_PARAMETER, "cursor", "cursor",
+			  "This is no cursor of this list with these filters. Start again without cursor.");
+	return true;
+}
+
+static bool validate_resource(struct request *request, struct slice bytes)
+{
+	static const enum body_mode modes[] = { [V_CREATE] = MODE_CREATE, [V_PUT] = MODE_REPLACE, [V_PATCH] = MODE_MERGE };
+	const struct operation *operation = request_operation(request);
+	return body_validate(request->arena, request->match.route->shape, modes[operation->verb], bytes, &request->call.body, &request->faults) == 0;
+}
+
+static bool check_body(struct request *request, struct slice bytes)
+{
+	const struct operation *operation = request_operation(request);
+	if (operation->body_kind == BODY_NONE || operation->body_kind == BODY_FORM || request->probe)
+		return true;
+	if (operation->body != NULL)
+		return body_validate_fields(request->arena, operation->body, bytes, &request->call.body, &request->faults) == 0;
+	return validate_resource(request, bytes);
+}
+
+static void standard_done(struct db_job *job, const struct db_result *result)
+{
+	struct request *request = request_of(job);
+	request->finished_db_us = clock_monotonic_us();
+	request->worker->replied = true;
+	bool failed = result->outcome != DB_ROW && result->outcome != DB_NO_ROW;
+	if (failed && result->detail_code != NULL && strncmp(result->sqlstate, "WM001", 5) == 0) {
+		db_result_release(result->owner);
+		replay_start(request);
+		return;
+	}
+	if (failed)
+		respond_failure(request, result);
+	else
+		respond_result(request, result);
+}
+
+static void submit(struct request *request)
+{
+	const struct operation *operation = request_operation(request);
+	bool write = operation->lane == LANE_WRITE && !request->probe;
+	int error = request->probe ? sql_probe(request->arena, &request->call, &request->statement)
+				   : sql_build(request->arena, &request->call, &request->statement);
+	if (error < 0) {
+		respond_problem(request, PROBLEM_INVALID_REQUEST, "The request has more filters than one statement takes.");
+		return;
+	}
+	enum lane lane = request->probe ? LANE_READ : request->call.query.as_of != NULL && operation->verb == V_LIST ? LANE_HEAVY : operation->lane;
+	segment_begin(request, lane, write);
+	if (request->call.idempotency_key != NULL && !request->call.query.dry_run)
+		replay_claim(request);
+	segment_add(request, request->statement.text, request->statement.n_parameters, request->statement.parameters, true);
+	if (request->call.query.dry_run) {
+		segment_add(request, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, false);
+		segment_add(request, "ROLLBACK", 0, NULL, false);
+	}
+	segment_send(request, standard_done);
+}
+
+void request_body(void *context, struct slice body)
+{
+	struct request *request = context;
+	if (request->answered)
+		return;
+	stage_query(request);
+	check_body(request, body);
+	if (request->faults.n > 0)
+		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+	else if (request_operation(request)->verb == V_NATIVE && !request->probe)
+		native_run(request, body);
+	else
+		submit(request);
+}
+
+/* One line a request: what was asked and how it went, never what was in it. */
+static void log_request(const struct request *request, bool sent, int64_t taken_us)
+{
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "request");
+	log_text(&line, "request_id", request->id);
+	log_slice(&line, "method", request->match.pattern == NULL ? SLICE("-") : http_method(request->exchange));
+	log_text(&line, "route", request->match.pattern);
+	log_int(&line, "status", request->status);
+	log_int(&line, "duration_us", taken_us);
+	log_int(&line, "bytes", (int64_t)http_answer_bytes(request->exchange));
+	if (request->authenticated) {
+		log_text(&line, "account_id", request->claims.account);
+		log_text(&line, "partner_id", request->claims.partner);
+	}
+	if (!sent)
+		log_text(&line, "client", "gone");
+	log_end(&line);
+}
+
+void request_end(void *context, bool sent)
+{
+	struct request *request = context;
+	int64_t taken_us = clock_monotonic_us() - request->begun_us;
+	metrics_count(&request->worker->metrics, request->route_index, request->status, taken_us);
+	log_request(request, sent, taken_us);
+	native_free(request);
+}
+
+struct slice request_refused(void *context, struct arena *arena, enum problem problem, const char *rule, const char *detail)
+{
+	struct worker *worker = context;
+	atomic_fetch_add_explicit(&worker->metrics.refused, 1, memory_order_relaxed);
+	const char *id = auth_uuid(arena);
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_INFO, "refused");
+	log_text(&line, "request_id", id);
+	log_text(&line, "rule", rule);
+	log_int(&line, "status", problem_kind(problem)->status);
+	log_end(&line);
+	struct problem_context where = { .base_url = worker->server->config->public_url, .request_id = id };
+	return problem_render(arena, problem, &where, detail, NULL, NULL);
+}

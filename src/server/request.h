@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One request on its way: it goes through an array of stages when its headers are complete, through another when its body is, waits once for
+ * the database, and is answered. No stage calls back; a stage that answers ends the way. Everything lives in the exchange's arena. */
+#ifndef WARDMOTE_REQUEST_H
+#define WARDMOTE_REQUEST_H
+
+#include "server.h"
+#include "wardmote/negotiate.h"
+#include "wardmote/sql.h"
+
+struct request {
+	struct worker *worker;
+	struct http_exchange *exchange;
+	struct arena *arena;
+	int64_t begun_us, finished_db_us;
+	char id[40];                   /* request id: trace id of a valid traceparent, X-Request-Id, or made */
+	struct match match;
+	size_t route_index;            /* for metrics; the number of routes when there is none */
+	struct slice token;
+	struct auth_claims claims;
+	bool authenticated;
+	bool head;
+	bool probe;                    /* may not, but sees perhaps: 403 or 404 by a probe */
+	bool replaying;                /* second segment: fetch the stored answer */
+	bool answered;
+	enum caller caller;
+	enum format format;
+	struct rate_verdict rate;
+	bool limited;                  /* the verdict above is set */
+	struct call call;
+	struct statement statement;
+	struct db_job job;
+	const char *actor[3];          /* parameters of act-as */
+	const char *claim[4];          /* of the idempotency claim */
+	int status;
+	struct faults faults;
+	struct auth_flow *flow;        /* of an operation of identity */
+};
+
+/* The http callbacks. */
+void *request_begin(void *worker, struct http_exchange *exchange, size_t *ret_body_max);
+void request_body(void *request, struct slice body);
+void request_end(void *request, bool sent);
+struct slice request_refused(void *worker, struct arena *arena, enum problem problem, const char *rule, const char *detail);
+
+static inline const struct operation *request_operation(const struct request *request)
+{
+	return request->match.route->operation;
+}
+
+/* --- segments (segment.c) --- */
+/* Starts a segment with act-as as its first step. */
+void segment_begin(struct request *request, enum lane lane, bool write);
+/* Appends a statement; `answer`: its row is the result. */
+void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer);
+/* Queues it and suspends the exchange; answers 503 itself when there is no room. */
+void segment_send(struct request *request, void (*done)(struct db_job *job, const struct db_result *result));
+static inline struct request *request_of(struct db_job *job)
+{
+	return (struct request *)(void *)((char *)job - offsetof(struct request, job));
+}
+
+/* --- answers (respond.c) --- */
+void respond_problem(struct request *request, enum problem problem, const char *detail);
+/* With errors: the request's own faults, or the rendered errors[] of the database. */
+void respond_faults(struct request *request, enum problem problem, const char *detail, const char *errors_json);
+/* The uniform row of a segment, for the standard verbs and hand-written statements. */
+void respond_result(struct request *request, const struct db_result *result);
+/* A failed segment (outcome other than DB_ROW and DB_NO_ROW). */
+void respond_failure(struct request *request, const struct db_result *result);
+/* A body of C's own. */
+void respond_body(struct request *request, int status, const char *media_type, struct slice body, const char *cache_control);
+/* Starts an answer with the headers that every answer has; the caller adds, then respond_send. */
+void respond_start(struct request *request, struct http_answer *answer, int status);
+void respond_field(struct http_answer *answer, const char *name, const char *value);
+void respond_send(struct request *request, struct http_answer *answer);
+/* An OAuth error (RFC 6749 section 5.2). */
+void respond_oauth_error(struct request *request, int status, const char *code, const char *description);
+
+void respond_options(struct request *request);
+/* Does If-None-Match name this ETag? */
+bool respond_unchanged(struct request *request, const char *etag);
+
+/* --- idempotency (replay.c) --- */
+/* Adds the claim to the segment; its error WM001 means that an answer is stored. */
+void replay_claim(struct request *request);
+/* Fetches the stored answer in a segment of its own. */
+void replay_start(struct request *request);
+
+/* --- operations that C drives (native.c, native_auth.c, native_changes.c) --- */
+/* The body is complete and, for a JSON body, validated. Must answer or send a segment. */
+void native_run(struct request *request, struct slice body);
+/* The helper thread compared or made a hash for a request of this worker. */
+void native_hash_done(struct auth_hash_job *job);
+/* Ends what a native operation still holds. */
+void native_free(struct request *request);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* From the uniform row of a segment to an answer: ETag, caching, links, and what a failed segment means. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "request.h"
+#include "wardmote/log.h"
+
+static bool is_write(const struct request *request)
+{
+	return request_operation(request)->lane == LANE_WRITE;
+}
+
+/* The fields that the answer shows, as bits of the shape. */
+static uint64_t shown_fields(const struct request *request)
+{
+	const struct shape *shape = request->match.route->shape;
+	if (shape == NULL)
+		return 0;
+	uint64_t visible = request->authenticated ? shape->visible[A_OWNER] : shape->visible[A_PUBLIC];
+	return request->call.query.fields == 0 ? visible : visible & request->call.query.fields;
+}
+
+static const char *cache_control(const struct request *request)
+{
+	const struct operation *operation = request_operation(request);
+	const struct shape *shape = request->match.route->shape;
+	bool personal = shape != NULL && (shown_fields(request) & shape->personal) != 0;
+	if (is_write(request) || personal || (operation->flags & OP_NO_STORE))
+		return "no-store";
+	return request->authenticated ? "private, no-cache" : "public, no-cache";
+}
+
+/* What a representation depends on beside the record's version. */
+static uint64_t representation_hash(const struct request *request, bool gzip)
+{
+	char text[128];
+	int len = snprintf(text, sizeof text, "%d|%d|%" PRIx64 "|%s|%s", (int)request->format, gzip ? 1 : 0, request->call.query.fields,
+			   request->authenticated ? request->claims.partner : "-", WARDMOTE_VERSION);
+	struct slice part = { text, (size_t)len };
+	return auth_hash(&part, 1);
+}
+
+/* Records: version and representation. Lists, and records that show others (include): a hash of the whole body. */
+static const char *etag_of(struct request *request, const struct db_result *result, const struct http_answer *answer, bool gzip)
+{
+	uint64_t hash = representation_hash(request, gzip);
+	bool whole = result->etag == NULL || request->call.query.include != 0;
+	if (whole) {
+		struct slice parts[4] = { { (const char *)&hash, sizeof hash } };
+		for (size_t i = 0; i < answer->n_body; i++)
+			parts[1 + i] = answer->body[i];
+		hash = auth_hash(parts, 1 + answer->n_body);
+	}
+	return etag_compose(request->arena, result->etag, hash);
+}
+
+/* self and, where there is more, next: as a header and, in JSON, in the body. */
+static void add_links(struct request *request, const struct db_result *result, struct http_answer *answer)
+{
+	const char *base = request->worker->server->config->public_url;
+	struct slice path = http_path(request->exchange), query = http_query(request->exchange);
+	struct buffer header = { .arena = request->arena }, body = { .arena = request->arena };
+	const char *type = negotiate_type(request->format);
+	const char *self = query_link(request->arena, path, query, NULL);
+	buffer_format(&header, "<%s%s>; rel=\"self\"", base, self);
+	buffer_text(&body, ",\"links\":[{\"rel\":\"self\",\"href\":");
+	buffer_json(&body, slice_of(arena_printf(request->arena, "%s%s", base, self)));
+	buffer_format(&body, ",\"type\":\"%s\"}", type);
+	if (result->link != NULL) {
+		struct slice plain = cursor_encode(request->arena, &request->call.query, slice_of(result->link));
+		struct slice sealed = auth_seal(request->arena, request->worker->keys, plain);
+		const char *next = query_link(request->arena, path, query, arena_copy(request->arena, sealed));
+		buffer_format(&header, ", <%s%s>; rel=\"next\"", base, next);
+		buffer_text(&body, ",{\"rel\":\"next\",\"href\":");
+		buffer_json(&body, slice_of(arena_printf(request->arena, "%s%s", base, next)));
+		buffer_format(&body, ",\"type\":\"%s\"}", type);
+	}
+	buffer_text(&body, "]}");
+	respond_field(answer, "Link", buffer_slice(&header).ptr);
+	if (request->format != FORMAT_CSV)
+		answer->body[answer->n_body++] = buffer_slice(&body);
+}
+
+static bool is_list(const struct request *request)
+{
+	enum verb verb = request_operation(request)->verb;
+	return verb == V_LIST || verb == V_HISTORY;
+}
+
+bool respond_unchanged(struct request *request, const char *etag)
+{
+	struct slice field = http_header(request->exchange, "if-none-match");
+	struct tags tags;
+	return field.ptr != NULL && tags_parse(field, &tags) == 0 && tags_match(&tags, etag);
+}
+
+static void respond_not_modified(struct request *request, const char *etag, void *owner)
+{
+	struct http_answer answer;
+	respond_start(request, &answer, 304);
+	respond_field(&answer, "ETag", etag);
+	respond_field(&answer, "Cache-Control", cache_control(request));
+	db_result_release(owner);
+	respond_send(request, &answer);
+}
+
+static enum problem problem_of(int status)
+{
+	switch (status) {
+	case 400:
+		return PROBLEM_INVALID_REQUEST;
+	case 403:
+		return PROBLEM_FORBIDDEN;
+	case 404:
+		return PROBLEM_NOT_FOUND;
+	case 409:
+		return PROBLEM_CONFLICT;
+	case 412:
+		return PROBLEM_PRECONDITION_FAILED;
+	case 422:
+		return PROBLEM_UNPROCESSABLE;
+	default:
+		return PROBLEM_INTERNAL;
+	}
+}
+
+static void respond_refusal(struct request *request, const struct db_result *result)
+{
+	const char *errors = result->body.len > 2 ? arena_copy(request->arena, result->body) : NULL;
+	int status = result->status;
+	db_result_release(result->owner);
+	respond_faults(request, problem_of(status), NULL, errors);
+}
+
+static void respond_success(struct request *request, const struct db_result *result)
+{
+	const struct operation *operation = request_operation(request);
+	struct http_answer answer;
+	bool dry = request->call.query.dry_run;
+	respond_start(request, &answer, result->status);
+	bool empty = result->status == 204 || result->body.len == 0;
+	if (!empty) {
+		answer.body[answer.n_body++] = result->body;
+		respond_field(&answer, "Content-Type", negotiate_type(request->format));
+	}
+	if (is_list(request) && !empty)
+		add_links(request, result, &answer);
+	bool get = operation->verb == V_GET || is_list(request);
+	bool gzip = !empty && http_accepts_gzip(request->exchange) && result->body.len > 1024;
+	const char *etag = !empty && !dry && (result->etag != NULL || get) ? etag_of(request, result, &answer, gzip) : NULL;
+	if (get && etag != NULL && respond_unchanged(request, etag)) {
+		respond_not_modified(request, etag, result->owner);
+		return;
+	}
+	respond_field(&answer, "ETag", etag);
+	respond_field(&answer, "Cache-Control", cache_control(request));
+	if (request->replaying)
+		respond_field(&answer, "Idempotency-Replayed", "true");
+	if (result->status == 201 && !is_list(request) && result->link != NULL)
+		respond_field(&answer, "Location",
+			      arena_printf(request->arena, "%s%s", request->worker->server->config->public_url, result->link));
+	if (request->format == FORMAT_CSV && request->match.route->shape != NULL)
+		respond_field(&answer, "Content-Disposition",
+			      arena_printf(request->arena, "attachment; filename=\"%s.csv\"", request->match.route->shape->resource->name));
+	answer.compress = true;
+	answer.release = db_result_release;
+	answer.release_data = result->owner;
+	respond_send(request, &answer);
+}
+
+void respond_result(struct request *request, const struct db_result *result)
+{
+	if (result->outcome == DB_NO_ROW) {
+		db_result_release(result->owner);
+		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
+	} else if (request->probe || result->status >= 400) {
+		respond_refusal(request, result);
+	} else {
+		respond_success(request, result);
+	}
+}
+
+/* --- failed segments --- */
+
+/* A constraint is named <thing>_<field>_...: the field it guards is the longest that fits. */
+static const char *guarded_field(struct request *request, const char *constraint)
+{
+	const struct shape *shape = request->match.route->shape;
+	if (shape == NULL || constraint == NULL)
+		return NULL;
+	size_t skip = strlen(shape->resource->thing);
+	if (strncmp(constraint, shape->resource->thing, skip) != 0 || constraint[skip] != '_')
+		return NULL;
+	const char *rest = constraint + skip + 1, *best = NULL;
+	for (size_t i = 0; i < shape->n_fields; i++) {
+		size_t len = strlen(shape->fields[i]->name);
+		bool fits = strncmp(rest, shape->fields[i]->name, len) == 0 && (rest[len] == '_' || rest[len] == '\0');
+		if (fits && (best == NULL || len > strlen(best)))
+			best = shape->fields[i]->name;
+	}
+	return best;
+}
+
+static void respond_constraint(struct request *request, const struct db_result *result)
+{
+	bool unique = strcmp(result->sqlstate, "23505") == 0 || strcmp(result->sqlstate, "23P01") == 0;
+	bool reference = strcmp(result->sqlstate, "23503") == 0;
+	const char *field = guarded_field(request, result->constraint);
+	const char *name = field == NULL ? "" : arena_printf(request->arena, "/%s", field);
+	fault_add(&request->faults, FAULT_POINTER, name, unique ? "not_unique" : reference ? "in_use" : "constraint", "%s",
+		  unique      ? "Another record has this value already."
+		  : reference ? "A record that is referred to is gone, or others refer to this one."
+			      : "The record would break a rule of its kind.");
+	respond_faults(request, PROBLEM_CONFLICT, NULL, NULL);
+}
+
+struct mapping {
+	const char *prefix;
+	enum problem problem;
+	const char *detail;
+};
+
+static const struct mapping mappings[] = {
+	{ "WM403", PROBLEM_FORBIDDEN, "Only the owner's officers set visibility, its managers grants, and nobody the owner." },
+	{ "42501", PROBLEM_FORBIDDEN, NULL },
+	{ "WM409", PROBLEM_IN_FLIGHT, NULL },
+	{ "WM422", PROBLEM_KEY_REUSED, NULL },
+	{ "22", PROBLEM_INVALID_REQUEST, "A value is outside what the database can hold." },
+};
+
+static void respond_error(struct request *request, const struct db_result *result)
+{
+	if (strncmp(result->sqlstate, "23", 2) == 0) {
+		respond_constraint(request, result);
+		return;
+	}
+	for (size_t i = 0; i < sizeof mappings / sizeof mappings[0]; i++) {
+		if (strncmp(result->sqlstate, mappings[i].prefix, strlen(mappings[i].prefix)) == 0) {
+			respond_problem(request, mappings[i].problem, mappings[i].detail);
+			return;
+		}
+	}
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_ERROR, "statement failed");
+	log_text(&line, "request_id", request->id);
+	log_text(&line, "route", request->match.pattern);
+	log_text(&line, "sqlstate", result->sqlstate);
+	log_text(&line, "constraint", result->constraint);
+	log_end(&line);
+	respond_problem(request, PROBLEM_INTERNAL, NULL);
+}
+
+void respond_failure(struct request *request, const struct db_result *result)
+{
+	switch (result->outcome) {
+	case DB_NO_ACTOR:
+		auth_cache_drop(request->worker->tokens, request->token);
+		respond_problem(request, PROBLEM_INVALID_TOKEN, NULL);
+		break;
+	case DB_ERROR:
+		respond_error(request, result);
+		break;
+	case DB_TIMEOUT:
+		respond_problem(request, PROBLEM_TIMEOUT, NULL);
+		break;
+	case DB_BUSY:
+		respond_problem(request, PROBLEM_UNAVAILABLE, "Others were changing the same records. Nothing was done; try again.");
+		break;
+	case DB_UNKNOWN:
+		respond_problem(request, PROBLEM_OUTCOME_UNKNOWN, NULL);
+		break;
+	case DB_UNAVAILABLE:
+	case DB_ROW:
+	case DB_NO_ROW:
+		respond_problem(request, PROBLEM_UNAVAILABLE, NULL);
+		break;
+	}
+	db_result_release(result->owner);
+}

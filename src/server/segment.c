@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A request's segment: act-as first, in one place, then what the request wants. */
+#include <errno.h>
+
+#include "request.h"
+#include "wardmote/clock.h"
+
+#define ACT_CONTEXT                                                                                                                       \
+	"SELECT set_config('wardmote.account', a.id::text, true), set_config('wardmote.partner', a.partner_id::text, true), "             \
+	"set_config('wardmote.rank', a.rank::text, true)"
+#define ACT_ANONYMOUS                                                                                                                     \
+	"SELECT set_config('wardmote.account', '', true), set_config('wardmote.partner', '', true), set_config('wardmote.rank', '0', true)"
+#define ACT_READ ", set_config('transaction_read_only', 'on', true)"
+#define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
+#define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $3::uuid AND s.account_id = a.id)"
+
+void segment_begin(struct request *request, enum lane lane, bool write)
+{
+	request->job = (struct db_job){ .lane = lane, .write = write };
+	struct db_step *step = &request->job.steps[0];
+	request->job.n_steps = 1;
+	if (!request->authenticated) {
+		step->text = write ? ACT_ANONYMOUS : ACT_ANONYMOUS ACT_READ;
+		return;
+	}
+	request->job.acts = true;
+	request->actor[0] = request->claims.account;
+	request->actor[1] = arena_printf(request->arena, "%ld", request->claims.epoch);
+	request->actor[2] = request->claims.session;
+	bool session = request->claims.session[0] != '\0';
+	step->parameters = request->actor;
+	step->n_parameters = session ? 3 : 2;
+	if (write)
+		step->text = session ? ACT_CONTEXT ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_FROM;
+	else
+		step->text = session ? ACT_CONTEXT ACT_READ ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_READ ACT_FROM;
+}
+
+void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer)
+{
+	struct db_job *job = &request->job;
+	if (answer)
+		job->answer = job->n_steps;
+	job->steps[job->n_steps++] = (struct db_step){ .text = text, .n_parameters = n, .parameters = parameters };
+}
+
+void segment_send(struct request *request, void (*done)(struct db_job *job, const struct db_result *result))
+{
+	const struct config *config = request->worker->server->config;
+	long patience_ms = request->job.lane == LANE_HEAVY ? config->heavy_timeout_ms : config->request_timeout_ms;
+	request->job.deadline_us = clock_monotonic_us() + patience_ms * 1000;
+	request->job.done = done;
+	if (db_enqueue(request->worker->pool, &request->job) == 0)
+		http_suspend(request->exchange);
+	else
+		respond_problem(request, PROBLEM_UNAVAILABLE, "The database is busy or cannot be reached. Nothing was done; try again.");
+}

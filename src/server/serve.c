@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* `wardmote serve`: shared state, listeners, threads; then the main thread waits for signals and answers the admin listener, and drains. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "commands.h"
+#include "server.h"
+#include "wardmote/clock.h"
+#include "wardmote/log.h"
+#include "wardmote/openapi.h"
+#include "wardmote/resources.h"
+
+enum { LISTEN_FDS_START = 3, KEY_CHECK_MS = 2000 };
+
+struct listeners {
+	int public_fd, admin_fd;
+	const char *public_address, *admin_address;
+};
+
+int server_reload_keys(struct server *server, const char **ret_error)
+{
+	struct arena arena;
+	arena_init(&arena);
+	struct auth_keys *keys = NULL;
+	const char *error = NULL;
+	int failed = auth_keys_load(server->config->key_dir, &arena, &keys, &error);
+	if (failed == 0) {
+		pthread_mutex_lock(&server->keys_lock);
+		struct auth_keys *old = server->keys;
+		server->keys = keys;
+		pthread_mutex_unlock(&server->keys_lock);
+		auth_keys_unref(old);
+		atomic_fetch_add(&server->keys_generation, 1);
+	} else {
+		*ret_error = arena_copy(&server->arena, slice_of(error));
+	}
+	arena_done(&arena);
+	return failed;
+}
+
+struct auth_keys *server_keys(struct server *server)
+{
+	pthread_mutex_lock(&server->keys_lock);
+	struct auth_keys *keys = auth_keys_ref(server->keys);
+	pthread_mutex_unlock(&server->keys_lock);
+	return keys;
+}
+
+int server_init(struct server *server, const struct config *config, const char **ret_error)
+{
+	arena_init(&server->arena);
+	pthread_mutex_init(&server->keys_lock, NULL);
+	server->config = config;
+	server->policy = (struct auth_policy){ .issuer = config->issuer, .audience = config->audience, .leeway_seconds = 30 };
+	int error = catalog_new(resources_all, resources_general, &server->catalog, ret_error);
+	if (error < 0)
+		return error;
+	error = server_reload_keys(server, ret_error);
+	if (error < 0)
+		return error;
+	server->rates = rate_table_new();
+	error = server->rates == NULL ? -ENOMEM : auth_hasher_new(&server->hasher);
+	if (error < 0) {
+		*ret_error = "out of memory";
+		return error;
+	}
+	server->openapi = openapi_render(&server->arena, server->catalog, config->public_url, WARDMOTE_VERSION);
+	server->openapi_etag = arena_printf(&server->arena, "\"%016llx\"", (unsigned long long)auth_hash(&server->openapi, 1));
+	return 0;
+}
+
+void server_done(struct server *server)
+{
+	auth_hasher_free(server->hasher);
+	auth_keys_unref(server->keys);
+	rate_table_free(server->rates);
+	catalog_free(server->catalog);
+	pthread_mutex_destroy(&server->keys_lock);
+	arena_done(&server->arena);
+}
+
+/* Sockets handed over by a service manager: the first is the public listener, a second the admin one. */
+static int inherited(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	if (pid == NULL || fds == NULL || strtol(pid, NULL, 10) != (long)getpid())
+		return 0;
+	long n = strtol(fds, NULL, 10);
+	return n < 0 || n > 2 ? 0 : (int)n;
+}
+
+static int open_listeners(struct server *server, struct listeners *listeners, const char **ret_error)
+{
+	int n = inherited();
+	listeners->public_fd = LISTEN_FDS_START;
+	listeners->public_address = listeners->admin_address = "(inherited)";
+	int error = 0;
+	if (n < 1)
+		error = http_listen(server->config->listen, &server->arena, &listeners->public_fd, &listeners->public_address);
+	if (error < 0) {
+		*ret_error = arena_printf(&server->arena, "cannot listen on %s: %s", server->config->listen, strerror(-error));
+		return error;
+	}
+	listeners->admin_fd = LISTEN_FDS_START + 1;
+	if (n < 2)
+		error = http_listen(server->config->admin_listen, &server->arena, &listeners->admin_fd, &listeners->admin_address);
+	if (error < 0)
+		*ret_error = arena_printf(&server->arena, "cannot listen on %s: %s", server->config->admin_listen, strerror(-error));
+	return error;
+}
+
+static size_t count_workers(const struct config *config)
+{
+	long n = config->workers > 0 ? config->workers : sysconf(_SC_NPROCESSORS_ONLN);
+	if (config->workers == 0 && n > 2)
+		n = 2;
+	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (size_t)n;
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* The folder's own time changes with each key that is added or dropped. */
+static int64_t folder_changed_at(const char *folder)
+{
+	struct stat status;
+	return stat(folder, &status) == 0 ? (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec : 0;
+}
+
+static void reload(struct server *server)
+{
+	const char *error = NULL;
+	if (server_reload_keys(server, &error) == 0)
+		log_message(LOG_LEVEL_INFO, "keys loaded", NULL, NULL);
+	else
+		log_message(LOG_LEVEL_ERROR, "keys not loaded, the old ones stay", "error", error);
+}
+
+/* Until SIGTERM or SIGINT. */
+static void wait_for_stop(struct server *server, struct admin *admin, int signals)
+{
+	int64_t folder = folder_changed_at(server->config->key_dir);
+	for (;;) {
+		struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = admin_fd(admin), .events = POLLIN } };
+		int timeout = admin_timeout(admin);
+		poll(fds, 2, timeout < 0 || timeout > KEY_CHECK_MS ? KEY_CHECK_MS : timeout);
+		admin_run(admin);
+		int64_t now = folder_changed_at(server->config->key_dir);
+		struct signalfd_siginfo info = { 0 };
+		bool signalled = (fds[0].revents & POLLIN) && read(signals, &info, sizeof info) == (ssize_t)sizeof info;
+		if (signalled && info.ssi_signo != SIGHUP)
+			return;
+		if (signalled || now != folder)
+			reload(server);
+		folder = now;
+	}
+}
+
+static void drain(struct server *server, struct admin *admin, int signals)
+{
+	log_message(LOG_LEVEL_INFO, "draining", NULL, NULL);
+	atomic_store(&server->draining, true);
+	int64_t until_us = clock_monotonic_us() + server->config->drain_wait_ms * 1000;
+	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = admin_fd(admin), .events = POLLIN } };
+	int64_t left_us;
+	while ((left_us = until_us - clock_monotonic_us()) > 0) {
+		poll(fds, 2, (int)(left_us / 1000 + 1));
+		admin_run(admin);
+		if (fds[0].revents & POLLIN)
+			break; /* a second signal: now */
+	}
+	server->stop_deadline_us = clock_monotonic_us() + server->config->drain_timeout_ms * 1000;
+	atomic_store(&server->stopping, true);
+	for (size_t i = 0; i < server->n_workers; i++)
+		worker_wake(server->workers[i]);
+	for (size_t i = 0; i < server->n_workers; i++)
+		worker_join(server->workers[i]);
+	server->n_workers = 0;
+}
+
+static int start_threads(struct server *server, const struct listeners *listeners, pthread_t *ret_jobs, int stop_fd)
+{
+	size_t n = count_workers(server->config);
+	server->n_workers = n;
+	for (size_t i = 0; i < n; i++) {
+		int error = worker_start(server, i, listeners->public_fd);
+		if (error < 0) {
+			server->n_workers = i;
+			return error;
+		}
+	}
+	return jobs_start(server, ret_jobs, stop_fd);
+}
+
+static int block_signals(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run(struct server *server, const char **ret_error)
+{
+	struct listeners listeners = { .public_fd = -1, .admin_fd = -1 };
+	int error = open_listeners(server, &listeners, ret_error);
+	if (error < 0)
+		return error;
+	int signals = block_signals(), stop_fd = eventfd(0, EFD_CLOEXEC);
+	struct admin *admin = NULL;
+	pthread_t jobs;
+	error = signals < 0 || stop_fd < 0 ? -errno : admin_new(server, listeners.admin_fd, &admin);
+	if (error == 0)
+		error = start_threads(server, &listeners, &jobs, stop_fd);
+	if (error == 0) {
+		struct log_line line;
+		log_begin(&line, LOG_LEVEL_INFO, "listening");
+		log_text(&line, "address", listeners.public_address);
+		log_text(&line, "admin_address", listeners.admin_address);
+		log_text(&line, "version", WARDMOTE_VERSION);
+		log_int(&line, "workers", (int64_t)server->n_workers);
+		log_int(&line, "database_connections", config_connections(server->config));
+		log_end(&line);
+		wait_for_stop(server, admin, signals);
+	}
+	drain(server, admin, signals);
+	uint64_t one = 1;
+	if (error == 0 && write(stop_fd, &one, sizeof one) == (ssize_t)sizeof one)
+		pthread_join(jobs, NULL);
+	admin_free(admin);
+	close(listeners.public_fd);
+	close(listeners.admin_fd);
+	if (signals >= 0)
+		close(signals);
+	if (stop_fd >= 0)
+		close(stop_fd);
+	if (error < 0)
+		*ret_error = strerror(-error);
+	return error;
+}
+
+int serve_run(const struct config *config)
+{
+	struct server *server = calloc(1, sizeof *server);
+	if (server == NULL)
+		return 1;
+	json_object_seed(0); /* before any thread: hashes of object keys cannot be foreseen */
+	raise_file_limit();
+	const char *error = "";
+	int failed = server_init(server, config, &error);
+	if (failed == 0)
+		failed = run(server, &error);
+	if (failed < 0)
+		fprintf(stderr, "wardmote: %s\n", error);
+	else
+		log_message(LOG_LEVEL_INFO, "stopped", NULL, NULL);
+	server_done(server);
+	free(server);
+	return failed < 0 ? 1 : 0;
+}

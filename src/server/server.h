@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What joins the modules. `struct server` is the configuration and the few shared atomics; a `struct worker` is one thread with its own HTTP
+ * server, database pool and token cache; a `struct request` lives from headers to answer. Workers share nothing else. */
+#ifndef WARDMOTE_SERVER_H
+#define WARDMOTE_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "metrics.h"
+#include "rate.h"
+#include "wardmote/auth.h"
+#include "wardmote/catalog.h"
+#include "wardmote/config.h"
+#include "wardmote/db.h"
+#include "wardmote/http.h"
+
+enum { WORKERS_MAX = 16 };
+
+struct worker;
+
+struct server {
+	const struct config *config;
+	struct arena arena;             /* start-up texts; const afterwards */
+	struct catalog *catalog;
+	struct auth_policy policy;
+	struct auth_hasher *hasher;
+	struct rate_table *rates;
+	struct slice openapi;           /* rendered once */
+	const char *openapi_etag;
+	pthread_mutex_t keys_lock;      /* guards the pointer below, never held for long */
+	struct auth_keys *keys;
+	atomic_uint keys_generation;    /* bumped when keys are swapped */
+	atomic_bool draining;           /* readiness is off */
+	atomic_bool stopping;           /* workers close and finish */
+	atomic_bool database_ok;        /* seen by the jobs thread */
+	atomic_bool migrations_current;
+	atomic_long feed_lag_ms;
+	int64_t stop_deadline_us;       /* written before `stopping` */
+	struct worker *workers[WORKERS_MAX];
+	size_t n_workers;
+};
+
+struct worker {
+	struct server *server;
+	size_t index;
+	pthread_t thread;
+	int epoll, wake_fd;
+	struct http_server *http;
+	struct db_pool *pool;
+	struct auth_cache *tokens;
+	struct auth_keys *keys;         /* own reference */
+	unsigned keys_generation;
+	bool replied;                   /* a suspended exchange was answered this tick */
+	struct metrics metrics;
+	atomic_bool ready;              /* every lane has a connection */
+	atomic_size_t active;
+	struct db_stats db_stats;       /* these three are copied under stats_lock once a second */
+	uint64_t token_hits, token_misses;
+	pthread_mutex_t stats_lock;
+};
+
+/* Builds what the workers share; 0, or a negative errno with a message for the user. */
+int server_init(struct server *server, const struct config *config, const char **ret_error);
+void server_done(struct server *server);
+/* Reads the key folder again (SIGHUP, or the folder changed). */
+int server_reload_keys(struct server *server, const char **ret_error);
+struct auth_keys *server_keys(struct server *server);
+
+int worker_start(struct server *server, size_t index, int listen_fd);
+/* Wakes a worker's loop from another thread. */
+void worker_wake(struct worker *worker);
+void worker_join(struct worker *worker);
+
+/* The thread that sequences the change feed, watches the database and prunes what expired. */
+int jobs_start(struct server *server, pthread_t *ret_thread, int stop_fd);
+
+/* The admin listener, on the main thread. */
+struct admin;
+int admin_new(struct server *server, int listen_fd, struct admin **ret_admin);
+int admin_fd(const struct admin *admin);
+int admin_timeout(struct admin *admin);
+void admin_run(struct admin *admin);
+void admin_free(struct admin *admin);
+
+#endif
