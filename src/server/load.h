@@ -2,7 +2,7 @@
 /* `wardmote load`: fills a running server through its public API from folders of JSON files (docs/sample.md says their form). It is a client like any
  * other: it holds a token, knows no SQL, and what the API refuses it cannot store. Loading the same folder again changes nothing.
  *
- *   load.c         the command (cmd_load of command.h): options, folders, files in order, the count of what happened
+ *   load.c         the command (cmd_load of commands.h): options, folders, files in order, the count of what happened
  *   load_client.c  one connection: tokens, requests, answers, problems
  *   load_record.c  one record: references resolved, found or made */
 #ifndef WARDMOTE_SERVER_LOAD_H
