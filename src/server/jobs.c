@@ -63,7 +63,7 @@ static void run_round(struct jobs *jobs)
 			atomic_store(&jobs->server->feed_lag_ms, ROUND_MS + (clock_monotonic_us() - started_us) / 1000);
 		if (jobs->pruned_us == 0 || now_us - jobs->pruned_us > PRUNE_MS * 1000) {
 			jobs->pruned_us = now_us;
-			ask(jobs, &arena, "SELECT wardmote.forget_keys()", &rows);
+			ask(jobs, &arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows);
 		}
 	}
 	arena_done(&arena);

@@ -378,6 +378,8 @@ static void submit(struct request *request)
 	segment_begin(request, lane, write);
 	if (request->call.idempotency_key != NULL && !request->call.query.dry_run)
 		replay_claim(request);
+	if ((operation->flags & OP_SECRET) && !request->probe)
+		secret_prepare(request);
 	segment_add(request, request->statement.text, request->statement.n_parameters, request->statement.parameters, true);
 	if (request->call.query.dry_run) {
 		segment_add(request, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, false);

@@ -32,6 +32,7 @@ struct request {
 	struct db_job job;
 	const char *actor[3];          /* parameters of act-as */
 	const char *claim[4];          /* of the idempotency claim */
+	const char *secret, *secret_name; /* shown once in the answer */
 	int status;
 	struct faults faults;
 	struct auth_flow *flow;        /* of an operation of identity */
@@ -86,6 +87,12 @@ bool respond_unchanged(struct request *request, const char *etag);
 void replay_claim(struct request *request);
 /* Fetches the stored answer in a segment of its own. */
 void replay_start(struct request *request);
+
+/* --- secrets shown once (secret.c) --- */
+/* Makes one and adds the step that hands its hash to the statement. */
+void secret_prepare(struct request *request);
+/* Adds it to a JSON object as its last member. */
+void secret_append(struct request *request, struct http_answer *answer);
 
 /* --- operations that C drives (native.c, native_auth.c, native_changes.c) --- */
 /* The body is complete and, for a JSON body, validated. Must answer or send a segment. */

@@ -146,6 +146,8 @@ static void respond_success(struct request *request, const struct db_result *res
 	}
 	if (is_list(request) && !empty)
 		add_links(request, result, &answer);
+	if ((operation->flags & OP_SECRET) && !empty)
+		secret_append(request, &answer);
 	bool get = operation->verb == V_GET || is_list(request);
 	bool gzip = !empty && http_accepts_gzip(request->exchange) && result->body.len > 1024;
 	const char *etag = !empty && !dry && (result->etag != NULL || get) ? etag_of(request, result, &answer, gzip) : NULL;
