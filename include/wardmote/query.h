@@ -17,7 +17,7 @@ enum filter_op {
 	FILTER_NULL, FILTER_NOT_NULL, /* .null=true|false: no value */
 };
 
-enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2 };
+enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50 };
 
 struct filter {
 	const struct field *field;
@@ -48,10 +48,14 @@ struct query {
 	uint64_t digest;             /* of everything but cursor and limit: a cursor is bound to it */
 };
 
-/* Parses `text` (the part after '?', not decoded) for an operation. `anonymous` and `owner` decide which fields exist for the caller (A_PARTNER fields
+/* Parses `text` (the part after '?', not decoded) for an operation. `caller` decides which fields exist (A_PARTNER fields
  * are unknown to the anonymous; a filter on an A_OWNER field is known to any partner and makes the list one of the caller's own records).
  * Repeated, unknown and ill-typed parameters are faults. 0, or -EINVAL when faults were added. */
 int query_parse(struct arena *arena, const struct route *route, struct slice text, enum caller caller, struct query *ret_query, struct faults *faults);
+
+/* The operators that a filter on this field offers, as bits 1 << enum filter_op (FILTER_NULL stands for both of its kind); 0: no filter. ANY_OF, EQUAL
+ * are the field's bare name, NONE_OF and NOT_EQUAL its name with .ne, the others with the operator's name. A list has at most FILTER_VALUES_MAX values. */
+unsigned query_operators(const struct field *field);
 
 /* The plain text of a cursor (before sealing) and back. Decoding fails with -EINVAL when the digest is another query's. */
 struct slice cursor_encode(struct arena *arena, const struct query *query, struct slice keys);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "wardmote/problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const struct problem_kind kinds[PROBLEMS] = {
+	[PROBLEM_INVALID_REQUEST] = { "invalid-request", 400, "The request is not valid",
+				      "The request itself shows faults: in its body, its parameters or its header fields. `errors` lists "
+				      "all of them at once, each with its place "
+				      "and a stable code. Correct them and send the request again; sending it unchanged cannot succeed." },
+	[PROBLEM_MALFORMED_HTTP] = { "malformed-http", 400, "The HTTP message is not well-formed",
+				     "The message breaks a rule of HTTP that keeps clients, proxies and this server in agreement about "
+				     "where a request ends and what it asks "
+				     "for. `detail` names the rule. The connection is closed. This is a fault of the client's HTTP library "
+				     "or of a proxy, not of the data." },
+	[PROBLEM_UNAUTHENTICATED] = { "unauthenticated", 401, "Sign in first",
+				      "This needs an access token. Get one from POST /oauth/token (programs) or POST /v1/sessions (people) "
+				      "and send it as "
+				      "`Authorization: Bearer <token>`." },
+	[PROBLEM_INVALID_TOKEN] = { "invalid-token", 401, "The access token is not valid",
+				    "The token has expired, was revoked, belongs to an account that was disabled or changed, or is not one "
+				    "of ours. Get a new one: with the "
+				    "refresh token, or by signing in again." },
+	[PROBLEM_FORBIDDEN] = { "forbidden", 403, "Your account may not do this",
+				"You may see this record, but your role, or your partner's rights on the record, do not allow what you "
+				"asked for. Ask a manager of the "
+				"partner that owns it." },
+	[PROBLEM_INSUFFICIENT_SCOPE] = { "insufficient-scope", 403, "The token's scopes do not cover this",
+					 "Your account may do this, but this token was issued for less. `WWW-Authenticate` names the scope "
+					 "that is needed; ask for a token that has it." },
+	[PROBLEM_NOT_FOUND] = { "not-found", 404, "There is nothing here",
+				"No such path, or no such record for you: what you may not see is answered exactly as what does not exist. "
+				"A deleted record is not found "
+				"either; its history is kept." },
+	[PROBLEM_METHOD_NOT_ALLOWED] = { "method-not-allowed", 405, "The resource does not know this method",
+					 "`Allow` lists the methods that the resource has." },
+	[PROBLEM_NOT_ACCEPTABLE] = { "not-acceptable", 406, "No representation that you accept",
+				     "`Accept` excludes every format that this resource has. JSON is always there; lists and records also "
+				     "come as CSV, those with a geometry as "
+				     "GeoJSON. Leave `Accept` out for JSON, or use the suffixes .csv and .geojson." },
+	[PROBLEM_REQUEST_TIMEOUT] = { "request-timeout", 408, "The request did not arrive in time",
+				      "The body came too slowly. Send it again, at once and without pauses." },
+	[PROBLEM_CONFLICT] = { "conflict", 409, "The request conflicts with what is stored",
+			       "Something stored stands against it: a value that must be unique is taken, the record is in a state that "
+			       "does not allow the step, a gate is "
+			       "not met, or other records still refer to this one. `errors` says what, for gates all of them at once. Read "
+			       "the record, settle the "
+			       "conflict, and try again." },
+	[PROBLEM_IN_FLIGHT] = { "in-flight", 409, "A request with this Idempotency-Key is still running",
+				"The first request with this key has not ended yet. Wait a second and send the same request again: you "
+				"then get its answer." },
+	[PROBLEM_PRECONDITION_FAILED] = { "precondition-failed", 412, "The record has changed meanwhile",
+					  "The version that `If-Match` names is not the current one: somebody else changed the record "
+					  "after you read it. Read it again, apply your "
+					  "change to what you get, and send it with the new ETag." },
+	[PROBLEM_CONTENT_TOO_LARGE] = { "content-too-large", 413, "The body is too large",
+					"A body has at most 1 MiB; where it may hold a geometry 16 MiB; without a token 64 KiB. Nothing "
+					"was stored." },
+	[PROBLEM_URI_TOO_LONG] = { "uri-too-long", 414, "The URL is too long",
+				   "The request target has at most 8 KiB. Use fewer filter values in one request." },
+	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = { "unsupported-media-type", 415, "The body is in a format that is not taken here",
+					     "`Accept-Post` or `Accept-Patch` lists what is taken: JSON in UTF-8, for PATCH also "
+					     "merge-patch. Bodies must not be compressed." },
+	[PROBLEM_UNPROCESSABLE] = { "unprocessable", 422, "The request does not fit the data",
+				    "The request is well-formed, but not against what is stored: a reference to a record that does not "
+				    "exist or that you may not see, a code that "
+				    "is in no list of yours, a value outside the scale of its register, a geometry that is not valid. "
+				    "`errors` lists all of them at once; "
+				    "nothing was stored." },
+	[PROBLEM_KEY_REUSED] = { "key-reused", 422, "This Idempotency-Key was used for another request",
+				 "The key was already used for this path with another body. Use a new key for each new request, and the "
+				 "same one only to repeat it." },
+	[PROBLEM_PRECONDITION_REQUIRED] = { "precondition-required", 428, "If-Match is required",
+					    "Changing an existing record needs `If-Match` with the ETag that you read, so that nobody's "
+					    "change is lost. `If-Match: *` says that you want "
+					    "to overwrite whatever is there." },
+	[PROBLEM_TOO_MANY_REQUESTS] = { "too-many-requests", 429, "Too many requests",
+					"You passed the limit that `RateLimit-Policy` states. Wait as many seconds as `Retry-After` "
+					"says." },
+	[PROBLEM_HEADERS_TOO_LARGE] = { "headers-too-large", 431, "The header fields are too large",
+					"All header fields together have at most 8 KiB." },
+	[PROBLEM_INTERNAL] = { "internal", 500, "The server failed",
+			       "This is our fault. Nothing of a failed write was stored. Tell the operator the `trace_id`." },
+	[PROBLEM_NOT_IMPLEMENTED] = { "not-implemented", 501, "The server does not know this method or coding",
+				      "The methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; the only transfer coding is "
+				      "chunked." },
+	[PROBLEM_UNAVAILABLE] = { "unavailable", 503, "The server cannot take this now",
+				  "It is overloaded, restarting, or cannot reach its database. Nothing was stored. Wait as many seconds as "
+				  "`Retry-After` says and send the "
+				  "request again." },
+	[PROBLEM_OUTCOME_UNKNOWN] = { "outcome-unknown", 503, "It is not known whether the change was stored",
+				      "The connection to the database broke while the change was being stored; `outcome` is \"unknown\". "
+				      "Send the request again with the same "
+				      "`Idempotency-Key`: you get the first answer if it was stored, and it is stored now if it was not. "
+				      "Without a key, read the record first." },
+	[PROBLEM_TIMEOUT] = { "timeout", 504, "The request took too long",
+			      "The database did not answer within the deadline of the request. Nothing was stored. Ask for less (a smaller "
+			      "limit, a narrower filter), or "
+			      "try again later." },
+	[PROBLEM_VERSION_NOT_SUPPORTED] = { "version-not-supported", 505, "The HTTP version is not supported",
+					    "The server speaks HTTP/1.1 and HTTP/1.0. Put a proxy in front of it for others." },
+};
+
+struct code {
+	const char *name;
+	const char *doc;
+};
+
+/* What the request alone shows (400) and what needs data (409, 422), each in alphabetical order. */
+static const struct code request_codes[] = {
+	{ "blank", "The text holds nothing but white space." },
+	{ "characters", "The text holds control characters, non-characters or characters that change the direction of writing." },
+	{ "dimension", "A position has more than two numbers." },
+	{ "duplicate", "The same member, parameter or item is there twice." },
+	{ "encoding", "A percent escape is cut short or no hexadecimal number, or the text is not UTF-8." },
+	{ "enum", "The value is none of a closed list; `detail` names those allowed." },
+	{ "format", "The text has not the form of its type (UUID, date, time, timestamp, URL, cursor)." },
+	{ "length", "The text, list or ring is too short or too long; `detail` names the limit." },
+	{ "not_nullable", "The field cannot be null." },
+	{ "number", "A number is no JSON number, or its literal or exponent is too long." },
+	{ "order", "The value lies before the one it may not precede." },
+	{ "range", "The number lies outside its range; `detail` names it." },
+	{ "read_only", "The server sets this field; leave it out." },
+	{ "required", "The field, parameter or header field must be there." },
+	{ "syntax", "The body is not JSON; `detail` says where it stops to be." },
+	{ "too_deep", "The body is nested too deep." },
+	{ "too_large", "The body without its geometry is too large." },
+	{ "too_many", "There are too many values, parameters, filters or positions; `detail` names the limit." },
+	{ "type", "The value has another type than the field; `detail` names it." },
+	{ "unclosed", "A ring does not end where it begins." },
+	{ "unknown_field", "The resource has no such field; `detail` offers the nearest name." },
+	{ "unknown_parameter", "The operation has no such parameter; `detail` offers the nearest name." },
+};
+
+static const struct code data_codes[] = {
+	{ "gate", "A gate of the step is not met; `rule` names it." },
+	{ "in_use", "Other records refer to this one; `detail` says which and how many." },
+	{ "invalid_geometry", "The geometry is not valid; `detail` has the reason and the place." },
+	{ "not_found", "The reference leads to no record that you can see." },
+	{ "unique", "Another record has this value already." },
+};
+
+const struct problem_kind *problem_kind(enum problem problem)
+{
+	return problem < PROBLEMS ? &kinds[problem] : &kinds[PROBLEM_INTERNAL];
+}
+
+enum problem problem_find(struct slice slug)
+{
+	enum problem problem = 0;
+	while (problem < PROBLEMS && !slice_is(slug, kinds[problem].slug))
+		problem++;
+	return problem;
+}
+
+void fault_add(struct faults *faults, enum fault_place place, const char *name, const char *code, const char *detail, ...)
+{
+	if (faults->n == FAULTS_MAX) {
+		faults->more++;
+		return;
+	}
+	va_list args;
+	va_start(args, detail);
+	char text[1024];
+	int len = vsnprintf(text, sizeof text, detail, args);
+	va_end(args);
+	struct slice written = { text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1 };
+	/* a cut may leave part of a character */
+	while (written.len == sizeof text - 1 && written.len > 0 && ((unsigned char)text[written.len - 1] & 0x80) != 0)
+		written.len--;
+	faults->rows[faults->n++] = (struct fault){
+		.place = place,
+		.name = arena_copy(faults->arena, slice_of(name)),
+		.code = code,
+		.detail = arena_copy(faults->arena, written),
+	};
+}
+
+static const char *place_name(enum fault_place place)
+{
+	switch (place) {
+	case FAULT_POINTER:
+		return "pointer";
+	case FAULT_PARAMETER:
+		return "parameter";
+	case FAULT_HEADER:
+		return "header";
+	}
+	return "pointer";
+}
+
+static void render_member(struct buffer *out, const char *name, const char *value)
+{
+	buffer_format(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
+	buffer_json(out, slice_of(value));
+}
+
+static void render_faults(struct buffer *out, const struct faults *faults)
+{
+	for (size_t i = 0; i < faults->n; i++) {
+		const struct fault *fault = &faults->rows[i];
+		buffer_format(out, "%s{\"%s\":", i > 0 ? "," : "", place_name(fault->place));
+		buffer_json(out, slice_of(fault->name));
+		buffer_text(out, ",\"code\":");
+		buffer_json(out, slice_of(fault->code));
+		buffer_text(out, ",\"detail\":");
+		buffer_json(out, slice_of(fault->detail));
+		buffer_text(out, "}");
+	}
+}
+
+/* What to say when the caller has nothing to say: how many faults there are, and that some are not listed. */
+static const char *count_faults(struct arena *arena, const struct faults *faults)
+{
+	if (faults->more > 0)
+		return arena_printf(arena, "%zu faults; the first %zu are listed.", faults->n + faults->more, faults->n);
+	return faults->n == 1 ? faults->rows[0].detail : arena_printf(arena, "%zu faults, all listed.", faults->n);
+}
+
+struct slice problem_render(struct arena *arena, enum problem problem, const struct problem_context *context, const char *detail,
+			    const struct faults *faults, const char *errors_json)
+{
+	const struct problem_kind *kind = problem_kind(problem);
+	bool has_faults = errors_json == NULL && faults != NULL && faults->n > 0;
+	if (detail == NULL && has_faults)
+		detail = count_faults(arena, faults);
+	struct buffer out = { .arena = arena };
+	buffer_text(&out, "{");
+	render_member(&out, "type", arena_printf(arena, "%s/problems/%s", context->base_url, kind->slug));
+	render_member(&out, "title", kind->title);
+	buffer_format(&out, ",\"status\":%d", kind->status);
+	if (detail != NULL)
+		render_member(&out, "detail", detail);
+	if (context->request_id != NULL) {
+		render_member(&out, "instance", arena_printf(arena, "urn:wardmote:request:%s", context->request_id));
+		render_member(&out, "trace_id", context->request_id);
+	}
+	if (context->outcome != NULL)
+		render_member(&out, "outcome", context->outcome);
+	if (errors_json != NULL) {
+		buffer_format(&out, ",\"errors\":%s", errors_json);
+	} else if (has_faults) {
+		buffer_text(&out, ",\"errors\":[");
+		render_faults(&out, faults);
+		buffer_text(&out, "]");
+	}
+	buffer_text(&out, "}");
+	return buffer_slice(&out);
+}
+
+struct slice problem_page(struct arena *arena, enum problem problem)
+{
+	const struct problem_kind *kind = problem_kind(problem);
+	struct buffer out = { .arena = arena };
+	buffer_format(&out, "# %s\n\n`%s`, status %d\n\n%s\n", kind->title, kind->slug, kind->status, kind->doc);
+	return buffer_slice(&out);
+}
+
+static void render_codes(struct buffer *out, const char *heading, const struct code *codes, size_t n)
+{
+	buffer_format(out, "\n### %s\n\n| code | meaning |\n|---|---|\n", heading);
+	for (size_t i = 0; i < n; i++)
+		buffer_format(out, "| `%s` | %s |\n", codes[i].name, codes[i].doc);
+}
+
+struct slice problem_registry(struct arena *arena)
+{
+	struct buffer out = { .arena = arena };
+	buffer_text(
+	    &out,
+	    "# Problems\n\nEvery refusal is an `application/problem+json` document (RFC 9457), except those of `/oauth/*`, which have the "
+	    "form of "
+	    "RFC 6749. Its `type` is `<server>/problems/<slug>`; decide by `type` and by the `code` of each of the `errors`, never by the "
+	    "texts.\n\nOne of `errors` has its place (`pointer`: JSON Pointer into the body; `parameter`: query parameter; `header`: "
+	    "header "
+	    "field), its `code` and a `detail` for people.\n");
+	for (enum problem problem = 0; problem < PROBLEMS; problem++) {
+		const struct problem_kind *kind = &kinds[problem];
+		buffer_format(&out, "\n## %s\n\n**%d %s.** %s\n", kind->slug, kind->status, kind->title, kind->doc);
+	}
+	buffer_text(&out, "\n## Codes\n");
+	render_codes(&out, "What the request alone shows (400)", request_codes, sizeof request_codes / sizeof *request_codes);
+	render_codes(&out, "What needs data (409, 422)", data_codes, sizeof data_codes / sizeof *data_codes);
+	return buffer_slice(&out);
+}
