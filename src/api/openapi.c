@@ -42,7 +42,7 @@ static void fill(struct openapi *doc, const char *version)
 	doc->responses = json_object_get(components, "responses");
 	openapi_set(json_object_get(doc->root, "info"), "version", openapi_pack("s", version));
 	openapi_add(json_object_get(doc->root, "servers"),
-		    openapi_pack("{ss,ss}", "url", doc->base_url, "description", "This installation."));
+		    openapi_pack("{ss,ss,sb}", "url", doc->base_url, "description", "This installation, in production or local.", "x-internal", 0));
 	add_scopes(doc);
 	merge_native(doc);
 	openapi_problems(doc);

@@ -37,7 +37,8 @@ static const struct refusal {
 	{ 505, "VersionNotSupported", { NULL } },
 };
 
-/* Native operations: the schema of their answer, and whether it comes from the process alone (no account, no database). */
+/* Native operations: what their answer is, in which media type, and whether it comes from the process alone, without the
+ * database. */
 static const struct native_answer {
 	const char *schema;
 	bool alone;
@@ -62,7 +63,7 @@ static const struct native_answer {
 	[NATIVE_ME_SESSIONS_DELETE] = { NULL, false, NULL },
 	[NATIVE_SECRET_CREATE] = { "Secret", false, NULL },
 	[NATIVE_ENROLMENT_CREATE] = { "Enrolment", false, NULL },
-	[NATIVE_ACCOUNT_CREATE] = { "CreatedAccount", false, NULL },
+	[NATIVE_ACCOUNT_CREATE] = { "AccountWithCredential", false, NULL },
 	[NATIVE_CHANGES] = { "Changes", false, NULL },
 };
 
@@ -73,15 +74,16 @@ static const struct native_answer *native_of(const struct operation *operation)
 
 bool openapi_is_conditional(const struct operation *operation)
 {
-	if (operation->flags & OP_NO_STORE || strcmp(operation->method, "GET") != 0)
-		return false;
-	const struct native_answer *native = native_of(operation);
-	return native == NULL || native->alone;
+	return operation->verb == V_LIST || operation->verb == V_GET || operation->verb == V_HISTORY || operation->native == NATIVE_OPENAPI;
 }
 
+/* The header fields that every answer has, and these. */
 static json_t *headers_of(const struct openapi *doc, const char *const *names, size_t n)
 {
+	static const char *const all[] = { "Access-Control-Allow-Origin", "RateLimit", "RateLimit-Policy" };
 	json_t *headers = openapi_pack("{}");
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		openapi_set(headers, all[i], openapi_ref(doc->arena, "headers", all[i]));
 	for (size_t i = 0; i < n && names[i] != NULL; i++)
 		openapi_set(headers, names[i], openapi_ref(doc->arena, "headers", names[i]));
 	return headers;
@@ -108,8 +110,7 @@ static json_t *refusal_answer(const struct openapi *doc, const struct refusal *r
 		buffer_format(&text, "%s`%s`: %s", text.len > 0 ? "\n\n" : "", kind->slug, kind->doc);
 		openapi_set(examples, kind->slug, problem_example(doc, kind));
 	}
-	json_t *headers = headers_of(doc, (const char *const[]){ "RateLimit", "RateLimit-Policy" }, 2);
-	json_object_update_missing_new(headers, headers_of(doc, refusal->headers, 2));
+	json_t *headers = headers_of(doc, refusal->headers, 2);
 	return openapi_pack("{ss,so,s{s{so,so}}}", "description", text.ptr, "headers", headers, "content", "application/problem+json", "schema",
 			    openapi_ref(doc->arena, "schemas", "Problem"), "examples", examples);
 }
@@ -181,14 +182,14 @@ static void mark_statuses(const struct openapi *doc, const struct operation *ope
 	const struct native_answer *native = native_of(operation);
 	bool alone = native != NULL && native->alone;
 	set[success_of(operation)] = true;
-	mark(set, (const int[]){ 400, 429, 500, 503, 0 });
+	mark(set, (const int[]){ 400, 401, 429, 500, 503, 0 });
 	if (!alone)
-		mark(set, (const int[]){ 401, 504, 0 });
+		set[504] = true;
 	if (operation->scope != NULL || operation->least > CALLER_VIEWER)
 		set[403] = true;
 	if (strchr(operation->path, '{') != NULL)
 		set[404] = true;
-	if (success_of(operation) != 204)
+	if (native == NULL && operation->body_kind != BODY_FORM)
 		set[406] = true;
 	if (openapi_is_conditional(operation))
 		set[304] = true;
@@ -221,7 +222,8 @@ static json_t *native_content(const struct openapi *doc, const struct native_ans
 	if (native->schema != NULL)
 		return json_content(doc, media, native->schema);
 	if (native->media != NULL)
-		return openapi_pack("{s{s{ss,si}}}", media, "schema", "type", "string", "maxLength", 65536);
+		return openapi_pack("{s{s{ss,si,ss}}}", media, "schema", "type", "string", "maxLength", 65536, "pattern",
+				    "^[^\\x00-\\x08]*$");
 	return NULL;
 }
 
@@ -239,7 +241,7 @@ static json_t *content_of(const struct openapi *doc, const struct route *route)
 		json_object_update_new(content, json_content(doc, "application/geo+json", openapi_name(doc->arena, thing, "Feature")));
 	if (operation->verb == V_LIST)
 		openapi_set(content, "text/csv",
-			    openapi_pack("{s{ss,ss}}", "schema", "type", "string", "description",
+			    openapi_pack("{s{ss,si,ss,ss}}", "schema", "type", "string", "maxLength", 1 << 28, "pattern", "^[^\\x00-\\x08]*$", "description",
 					 "RFC 4180 with a header row; a value that a spreadsheet would take for a formula has an apostrophe in front. Pages "
 					 "are linked by the header field Link."));
 	return content;
@@ -262,8 +264,8 @@ static const char *status_text(int status)
 static json_t *success_answer(const struct openapi *doc, const struct route *route, int status)
 {
 	const struct operation *operation = route->operation;
-	const char *names[8] = { "RateLimit", "RateLimit-Policy", "Cache-Control" };
-	size_t n = 3;
+	const char *names[8] = { "Cache-Control" };
+	size_t n = 1;
 	if (openapi_is_conditional(operation) || (operation->native == NATIVE_NONE && status != 204))
 		names[n++] = "ETag";
 	if (status != 304 && (operation->verb == V_LIST || operation->verb == V_HISTORY))

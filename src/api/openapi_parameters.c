@@ -4,9 +4,8 @@
 
 #include <string.h>
 
+#include "text.h"
 #include "wardmote/query.h"
-
-enum { ANY_OF_MAX = 50 };
 
 /* What each operator adds to the field's name, and what it keeps. */
 static const struct {
@@ -24,43 +23,17 @@ static const struct {
 	[FILTER_NULL] = { ".null", "null (true) or not null (false)" },
 };
 
-static unsigned filter_operators(const struct field *field)
-{
-	unsigned null = field->flags & F_NULLABLE ? 1U << FILTER_NULL : 0;
-	switch (field->type) {
-	case T_UUID:
-	case T_REF:
-	case T_ENUM:
-	case T_REFS:
-	case T_CODES:
-		return 1U << FILTER_ANY_OF | 1U << FILTER_NONE_OF | null;
-	case T_TEXT:
-	case T_URL:
-		return 1U << FILTER_EQUAL | 1U << FILTER_NOT_EQUAL | 1U << FILTER_CONTAINS | null;
-	case T_INT:
-	case T_DATE:
-	case T_TIME:
-	case T_TIMESTAMP:
-		return 1U << FILTER_EQUAL | 1U << FILTER_NOT_EQUAL | 1U << FILTER_GT | 1U << FILTER_GTE | 1U << FILTER_LT | 1U << FILTER_LTE | null;
-	case T_BOOL:
-		return 1U << FILTER_EQUAL | null;
-	case T_TEXTS:
-	case T_OBJECTS:
-	case T_GEOMETRY:
-	case T_POINT:
-		return null;
-	}
-	return 0;
-}
-
 static void add_shared(const struct openapi *doc, json_t *list, const char *name)
 {
 	openapi_add(list, openapi_ref(doc->arena, "parameters", name));
 }
 
-/* The schema of one value of a filter: an element where the field is a list. */
+/* The schema of one value of a filter: an element where the field is a list. What is compared with a text need not be one that could be stored. */
 static json_t *filter_value(const struct openapi *doc, const struct field *field)
 {
+	static const struct field text = { .type = T_TEXT, .min = 1, .max = URL_MAX };
+	if (field->type == T_TEXT || field->type == T_URL)
+		return openapi_value(doc, &text, FOR_INPUT, false);
 	json_t *schema = openapi_value(doc, field, FOR_INPUT, false);
 	json_t *items = json_object_get(schema, "items");
 	if (items == NULL)
@@ -93,7 +66,7 @@ static json_t *filter(const struct openapi *doc, const struct field *field, enum
 	if (op == FILTER_NULL)
 		parameter = query_parameter(name, text, openapi_pack("{ss}", "type", "boolean"));
 	else if (op == FILTER_ANY_OF || op == FILTER_NONE_OF)
-		parameter = list_parameter(name, text, filter_value(doc, field), ANY_OF_MAX);
+		parameter = list_parameter(name, text, filter_value(doc, field), FILTER_VALUES_MAX);
 	else
 		parameter = query_parameter(name, text, filter_value(doc, field));
 	if (field->audience == A_PARTNER)
@@ -107,7 +80,7 @@ static void add_filters(const struct openapi *doc, json_t *list, const struct sh
 {
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		const struct field *field = shape->fields[i];
-		unsigned ops = field->flags & F_FILTER ? filter_operators(field) : 0;
+		unsigned ops = query_operators(field);
 		for (enum filter_op op = FILTER_ANY_OF; op <= FILTER_NULL; op++)
 			if (ops & 1U << op)
 				openapi_add(list, filter(doc, field, op));

@@ -4,26 +4,11 @@
 
 #include <string.h>
 
-/* As text_is_utf8 has it, in what a regular expression can say. */
-#define TEXT_PATTERN "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"
-#define ELEMENT_MAX 200
+#include "scalar.h"
 
-/* Where the descriptor says nothing (max 0), the type's own limits hold. */
-static int64_t field_max(const struct field *field)
-{
-	if (field->max != 0)
-		return field->max;
-	switch (field->type) {
-	case T_INT:
-		return INT32_MAX;
-	case T_URL:
-		return 2000;
-	case T_TEXT:
-		return 10000;
-	default:
-		return 500;
-	}
-}
+/* What text_is_utf8 and text_is_line refuse, as far as a regular expression that every tool understands can say it. */
+#define TEXT_PATTERN "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"
+#define LINE_PATTERN "^[^\\x00-\\x1f\\x7f-\\x9f]*$"
 
 static const char *const audience_names[] = { [A_PUBLIC] = "public", [A_PARTNER] = "partner", [A_OWNER] = "owner" };
 
@@ -32,9 +17,10 @@ static json_t *string_schema(const char *format, int length)
 	return openapi_pack("{ss,ss,si}", "type", "string", "format", format, "maxLength", length);
 }
 
-static json_t *text_schema(int64_t min, int64_t max, const char *pattern)
+static json_t *text_schema(int64_t min, int64_t max)
 {
-	return openapi_pack("{ss,sI,sI,ss}", "type", "string", "minLength", (json_int_t)min, "maxLength", (json_int_t)max, "pattern", pattern);
+	return openapi_pack("{ss,sI,sI,ss}", "type", "string", "minLength", (json_int_t)min, "maxLength", (json_int_t)max, "pattern",
+			    max <= LINE_MAX_MAX ? LINE_PATTERN : TEXT_PATTERN);
 }
 
 static json_t *enum_schema(const char *const *values)
@@ -67,7 +53,7 @@ static json_t *plain_value(const struct openapi *doc, const struct field *field,
 	case T_REF:
 		return string_schema("uuid", 36);
 	case T_TEXT:
-		return text_schema(field->min, field_max(field), TEXT_PATTERN);
+		return text_schema(field->min, field_max(field));
 	case T_ENUM:
 		return enum_schema(field->values);
 	case T_BOOL:
@@ -85,9 +71,9 @@ static json_t *plain_value(const struct openapi *doc, const struct field *field,
 	case T_REFS:
 		return array_schema(field, string_schema("uuid", 36), true);
 	case T_CODES:
-		return array_schema(field, text_schema(1, ELEMENT_MAX, TEXT_PATTERN), true);
+		return array_schema(field, text_schema(1, ITEM_MAX), true);
 	case T_TEXTS:
-		return array_schema(field, text_schema(1, ELEMENT_MAX, TEXT_PATTERN), false);
+		return array_schema(field, text_schema(1, ITEM_MAX), false);
 	case T_OBJECTS:
 		return array_schema(field, openapi_object(doc, field->members, purpose == FOR_PATCH ? FOR_INPUT : purpose), false);
 	case T_GEOMETRY:
@@ -146,11 +132,12 @@ static json_t *member(const struct openapi *doc, const struct field *field, enum
 	return schema;
 }
 
-static bool is_required(const struct field *field, enum purpose purpose)
+/* `always`: the widest audience that everyone who sees the object belongs to. */
+static bool is_required(const struct field *field, enum purpose purpose, enum audience always)
 {
 	switch (purpose) {
 	case FOR_ANSWER:
-		return field->audience == A_PUBLIC && !(field->flags & F_HEAVY);
+		return field->audience <= always && !(field->flags & F_HEAVY);
 	case FOR_INPUT:
 		return (field->flags & F_REQUIRED) != 0;
 	case FOR_PATCH:
@@ -160,19 +147,31 @@ static bool is_required(const struct field *field, enum purpose purpose)
 }
 
 struct object {
+	enum purpose purpose;
+	enum audience always;
 	json_t *properties, *required;
 };
 
-static void add_member(const struct openapi *doc, struct object *object, const struct field *field, enum purpose purpose)
+static struct object object_of(enum purpose purpose, enum audience always)
 {
-	if (purpose != FOR_ANSWER && field->flags & F_READONLY)
+	return (struct object){ purpose, always, openapi_pack("{}"), openapi_pack("[]") };
+}
+
+static enum audience always_of(const struct shape *shape)
+{
+	return shape->resource->read > CALLER_ANONYMOUS ? A_PARTNER : A_PUBLIC;
+}
+
+static void add_member(const struct openapi *doc, struct object *object, const struct field *field)
+{
+	if (object->purpose != FOR_ANSWER && field->flags & F_READONLY)
 		return;
-	openapi_set(object->properties, field->name, member(doc, field, purpose));
-	if (is_required(field, purpose))
+	openapi_set(object->properties, field->name, member(doc, field, object->purpose));
+	if (is_required(field, object->purpose, object->always))
 		openapi_add(object->required, openapi_pack("s", field->name));
 }
 
-static json_t *finish(struct object *object, enum purpose purpose)
+static json_t *finish(struct object *object)
 {
 	json_t *schema = openapi_pack("{ss}", "type", "object");
 	if (json_array_size(object->required) > 0)
@@ -180,17 +179,17 @@ static json_t *finish(struct object *object, enum purpose purpose)
 	else
 		json_decref(object->required);
 	openapi_set(schema, "properties", object->properties);
-	if (purpose != FOR_ANSWER)
+	if (object->purpose != FOR_ANSWER)
 		openapi_set(schema, "additionalProperties", json_false());
 	return schema;
 }
 
 json_t *openapi_object(const struct openapi *doc, const struct field *fields, enum purpose purpose)
 {
-	struct object object = { openapi_pack("{}"), openapi_pack("[]") };
+	struct object object = object_of(purpose, A_PUBLIC);
 	for (const struct field *field = fields; field != NULL && field->name != NULL; field++)
-		add_member(doc, &object, field, purpose);
-	return finish(&object, purpose);
+		add_member(doc, &object, field);
+	return finish(&object);
 }
 
 /* What include= embeds: a record's summary, or a list of them. */
@@ -211,24 +210,24 @@ static void add_included(const struct openapi *doc, struct object *object, const
 
 static json_t *shape_schema(const struct openapi *doc, const struct shape *shape, enum purpose purpose)
 {
-	struct object object = { openapi_pack("{}"), openapi_pack("[]") };
+	struct object object = object_of(purpose, always_of(shape));
 	for (size_t i = 0; i < shape->n_fields; i++)
-		add_member(doc, &object, shape->fields[i], purpose);
+		add_member(doc, &object, shape->fields[i]);
 	for (size_t i = 0; purpose == FOR_ANSWER && i < shape->n_fields; i++)
 		if (shape->fields[i]->flags & F_INCLUDE)
 			add_included(doc, &object, shape->fields[i]);
-	json_t *schema = finish(&object, purpose);
+	json_t *schema = finish(&object);
 	openapi_set(schema, "description", openapi_pack("s", shape->resource->doc));
 	return schema;
 }
 
 static json_t *summary_schema(const struct openapi *doc, const struct shape *shape)
 {
-	struct object object = { openapi_pack("{}"), openapi_pack("[]") };
+	struct object object = object_of(FOR_ANSWER, always_of(shape));
 	for (size_t i = 0; i < shape->n_fields; i++)
 		if (shape->fields[i]->flags & F_SUMMARY || strcmp(shape->fields[i]->name, "id") == 0)
-			add_member(doc, &object, shape->fields[i], FOR_ANSWER);
-	return finish(&object, FOR_ANSWER);
+			add_member(doc, &object, shape->fields[i]);
+	return finish(&object);
 }
 
 static void add_schema(struct openapi *doc, const struct shape *shape, const char *suffix, json_t *schema)
