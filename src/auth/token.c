@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Access tokens. libjwt 1.10.2 verifies nothing without a key, takes the algorithm from the token, decodes base64 loosely, keeps the last of
+ * duplicate members and checks no time: so it is asked for the signature alone, about a token whose every byte passed the gate below. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+#include <jwt.h>
+#include <openssl/err.h>
+
+#include "internal.h"
+
+enum {
+	TOKEN_MAX = 4096,
+	HEADER_MAX = 256,
+	PAYLOAD_MAX = 3072,
+	SIGNATURE_LEN = 64, /* r and s */
+	NESTING_MAX = 16, /* brackets in a part: ours have 1 or 2, and deep nesting would cost the parsers stack */
+};
+
+static const char *const role_names[] = { "", "viewer", "officer", "manager", "administrator" };
+static const int64_t time_max = 253402300799; /* 9999-12-31T23:59:59Z */
+
+struct parts {
+	struct slice header, payload, signature;
+};
+
+static bool in_alphabet(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+static int split(struct slice token, struct parts *ret_parts)
+{
+	size_t dots[2], n = 0;
+	if (token.len > TOKEN_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < token.len; i++) {
+		if (in_alphabet(token.ptr[i]))
+			continue;
+		if (token.ptr[i] != '.' || n == 2)
+			return -EINVAL;
+		dots[n++] = i;
+	}
+	if (n != 2)
+		return -EINVAL;
+	*ret_parts = (struct parts){ { token.ptr, dots[0] },
+				     { token.ptr + dots[0] + 1, dots[1] - dots[0] - 1 },
+				     { token.ptr + dots[1] + 1, token.len - dots[1] - 1 } };
+	return 0;
+}
+
+/* One part as a JSON object without duplicate members; NULL when it is anything else. */
+static json_t *part_object(struct slice part, unsigned char *space, size_t size)
+{
+	size_t len, brackets = 0;
+	if (base64url_decode(space, size, part, &len) != 0)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		brackets += space[i] == '{' || space[i] == '[';
+	if (brackets > NESTING_MAX)
+		return NULL;
+	json_t *object = json_loadb((const char *)space, len, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(object))
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+static bool member_is(const json_t *object, const char *name, const char *expected)
+{
+	const char *value = json_string_value(json_object_get(object, name));
+	return value != NULL && strcmp(value, expected) == 0;
+}
+
+/* The key that the header names. All that our tokens have is alg, typ and kid; a header with more (crit, jku, x5u, jwk, x5c, b64, zip...)
+ * is not one of ours. */
+static const struct auth_key *gate_header(const struct auth_keys *keys, struct slice part, const char **ret_why)
+{
+	unsigned char space[HEADER_MAX];
+	json_t *header = part_object(part, space, sizeof(space));
+	const struct auth_key *key = NULL;
+	if (header == NULL)
+		*ret_why = "header";
+	else if (!member_is(header, "alg", "ES256"))
+		*ret_why = "algorithm";
+	else if (!member_is(header, "typ", "JWT"))
+		*ret_why = "type";
+	else if (json_object_size(header) != 3)
+		*ret_why = "header_member";
+	else
+		key = auth_keys_find(keys, slice_of(json_string_value(json_object_get(header, "kid"))));
+	if (key == NULL && header != NULL && *ret_why == NULL)
+		*ret_why = "key";
+	json_decref(header);
+	return key;
+}
+
+/* The signature over a token that passed the gate, by this key and no other algorithm. */
+static bool signed_by(const struct auth_key *key, struct slice token)
+{
+	char text[TOKEN_MAX + 1];
+	memcpy(text, token.ptr, token.len);
+	text[token.len] = '\0';
+	size_t key_len = strlen(key->public_pem);
+	if (key_len == 0) /* libjwt would accept anything */
+		return false;
+	jwt_t *jwt = NULL;
+	ERR_clear_error();
+	bool good = jwt_decode(&jwt, text, (const unsigned char *)key->public_pem, (int)key_len) == 0 && jwt_get_alg(jwt) == JWT_ALG_ES256;
+	jwt_free(jwt);
+	ERR_clear_error();
+	return good;
+}
+
+static bool canonical_uuid(const char *text)
+{
+	for (size_t i = 0; i < UUID_TEXT - 1; i++) {
+		char c = text[i];
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+		if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
+	}
+	return text[UUID_TEXT - 1] == '\0';
+}
+
+static bool take_uuid(const json_t *claims, const char *name, char ret_uuid[UUID_TEXT])
+{
+	const char *value = json_string_value(json_object_get(claims, name));
+	if (value == NULL || !canonical_uuid(value))
+		return false;
+	memcpy(ret_uuid, value, UUID_TEXT);
+	return true;
+}
+
+static bool take_text(const json_t *claims, const char *name, char *ret_text, size_t size)
+{
+	const json_t *value = json_object_get(claims, name);
+	size_t len = json_string_length(value);
+	if (!json_is_string(value) || len == 0 || len >= size)
+		return false;
+	memcpy(ret_text, json_string_value(value), len + 1);
+	return true;
+}
+
+static bool take_time(const json_t *claims, const char *name, int64_t *ret_time)
+{
+	const json_t *value = json_object_get(claims, name);
+	if (!json_is_integer(value) || json_integer_value(value) <= 0 || json_integer_value(value) > time_max)
+		return false;
+	*ret_time = json_integer_value(value);
+	return true;
+}
+
+static bool is_audience(const json_t *claims, const char *audience)
+{
+	const json_t *aud = json_object_get(claims, "aud");
+	if (!json_is_array(aud))
+		return member_is(claims, "aud", audience);
+	bool found = false;
+	for (size_t i = 0; i < json_array_size(aud); i++) {
+		const char *one = json_string_value(json_array_get(aud, i));
+		if (one == NULL)
+			return false;
+		found = found || strcmp(one, audience) == 0;
+	}
+	return found;
+}
+
+static bool take_role(const json_t *claims, enum caller *ret_role)
+{
+	for (int role = CALLER_VIEWER; role <= CALLER_ADMINISTRATOR; role++) {
+		if (member_is(claims, "role", role_names[role])) {
+			*ret_role = (enum caller)role;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Absent, or a text of its kind. */
+static bool take_options(const json_t *payload, struct auth_claims *claims)
+{
+	const json_t *scope = json_object_get(payload, "scope");
+	claims->scoped = scope != NULL;
+	/* An empty scope is a token that may do nothing, not one that may do everything. */
+	if (claims->scoped && !(json_is_string(scope) && json_string_length(scope) == 0) &&
+	    !take_text(payload, "scope", claims->scopes, sizeof(claims->scopes)))
+		return false;
+	return json_object_get(payload, "sid") == NULL || take_uuid(payload, "sid", claims->session);
+}
+
+static const char *times_fault(const struct auth_claims *claims, int64_t not_before, long leeway, int64_t now)
+{
+	if (claims->expires <= now - leeway || claims->expires <= claims->issued)
+		return "expired";
+	if (not_before > now + leeway || claims->issued > now + leeway)
+		return "not_yet";
+	return NULL;
+}
+
+/* NULL, or what is wrong. */
+static const char *gate_claims(const json_t *payload, const struct auth_policy *policy, int64_t now, struct auth_claims *claims)
+{
+	int64_t not_before, epoch;
+	if (!member_is(payload, "iss", policy->issuer))
+		return "issuer";
+	if (!is_audience(payload, policy->audience))
+		return "audience";
+	if (!member_is(payload, "token_use", "access"))
+		return "token_use";
+	if (!take_time(payload, "exp", &claims->expires) || !take_time(payload, "nbf", &not_before) ||
+	    !take_time(payload, "iat", &claims->issued))
+		return "time";
+	if (!take_uuid(payload, "sub", claims->account) || !take_uuid(payload, "jti", claims->jti) ||
+	    !take_uuid(payload, "partner", claims->partner))
+		return "identity";
+	claims->person = member_is(payload, "kind", "person");
+	if (!claims->person && !member_is(payload, "kind", "service"))
+		return "kind";
+	if (!take_role(payload, &claims->role))
+		return "role";
+	if (!take_time(payload, "epoch", &epoch) || epoch > INT32_MAX)
+		return "epoch";
+	claims->epoch = (long)epoch;
+	if (!take_text(payload, "client_id", claims->client_id, sizeof(claims->client_id)))
+		return "client";
+	if (!take_options(payload, claims))
+		return "option";
+	return times_fault(claims, not_before, policy->leeway_seconds, now);
+}
+
+int auth_token_verify(const struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
+		      struct auth_claims *ret_claims, const char **ret_why)
+{
+	struct parts parts;
+	unsigned char space[PAYLOAD_MAX], signature[SIGNATURE_LEN];
+	size_t signature_len;
+	const char *why = NULL;
+	struct auth_claims claims = { .account = "" };
+	json_t *payload = NULL;
+
+	if (split(token, &parts) != 0) {
+		why = "form";
+		goto out;
+	}
+	if (base64url_decode(signature, sizeof(signature), parts.signature, &signature_len) != 0 || signature_len != SIGNATURE_LEN) {
+		why = "signature_form";
+		goto out;
+	}
+	const struct auth_key *key = gate_header(keys, parts.header, &why);
+	if (key == NULL)
+		goto out;
+	payload = part_object(parts.payload, space, sizeof(space));
+	if (payload == NULL)
+		why = "payload";
+	else if (!signed_by(key, token))
+		why = "signature";
+	else
+		why = gate_claims(payload, policy, now, &claims);
+out:
+	json_decref(payload);
+	if (why != NULL) {
+		*ret_why = why;
+		return -EACCES;
+	}
+	*ret_claims = claims;
+	return 0;
+}
+
+static char *claims_render(const struct auth_policy *policy, const struct auth_claims *claims)
+{
+	json_t *payload = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "iss", policy->issuer, "aud",
+				    policy->audience, "exp", (json_int_t)claims->expires, "nbf", (json_int_t)claims->issued, "iat",
+				    (json_int_t)claims->issued, "sub", claims->account, "jti", claims->jti, "client_id", claims->client_id,
+				    "token_use", "access", "partner", claims->partner, "role", role_names[claims->role], "kind",
+				    claims->person ? "person" : "service", "epoch", (json_int_t)claims->epoch);
+	bool made = payload != NULL;
+	if (made && claims->session[0] != '\0')
+		made = json_object_set_new(payload, "sid", json_string(claims->session)) == 0;
+	if (made && claims->scoped)
+		made = json_object_set_new(payload, "scope", json_string(claims->scopes)) == 0;
+	char *text = made ? json_dumps(payload, JSON_COMPACT) : NULL;
+	json_decref(payload);
+	return text;
+}
+
+int auth_token_sign(struct arena *arena, const struct auth_keys *keys, const struct auth_policy *policy, const struct auth_claims *claims,
+		    const char **ret_token)
+{
+	const struct auth_key *key = auth_keys_signing(keys, claims->issued);
+	char *payload = claims_render(policy, claims);
+	char *token = NULL;
+	jwt_t *jwt = NULL;
+	int r = -EIO;
+	ERR_clear_error();
+	if (payload == NULL || jwt_new(&jwt) != 0)
+		goto out;
+	if (jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *)key->private_pem, (int)strlen(key->private_pem)) != 0 ||
+	    jwt_add_header(jwt, "kid", key->kid) != 0 || jwt_add_grants_json(jwt, payload) != 0)
+		goto out;
+	token = jwt_encode_str(jwt);
+	if (token == NULL)
+		goto out;
+	/* A token that the gate would refuse is never issued. */
+	r = strlen(token) <= TOKEN_MAX ? 0 : -E2BIG;
+	if (r == 0)
+		*ret_token = arena_copy(arena, slice_of(token));
+out:
+	ERR_clear_error();
+	free(token);
+	jwt_free(jwt);
+	free(payload);
+	return r;
+}
+
+bool auth_has_scope(const struct auth_claims *claims, const char *scope)
+{
+	if (scope == NULL || !claims->scoped)
+		return true;
+	size_t len = strlen(scope);
+	for (const char *at = claims->scopes; len > 0 && *at != '\0';) {
+		size_t span = strcspn(at, " ");
+		if (span == len && memcmp(at, scope, len) == 0)
+			return true;
+		at += span + (at[span] == ' ');
+	}
+	return false;
+}
