@@ -320,8 +320,8 @@ BEGIN
 	RETURN NULL;
 END $fn$;
 CREATE TRIGGER %1$I AFTER INSERT OR UPDATE OF %6$I ON wardmote.%2$I FOR EACH ROW WHEN (NEW.%6$I <> %7$L) EXECUTE FUNCTION wardmote.%1$I();
-CREATE TRIGGER %1$I BEFORE DELETE ON wardmote.%4$I FOR EACH ROW EXECUTE FUNCTION wardmote.%8$I();
-$sql$, name, thing, named, other, ids, column_name, CASE WHEN member IS NULL THEN '{}' ELSE '[]' END, name);
+CREATE TRIGGER %8$I BEFORE DELETE ON wardmote.%4$I FOR EACH ROW EXECUTE FUNCTION wardmote.%1$I();
+$sql$, name, thing, named, other, ids, column_name, CASE WHEN member IS NULL THEN '{}' ELSE '[]' END, name || '_kept');
 END
 $body$;
 
@@ -364,8 +364,8 @@ DECLARE
 	c record;
 BEGIN
 	-- INCLUDING GENERATED: audience, readers and search follow a redaction of what they were made from.
-	EXECUTE format('CREATE TABLE IF NOT EXISTS history.%1$I (LIKE wardmote.%1$I INCLUDING GENERATED, valid_from timestamptz NOT NULL,
-		valid_to timestamptz NOT NULL, operation text NOT NULL, as_next boolean NOT NULL DEFAULT false, PRIMARY KEY (id, version))', thing);
+	EXECUTE format('CREATE TABLE IF NOT EXISTS history.%1$I (LIKE wardmote.%1$I INCLUDING GENERATED, version_from timestamptz NOT NULL,
+		version_to timestamptz NOT NULL, operation text NOT NULL, as_next boolean NOT NULL DEFAULT false, PRIMARY KEY (id, version))', thing);
 	FOR c IN SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type, pg_get_expr(d.adbin, d.adrelid) AS expression, a.attgenerated
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = format('wardmote.%I', thing)::regclass AND a.attnum > 0 AND NOT a.attisdropped
@@ -376,7 +376,7 @@ BEGIN
 	END LOOP;
 	-- A tombstone and a redacted version lack what a record must have.
 	FOR c IN SELECT attname FROM pg_attribute WHERE attrelid = format('history.%I', thing)::regclass AND attnotnull AND attnum > 0
-		AND attname NOT IN ('id', 'version', 'valid_from', 'valid_to', 'operation', 'as_next')
+		AND attname NOT IN ('id', 'version', 'version_from', 'version_to', 'operation', 'as_next')
 	LOOP
 		EXECUTE format('ALTER TABLE history.%I ALTER COLUMN %I DROP NOT NULL', thing, c.attname);
 	END LOOP;
@@ -420,7 +420,7 @@ BEGIN
 		VALUES (NEW.updated_at, NEW.updated_by, NEW.%2$I, %3$L, NEW.id, NEW.version, 'create', '{}', %4$s, %5$s) RETURNING seq INTO logged;
 	ELSIF TG_OP = 'UPDATE' THEN
 		same := %6$s;
-		INSERT INTO history.%7$I (%8$s, valid_from, valid_to, operation, as_next)
+		INSERT INTO history.%7$I (%8$s, version_from, version_to, operation, as_next)
 		VALUES (%9$s, OLD.updated_at, NEW.updated_at, CASE OLD.version WHEN 1 THEN 'create' ELSE 'update' END, same);
 		INSERT INTO wardmote.change (at, account_id, partner_id, resource, record_id, version, operation, fields,
 			audience_before, audience_after, readers_before, readers_after)
@@ -428,9 +428,9 @@ BEGIN
 			%11$s, %4$s, %12$s, %5$s) RETURNING seq INTO logged;
 	ELSE
 		ended := greatest(clock_timestamp(), OLD.updated_at + interval '1 microsecond');
-		INSERT INTO history.%7$I (%8$s, valid_from, valid_to, operation)
+		INSERT INTO history.%7$I (%8$s, version_from, version_to, operation)
 		VALUES (%9$s, OLD.updated_at, ended, CASE OLD.version WHEN 1 THEN 'create' ELSE 'update' END);
-		INSERT INTO history.%7$I (%13$s, version, updated_at, updated_by, valid_from, valid_to, operation)
+		INSERT INTO history.%7$I (%13$s, version, updated_at, updated_by, version_from, version_to, operation)
 		VALUES (%14$s, OLD.version + 1, ended, wardmote.ctx_account(), ended, 'infinity', 'delete');
 		INSERT INTO wardmote.change (at, account_id, partner_id, resource, record_id, version, operation, fields, audience_before, readers_before)
 		VALUES (ended, wardmote.ctx_account(), OLD.%2$I, %3$L, OLD.id, OLD.version + 1, 'delete', '{}', %11$s, %12$s) RETURNING seq INTO logged;
@@ -449,8 +449,9 @@ $sql$, 'track_' || thing, owner, wardmote.plural(thing), CASE WHEN owned THEN 'N
 END
 $body$;
 
--- api.<thing>_version: the current version and the earlier ones. A version is seen by its own visibility, and only by who sees the record now; the
--- past of a deleted record is its owner's.
+-- api.<thing>_version: the current version and the earlier ones, each with the time from version_from (included) to version_to (not included). They are not
+-- called valid_from and valid_to: places and assignments have fields of those names. A version is seen by its own visibility, and only by who sees the
+-- record now; the past of a deleted record is its owner's.
 CREATE FUNCTION wardmote.make_version_view(thing text) RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
 	large text := wardmote.large_column(thing);
@@ -466,11 +467,11 @@ BEGIN
 	EXECUTE format('DROP VIEW IF EXISTS api.%I', thing || '_version');
 	EXECUTE format($sql$
 CREATE VIEW api.%1$I AS
-SELECT t.updated_at AS valid_from, 'infinity'::timestamptz AS valid_to, %2$s AS change,
+SELECT t.updated_at AS version_from, 'infinity'::timestamptz AS version_to, %2$s AS change,
 	CASE t.version WHEN 1 THEN 'create' ELSE 'update' END AS operation, %3$s
 FROM api.%4$I t
 UNION ALL
-SELECT h.valid_from, h.valid_to, %5$s AS change, h.operation, %6$s
+SELECT h.version_from, h.version_to, %5$s AS change, h.operation, %6$s
 FROM history.%4$I h
 WHERE %7$s AND (EXISTS (SELECT FROM api.%4$I t WHERE t.id = h.id)
 	OR EXISTS (SELECT FROM history.%4$I d WHERE d.id = h.id AND d.operation = 'delete' AND d.%8$I = (SELECT wardmote.ctx_partner())))
