@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Communities: people who share a place, an identity or an interest. They overlap, so nothing is ever summed over them. */
+#include "wardmote/resources.h"
+
+#include "../vocabulary.h"
+
+extern const char community_check_sql[];
+
+static const char *const kinds[] = { "place", "identity", "interest", NULL };
+static const char *const place_bases[] = { "live", "work", "social", NULL };
+static const char *const support_needs[] = { "low", "medium", "high", NULL };
+
+static const struct field fields[] = {
+	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	  .doc = "Name of the community.", .example = "\"Allotment holders\"" },
+	{ .name = "kind", .type = T_ENUM, .flags = F_REQUIRED | F_FILTER | F_SUMMARY, .values = kinds,
+	  .doc = "What its members share; a community of place names its locality.", .example = "\"interest\"" },
+	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS,
+	  .doc = "Who belongs to it, in plain text.", .example = "\"People who rent or wait for an allotment\"" },
+	{ .name = "locality_id", .type = T_REF, .refers = "localities", .include_name = "locality", .flags = F_NULLABLE | F_FILTER | F_INCLUDE,
+	  .doc = "Locality of the community; required for a community of place." },
+	{ .name = "place_basis", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = place_bases,
+	  .doc = "How its members belong to the place; only for a community of place.", .example = "\"live\"" },
+	{ .name = "seldom_heard", .type = T_BOOL, .flags = F_FILTER, .initial = "false",
+	  .doc = "Whether the community is seldom heard and needs reaching out to." },
+	{ .name = "local_term", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = NAME_MAX_CHARS,
+	  .doc = "The owner's own word for such communities.", .example = "\"hard to reach\"" },
+	{ .name = "support_need", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .audience = A_PARTNER, .values = support_needs,
+	  .doc = "How much support the community needs to take part.", .example = "\"medium\"" },
+};
+
+static const struct sort sorts[] = {
+	{ .name = "name", .type = "text" },
+	{ .name = "updated_at", .type = "timestamptz" },
+	{ 0 },
+};
+
+const struct resource community_resource = {
+	.name = "communities",
+	.thing = "community",
+	.doc = "A community is a set of people who share a place, an identity or an interest. Communities overlap: figures are never summed over "
+	       "them. No person is recorded here.",
+	.flags = R_OWNED,
+	.read = CALLER_ANONYMOUS,
+	.write = CALLER_OFFICER,
+	.visibility = "private",
+	.fields = fields,
+	.n_fields = ROWS(fields),
+	.sorts = sorts,
+	.check_sql = community_check_sql,
+	.example = "{\"name\":\"Allotment holders\",\"kind\":\"interest\",\"visibility\":\"public\"}",
+};
