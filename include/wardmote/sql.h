@@ -10,6 +10,7 @@
  *
  * Hand-written statements (operation.sql) have the same form and end after the CTE `answer`; their parameters are
  *   $1 jsonb body   $2 uuid id   $3 int expected version (NULL: any)   $4.. the operation's own parameters as text, in the order of its table
+ * and `@record` in them stands for the JSON of a row `r` of the resource, as GET shows it to the caller.
  */
 #ifndef WARDMOTE_SQL_H
 #define WARDMOTE_SQL_H
