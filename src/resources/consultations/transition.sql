@@ -31,12 +31,12 @@ WITH cur AS (
 	WHERE c.id = a.id AND c.version = a.version AND a.writable AND a.current AND NOT EXISTS (SELECT FROM faults)
 	RETURNING c.*
 ), answer AS (
-	SELECT CASE WHEN moved.id IS NOT NULL THEN 200 WHEN NOT a.writable THEN 403 WHEN NOT a.current THEN 412
+	SELECT CASE WHEN r.id IS NOT NULL THEN 200 WHEN NOT a.writable THEN 403 WHEN NOT a.current THEN 412
 			WHEN f.errors IS NOT NULL THEN 409 ELSE wardmote.again() END AS status,
-		CASE WHEN moved.id IS NOT NULL THEN @record(moved) WHEN a.writable AND a.current THEN f.errors END AS body,
-		moved.version::text AS etag, NULL::text AS link
+		CASE WHEN r.id IS NOT NULL THEN @record::text WHEN a.writable AND a.current THEN f.errors END AS body,
+		r.version::text AS etag, NULL::text AS link
 	FROM asked a
-	LEFT JOIN moved ON true
+	LEFT JOIN moved r ON true
 	CROSS JOIN LATERAL (
 		SELECT json_agg(json_build_object('pointer', pointer, 'code', code, 'rule', rule, 'detail', detail))::text AS errors FROM faults
 	) AS f
