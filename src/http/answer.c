@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "internal.h"
+
+#include <stdlib.h>
+
+struct release {
+	void (*function)(void *data);
+	void *data;
+};
+
+static void release_body(void *context)
+{
+	struct release *release = context;
+	release->function(release->data);
+	free(release);
+}
+
+static size_t total_len(const struct slice *body, size_t n_body)
+{
+	size_t total = 0;
+	for (size_t i = 0; i < n_body; i++)
+		total += body[i].len;
+	return total;
+}
+
+/* Takes the vectors over: they are released when the response is destroyed, or right here when there is none. */
+static struct MHD_Response *response_of(const struct slice *body, size_t n_body, struct release release)
+{
+	struct MHD_IoVec vectors[3];
+	struct release *kept = NULL;
+	for (size_t i = 0; i < n_body; i++)
+		vectors[i] = (struct MHD_IoVec){ body[i].ptr, body[i].len };
+	if (release.function != NULL) {
+		kept = malloc(sizeof *kept);
+		if (kept == NULL) {
+			release.function(release.data);
+			return NULL;
+		}
+		*kept = release;
+	}
+	struct MHD_Response *response = MHD_create_response_from_iovec(vectors, (unsigned)n_body, kept == NULL ? NULL : release_body, kept);
+	if (response == NULL && kept != NULL)
+		release_body(kept);
+	return response;
+}
+
+static bool may_compress(struct http_exchange *exchange, const struct http_answer *answer, size_t total)
+{
+	return answer->compress && total > COMPRESS_MIN && total <= COMPRESS_MAX && http_accepts_gzip(exchange);
+}
+
+static bool add_fields(struct MHD_Response *response, const struct http_answer *answer, const char *vary)
+{
+	for (size_t i = 0; i < answer->n_fields; i++) {
+		const struct http_field *field = &answer->fields[i];
+		if (vary != NULL && gate_name_equal(slice_of(field->name), SLICE("Vary")))
+			continue;
+		if (field->value[0] != '\0' && MHD_add_response_header(response, field->name, field->value) != MHD_YES)
+			return false;
+	}
+	return vary == NULL || MHD_add_response_header(response, "Vary", vary) == MHD_YES;
+}
+
+/* The coding varies with the request whether or not this answer was coded. */
+static const char *vary_of(struct http_exchange *exchange, const struct http_answer *answer)
+{
+	const char *vary = NULL;
+	if (!answer->compress)
+		return NULL;
+	for (size_t i = 0; i < answer->n_fields; i++) {
+		if (gate_name_equal(slice_of(answer->fields[i].name), SLICE("Vary")))
+			vary = answer->fields[i].value;
+	}
+	return encoding_vary(&exchange->arena, vary);
+}
+
+static struct MHD_Response *response_with_body(struct http_exchange *exchange, const struct http_answer *answer, bool *ret_gzipped)
+{
+	struct release release = { answer->release, answer->release_data };
+	size_t total = total_len(answer->body, answer->n_body);
+	struct slice gzip;
+	*ret_gzipped = may_compress(exchange, answer, total) &&
+		       encoding_gzip(exchange->connection->server, answer->body, answer->n_body, total, &gzip) == 0;
+	if (!*ret_gzipped) {
+		exchange->answer_bytes = total;
+		return response_of(answer->body, answer->n_body, release);
+	}
+	if (release.function != NULL)
+		release.function(release.data);
+	exchange->answer_bytes = gzip.len;
+	return response_of(&gzip, 1, (struct release){ free, (void *)(uintptr_t)gzip.ptr });
+}
+
+void answer_build(struct http_exchange *exchange, const struct http_answer *answer)
+{
+	bool gzipped;
+	struct MHD_Response *response = response_with_body(exchange, answer, &gzipped);
+	if (response == NULL)
+		return;
+	bool close = answer->close || exchange->connection->server->draining;
+	/* An answer without one of its fields might say the opposite of what was meant: rather none at all. */
+	if (!add_fields(response, answer, vary_of(exchange, answer)) ||
+	    (gzipped && MHD_add_response_header(response, "Content-Encoding", "gzip") != MHD_YES) ||
+	    (close && MHD_add_response_header(response, "Connection", "close") != MHD_YES)) {
+		MHD_destroy_response(response);
+		return;
+	}
+	exchange->status = (unsigned)answer->status;
+	exchange->response = response;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the files of src/http share. A connection is in exactly one phase, and in that phase's list; connection_enter is the only way from one phase to
+ * another. All waits of one phase are equally long, so each list is in the order of its deadlines and looking for those that passed costs nothing.
+ *
+ *   FRESH -> HEADER -> [BODY] -> WORK -> ANSWER -> IDLE -> HEADER ...        any of them -> CUT | LINGER -> freed
+ */
+#ifndef WARDMOTE_HTTP_INTERNAL_H
+#define WARDMOTE_HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <zlib.h>
+
+#include "gate.h"
+#include "wardmote/http.h"
+
+enum phase {
+	PHASE_FRESH,  /* accepted; no complete request line yet */
+	PHASE_HEADER, /* within the head of a request */
+	PHASE_BODY,   /* within its body */
+	PHASE_WORK,   /* the application has it; no deadline of ours */
+	PHASE_ANSWER, /* the answer is being sent */
+	PHASE_IDLE,   /* between two requests */
+	PHASE_CUT,    /* shut down by us; the library has yet to notice */
+	PHASE_LINGER, /* the library is done with it; the rest of its input is read and dropped, so that no reset eats the answer */
+	PHASES,
+};
+
+enum {
+	TRANSFER_TICKS = 6,             /* looks at a transfer within body_timeout */
+	TRANSFER_LONG = 1 << 20,        /* bytes from which on the rate counts, not the time */
+	TRANSFER_RATE = 16 << 10,       /* least bytes a second over any body_timeout */
+	LINGER_TICK_MS = 20,
+	LINGER_MS = 2000,
+	LINGER_BYTES = 1 << 20,
+	LINGERING_MAX = 64,             /* connections; each costs a descriptor above the connection limit */
+	DRAIN_FRESH_MS = 1000,          /* how long a drain waits for the first byte of a new connection */
+	COMPRESS_MIN = 1024,
+	COMPRESS_MAX = 4 << 20,         /* above it compressing would hold up the other clients of this worker */
+};
+
+struct http_connection {
+	struct http_connection *prev;
+	struct http_connection *next;
+	struct http_server *server;
+	struct MHD_Connection *mhd; /* NULL in PHASE_LINGER */
+	int fd;                     /* the library's; in PHASE_LINGER our duplicate */
+	enum phase phase;
+	int64_t since;              /* when the phase began, monotonic us */
+	int64_t due;                /* when it wants to be looked at */
+	bool linger;                /* was refused with input under way */
+	bool over;                  /* was accepted above the soft limit */
+	unsigned ticks;
+	uint64_t samples[TRANSFER_TICKS]; /* bytes moved at the last looks */
+	uint64_t dropped;           /* bytes, in PHASE_LINGER */
+	char *target;               /* raw, between request line and end of the head; then the exchange's */
+	size_t target_len;
+	const char *target_at;      /* where the library holds it */
+	struct http_exchange *exchange;
+	char peer[INET6_ADDRSTRLEN];
+};
+
+struct phase_list {
+	struct http_connection *first;
+	struct http_connection *last;
+	int64_t period; /* us; 0: no deadline */
+};
+
+struct http_server {
+	struct MHD_Daemon *daemon;
+	int listen_fd; /* our duplicate; -1 after quiesce */
+	int epoll_fd;
+	struct http_limits limits;
+	struct http_callbacks callbacks;
+	struct phase_list phases[PHASES];
+	size_t connections;
+	size_t lingering;
+	size_t active;
+	bool layout_known; /* the library is the one whose layout gate_check_layout knows */
+	bool resumed;      /* a suspended connection was answered since the last run */
+	bool draining;
+	int64_t drain_check; /* 0: done, or not draining */
+	z_stream gzip;
+	bool gzip_ready;
+};
+
+struct http_exchange {
+	struct http_connection *connection;
+	char *target;
+	struct slice method;
+	struct slice path;
+	struct slice query;
+	struct gate_field *fields;
+	size_t n_fields;
+	struct gate_body expected;
+	void *request;
+	bool begun;      /* the application knows of it */
+	bool in_handler; /* called by the library right now: what is to be done waits until we return to it */
+	bool delivered;  /* the body was handed over */
+	bool suspended;
+	bool replied;
+	bool queued;
+	size_t body_max;
+	char *body;
+	size_t body_len;
+	size_t body_capacity;
+	struct MHD_Response *response; /* ready, not yet queued */
+	unsigned status;
+	uint64_t answer_bytes;
+	struct arena arena;
+};
+
+/* connection.c */
+struct http_connection *connection_new(struct http_server *server, struct MHD_Connection *mhd);
+/* The library closes it: frees it, or keeps a duplicate of its socket to linger on. */
+void connection_closed(struct http_connection *connection);
+void connection_enter(struct http_connection *connection, enum phase phase);
+/* Ends it from outside the library's callbacks. `reset` drops what the kernel still holds for the client. */
+void connection_cut(struct http_connection *connection, bool reset);
+/* Looks at all whose time has come. */
+void connections_check(struct http_server *server);
+/* Milliseconds until the next look; -1: none. */
+int connections_timeout(const struct http_server *server);
+/* Closes those on which no request has begun: idle ones, and when `fresh` those that never sent a byte. */
+void connections_close_unused(struct http_server *server, bool fresh);
+void connections_free_lingering(struct http_server *server);
+
+/* exchange.c */
+enum MHD_Result exchange_handle(struct http_connection *connection, const char *method, const char *version, const char *data, size_t *size);
+/* The library is done with the request, or gave it up. */
+void exchange_end(struct http_connection *connection, bool complete);
+/* Writes a refusal to the socket, past the library, which cannot answer while a request is still arriving. Nothing else is under way to the client then. */
+void exchange_refuse_raw(struct http_connection *connection, const struct gate_verdict *verdict);
+
+/* answer.c: sets exchange->response and what belongs to it; on failure response stays NULL, which ends the connection. */
+void answer_build(struct http_exchange *exchange, const struct http_answer *answer);
+
+/* encoding.c */
+/* Gzips the vectors into malloc'ed memory. 0 or a negative errno. */
+int encoding_gzip(struct http_server *server, const struct slice *body, size_t n_body, size_t total, struct slice *ret_gzip);
+bool encoding_gzip_accepted(struct slice accept_encoding);
+/* `vary` with Accept-Encoding in it, in the arena. */
+const char *encoding_vary(struct arena *arena, const char *vary);
+
+#endif

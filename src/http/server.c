@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The library's daemon and its callbacks. It runs without threads of its own: the worker watches its epoll descriptor and calls http_server_run. */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "wardmote/clock.h"
+
+enum {
+	/* One pool holds a connection's request head, the library's records of its fields, what was read ahead, and the head of the answer. */
+	CONNECTION_MEMORY = 32 << 10,
+	STRICTNESS = 0, /* 1 closes without an answer where the gate gives one; -1 looks for white space before colons only */
+	US_PER_MS = 1000,
+};
+
+static struct http_connection *connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info == NULL ? NULL : info->socket_context;
+}
+
+static void notify_connection(void *context, struct MHD_Connection *mhd, void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*socket_context = connection_new(context, mhd);
+	} else {
+		connection_closed(*socket_context);
+		*socket_context = NULL;
+	}
+}
+
+/* The request line is complete. This is the only place where the target is seen as it was sent. */
+static void *notify_target(void *context, const char *target, struct MHD_Connection *mhd)
+{
+	struct http_server *server = context;
+	struct http_connection *connection = connection_of(mhd);
+	if (target == NULL)
+		target = "";
+	size_t len = strlen(target);
+	size_t kept = len > server->limits.target_max ? server->limits.target_max + 1 : len;
+	free(connection->target);
+	connection->target = strndup(target, kept);
+	connection->target_len = connection->target == NULL ? 0 : kept;
+	connection->target_at = target;
+	if (connection->phase != PHASE_CUT)
+		connection_enter(connection, PHASE_HEADER);
+	/* The library is about to take the query apart, in place, with a record from the connection's pool for each parameter. When the pool
+	 * runs out over that, 0.9.75 forgets that it has failed and spins. We parse the query ourselves: end it before its first byte. */
+	char *question = strchr(target, '?');
+	if (question != NULL)
+		question[1] = '\0';
+	return NULL;
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const char *url, const char *method, const char *version, const char *data,
+			      size_t *size, void **request)
+{
+	(void)context, (void)url, (void)request;
+	return exchange_handle(connection_of(mhd), method, version, data, size);
+}
+
+static void notify_completed(void *context, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode code)
+{
+	(void)context, (void)request;
+	struct http_connection *connection = connection_of(mhd);
+	exchange_end(connection, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	if (connection->phase != PHASE_CUT)
+		connection_enter(connection, PHASE_IDLE);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server)
+{
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+	if (server->listen_fd < 0)
+		flags |= MHD_USE_NO_LISTEN_SOCKET; /* connections are handed over one by one */
+	struct MHD_OptionItem listening[] = {
+		{ server->listen_fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server,
+				MHD_OPTION_ARRAY, listening,
+				MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->limits.connections,
+				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+				MHD_OPTION_STRICT_FOR_CLIENT, (int)STRICTNESS,
+				MHD_OPTION_URI_LOG_CALLBACK, notify_target, server,
+				MHD_OPTION_NOTIFY_COMPLETED, notify_completed, server,
+				MHD_OPTION_NOTIFY_CONNECTION, notify_connection, server,
+				MHD_OPTION_END);
+}
+
+static void set_periods(struct http_server *server)
+{
+	const struct http_limits *limits = &server->limits;
+	long idle = limits->idle_timeout_ms < limits->header_timeout_ms ? limits->idle_timeout_ms : limits->header_timeout_ms;
+	server->phases[PHASE_FRESH].period = limits->header_timeout_ms * US_PER_MS;
+	server->phases[PHASE_HEADER].period = limits->header_timeout_ms * US_PER_MS;
+	server->phases[PHASE_BODY].period = limits->body_timeout_ms * US_PER_MS / TRANSFER_TICKS;
+	server->phases[PHASE_ANSWER].period = limits->body_timeout_ms * US_PER_MS / TRANSFER_TICKS;
+	server->phases[PHASE_IDLE].period = (int64_t)idle * US_PER_MS;
+	server->phases[PHASE_LINGER].period = (int64_t)LINGER_TICK_MS * US_PER_MS;
+}
+
+int http_server_new(int listen_fd, const struct http_limits *limits, const struct http_callbacks *callbacks, struct http_server **ret_server)
+{
+	if (limits->connections < 1 || limits->header_timeout_ms < 1 || limits->body_timeout_ms < TRANSFER_TICKS || limits->transfer_timeout_ms < 1 ||
+	    limits->idle_timeout_ms < 1)
+		return -EINVAL;
+	struct http_server *server = calloc(1, sizeof *server);
+	if (server == NULL)
+		return -ENOMEM;
+	server->limits = *limits;
+	server->callbacks = *callbacks;
+	server->layout_known = strcmp(MHD_get_version(), "0.9.75") == 0;
+	set_periods(server);
+	/* The library closes the socket that it was given when it cannot start. */
+	server->listen_fd = listen_fd < 0 ? -1 : fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
+	if (listen_fd >= 0 && server->listen_fd < 0) {
+		int error = errno;
+		free(server);
+		return -error;
+	}
+	server->daemon = start_daemon(server);
+	const union MHD_DaemonInfo *info = server->daemon == NULL ? NULL : MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL) {
+		MHD_stop_daemon(server->daemon);
+		free(server);
+		return -EIO;
+	}
+	server->epoll_fd = info->epoll_fd;
+	*ret_server = server;
+	return 0;
+}
+
+int http_server_fd(const struct http_server *server)
+{
+	return server->epoll_fd;
+}
+
+int http_server_timeout(struct http_server *server)
+{
+	if (server->resumed)
+		return 0;
+	MHD_UNSIGNED_LONG_LONG pending;
+	if (MHD_get_timeout(server->daemon, &pending) == MHD_YES)
+		return 0; /* there is work: the library has no timeout of its own here */
+	return connections_timeout(server);
+}
+
+void http_server_run(struct http_server *server)
+{
+	server->resumed = false;
+	MHD_run(server->daemon);
+	connections_check(server);
+}
+
+static void stop_listening(struct http_server *server)
+{
+	if (server->listen_fd < 0)
+		return;
+	MHD_quiesce_daemon(server->daemon);
+	close(server->listen_fd);
+	server->listen_fd = -1;
+}
+
+void http_server_quiesce(struct http_server *server)
+{
+	if (server->draining)
+		return;
+	server->draining = true;
+	stop_listening(server);
+	server->drain_check = clock_monotonic_us() + (int64_t)DRAIN_FRESH_MS * US_PER_MS;
+	connections_close_unused(server, false);
+}
+
+size_t http_server_active(const struct http_server *server)
+{
+	return server->active;
+}
+
+size_t http_server_connections(const struct http_server *server)
+{
+	return server->connections;
+}
+
+void http_server_free(struct http_server *server)
+{
+	if (server == NULL)
+		return;
+	stop_listening(server);
+	/* The library aborts the process when it is stopped with a suspended connection; nobody is left to answer these. */
+	for (struct http_connection *connection = server->phases[PHASE_WORK].first; connection != NULL; connection = connection->next) {
+		if (connection->exchange != NULL && connection->exchange->suspended && !connection->exchange->replied)
+			MHD_resume_connection(connection->mhd);
+	}
+	MHD_stop_daemon(server->daemon);
+	connections_free_lingering(server);
+	if (server->gzip_ready)
+		deflateEnd(&server->gzip);
+	free(server);
+}
