@@ -7,6 +7,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
 	SELECT CASE role WHEN 'administrator' THEN 4 WHEN 'manager' THEN 3 WHEN 'officer' THEN 2 WHEN 'viewer' THEN 1 ELSE 0 END
 $$;
+GRANT EXECUTE ON FUNCTION wardmote.role_rank(text) TO wardmote_api;
 
 -- --- partners: everybody sees them, administrators run them ---
 
@@ -43,17 +44,15 @@ CREATE UNIQUE INDEX partner_host_unique ON wardmote.partner (host) WHERE host;
 CREATE INDEX partner_by_name ON wardmote.partner (name, id);
 CREATE INDEX partner_by_created ON wardmote.partner (created_at, id);
 CREATE INDEX partner_by_updated ON wardmote.partner (updated_at, id);
-CREATE INDEX partner_by_parent ON wardmote.partner (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX partner_search ON wardmote.partner USING gin (search);
 
-ALTER TABLE wardmote.partner ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY partner_owner ON wardmote.partner TO wardmote_owner USING (true) WITH CHECK (true);
-CREATE POLICY partner_read ON wardmote.partner FOR SELECT TO wardmote_api USING (true);
-CREATE POLICY partner_insert ON wardmote.partner FOR INSERT TO wardmote_api
+SELECT wardmote.force_policies('wardmote.partner');
+CREATE POLICY reading ON wardmote.partner FOR SELECT TO wardmote_api USING (true);
+CREATE POLICY creating ON wardmote.partner FOR INSERT TO wardmote_api
 	WITH CHECK ((SELECT wardmote.ctx_rank()) >= 4 AND NOT host);
-CREATE POLICY partner_update ON wardmote.partner FOR UPDATE TO wardmote_api
+CREATE POLICY changing ON wardmote.partner FOR UPDATE TO wardmote_api
 	USING ((SELECT wardmote.ctx_rank()) >= 4) WITH CHECK ((SELECT wardmote.ctx_rank()) >= 4);
-CREATE POLICY partner_delete ON wardmote.partner FOR DELETE TO wardmote_api
+CREATE POLICY deleting ON wardmote.partner FOR DELETE TO wardmote_api
 	USING ((SELECT wardmote.ctx_rank()) >= 4 AND NOT host);
 GRANT SELECT, INSERT, UPDATE, DELETE ON wardmote.partner TO wardmote_api;
 
@@ -82,6 +81,8 @@ CREATE TABLE wardmote.account (
 	suspended boolean NOT NULL DEFAULT false,
 	-- Access tokens carry it; whatever must void them at once raises it.
 	epoch integer NOT NULL DEFAULT 1 CONSTRAINT account_epoch CHECK (epoch > 0),
+	-- Its partner hears of each change, and so of what others do to its accounts.
+	audience uuid NOT NULL GENERATED ALWAYS AS (partner_id) STORED,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	updated_at timestamptz NOT NULL DEFAULT now(),
 	created_by uuid,
@@ -121,16 +122,16 @@ AS $$
 		ELSE false
 	END
 $$;
+GRANT EXECUTE ON FUNCTION wardmote.has_manager(uuid), wardmote.may_manage(uuid, text) TO wardmote_api;
 
-ALTER TABLE wardmote.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY account_owner ON wardmote.account TO wardmote_owner USING (true) WITH CHECK (true);
-CREATE POLICY account_read ON wardmote.account FOR SELECT TO wardmote_api
+SELECT wardmote.force_policies('wardmote.account');
+CREATE POLICY reading ON wardmote.account FOR SELECT TO wardmote_api
 	USING (id = (SELECT wardmote.ctx_account())
 		OR (partner_id = (SELECT wardmote.ctx_partner()) AND (SELECT wardmote.ctx_rank()) >= 3)
 		OR (SELECT wardmote.ctx_rank()) >= 4);
-CREATE POLICY account_insert ON wardmote.account FOR INSERT TO wardmote_api
+CREATE POLICY creating ON wardmote.account FOR INSERT TO wardmote_api
 	WITH CHECK (wardmote.may_manage(partner_id, role));
-CREATE POLICY account_update ON wardmote.account FOR UPDATE TO wardmote_api
+CREATE POLICY changing ON wardmote.account FOR UPDATE TO wardmote_api
 	USING (erased_at IS NULL AND wardmote.may_manage(partner_id, role)) WITH CHECK (wardmote.may_manage(partner_id, role));
 GRANT SELECT, INSERT, UPDATE ON wardmote.account TO wardmote_api;
 
@@ -189,16 +190,8 @@ CREATE TABLE auth.throttle (
 );
 CREATE INDEX throttle_until ON auth.throttle (until);
 
-DO $$
-DECLARE
-	name text;
-BEGIN
-	FOREACH name IN ARRAY ARRAY['secret', 'password', 'session', 'refresh', 'enrolment', 'throttle'] LOOP
-		EXECUTE format('ALTER TABLE auth.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
-		EXECUTE format('CREATE POLICY %I ON auth.%I TO wardmote_owner USING (true) WITH CHECK (true)', name || '_owner', name);
-	END LOOP;
-END
-$$;
+SELECT wardmote.force_policies(t)
+FROM unnest('{auth.secret,auth.password,auth.session,auth.refresh,auth.enrolment,auth.throttle}'::regclass[]) t;
 
 -- --- guards ---
 
@@ -298,10 +291,7 @@ END
 $$;
 CREATE TRIGGER first_credential AFTER INSERT ON wardmote.account FOR EACH ROW EXECUTE FUNCTION wardmote.account_first_credential();
 
--- --- history, and the views through which the server reads ---
-
-SELECT wardmote.track('partner');
-SELECT wardmote.track('account');
+-- --- the views through which the server reads, and history ---
 
 CREATE VIEW api.partner AS SELECT * FROM wardmote.partner;
 CREATE VIEW api.account AS
@@ -317,3 +307,6 @@ CREATE VIEW api.acting_session AS
 SELECT s.id, s.account_id FROM auth.session s WHERE s.revoked_at IS NULL AND s.expires_at > now();
 
 GRANT SELECT ON api.partner, api.account, api.acting, api.acting_session TO wardmote_api;
+
+SELECT wardmote.track('partner');
+SELECT wardmote.track('account');

@@ -392,36 +392,13 @@ BEGIN
 		DELETE FROM auth.session s WHERE s.account_id = target.id;
 		DELETE FROM auth.enrolment e WHERE e.account_id = target.id;
 		PERFORM wardmote.redact('account', target.id, ARRAY['name', 'login', 'issuer', 'subject']);
+		DELETE FROM wardmote.idempotency i WHERE i.record_id = target.id;
 	END IF;
 	RETURN QUERY SELECT 204, NULL::text, NULL::text, NULL::text;
 END
 $$;
 
--- --- for the installer: no door for the server ---
-
--- The first account of the host partner, which it makes when there is none.
-CREATE FUNCTION auth.bootstrap(partner_name text, partner_kind text, account_kind text, account_name text, account_login text, credential_sha256 text)
-RETURNS TABLE (account_id uuid, client_id text, partner_id uuid)
-LANGUAGE plpgsql SET search_path = pg_catalog
-AS $$
-DECLARE
-	home wardmote.partner;
-BEGIN
-	PERFORM pg_advisory_xact_lock(hashtextextended('wardmote.partner.host', 0));
-	SELECT p.* INTO home FROM wardmote.partner p WHERE p.host;
-	IF home.id IS NULL THEN
-		INSERT INTO wardmote.partner (name, kind, host) VALUES (partner_name, partner_kind, true) RETURNING * INTO home;
-	ELSIF home.name <> partner_name THEN
-		RAISE EXCEPTION 'the host is another partner; its accounts are made through the API' USING ERRCODE = 'WM403';
-	END IF;
-	PERFORM set_config('wardmote.credential', credential_sha256, true);
-	RETURN QUERY
-	INSERT INTO wardmote.account AS a (partner_id, kind, role, name, login)
-	VALUES (home.id, account_kind, 'administrator', account_name, lower(account_login))
-	RETURNING a.id, a.client_id, a.partner_id;
-	PERFORM set_config('wardmote.credential', '', true);
-END
-$$;
+-- --- housekeeping ---
 
 -- What is over and serves no check any more; called now and then by the server's jobs thread.
 CREATE FUNCTION auth.sweep() RETURNS void
@@ -433,8 +410,6 @@ AS $$
 	DELETE FROM auth.secret s WHERE s.expires_at < now();
 $$;
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA auth FROM PUBLIC;
-GRANT USAGE ON SCHEMA auth TO wardmote_api;
 GRANT EXECUTE ON FUNCTION auth.client_credentials, auth.refresh, auth.revoke, auth.session_end, auth.login_begin, auth.login_finish,
 	auth.enrol_begin, auth.enrol_finish, auth.password_begin, auth.password_change, auth.my_sessions, auth.my_sessions_end,
 	auth.secret_rotate, auth.enrolment_create, auth.erase, auth.sweep TO wardmote_api;
