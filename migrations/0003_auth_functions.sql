@@ -272,7 +272,8 @@ AS $$
 			'created_at', to_char(s.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
 			'last_used_at', to_char(s.last_used_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
 			'expires_at', to_char(s.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-			'current', s.id IS NOT DISTINCT FROM current_session) ORDER BY s.last_used_at DESC, s.id DESC), '[]'::json))::text,
+			'current', s.id IS NOT DISTINCT FROM current_session) ORDER BY s.last_used_at DESC, s.id DESC), '[]'::json),
+			'links', '[]'::json)::text,
 		NULL::text, NULL::text
 	FROM auth.session s
 	WHERE s.account_id = wardmote.ctx_account() AND s.revoked_at IS NULL AND s.expires_at > now()
