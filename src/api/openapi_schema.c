@@ -117,7 +117,9 @@ static void add_personal(json_t *schema, const struct field *field)
 /* A member with all that is known of it. */
 static json_t *member(const struct openapi *doc, const struct field *field, enum purpose purpose)
 {
-	json_t *schema = openapi_value(doc, field, purpose, (field->flags & F_NULLABLE) != 0);
+	/* What an erasure blanks is null in earlier versions. */
+	bool nullable = field->flags & F_NULLABLE || (purpose == FOR_ANSWER && field->flags & F_PERSONAL);
+	json_t *schema = openapi_value(doc, field, purpose, nullable);
 	const char *text = field->doc;
 	if (purpose == FOR_PATCH && field->flags & F_CREATE_ONLY)
 		text = arena_printf(doc->arena, "%s Cannot be changed: only the stored value may be sent.", field->doc);
@@ -132,12 +134,12 @@ static json_t *member(const struct openapi *doc, const struct field *field, enum
 	return schema;
 }
 
-/* `always`: the widest audience that everyone who sees the object belongs to. */
+/* `always`: the widest audience that everyone who sees the object belongs to. In a GeoJSON feature the place is not among the properties. */
 static bool is_required(const struct field *field, enum purpose purpose, enum audience always)
 {
 	switch (purpose) {
 	case FOR_ANSWER:
-		return field->audience <= always && !(field->flags & F_HEAVY);
+		return field->audience <= always && !(field->flags & F_HEAVY) && field->type != T_GEOMETRY && field->type != T_POINT;
 	case FOR_INPUT:
 		return (field->flags & F_REQUIRED) != 0;
 	case FOR_PATCH:

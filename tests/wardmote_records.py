@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Valid records of every resource, made from what /openapi.json says of it: its example, with the references and codes in it replaced by records that
+exist. So a new resource is tested without a line here."""
+import copy
+import itertools
+import os
+import uuid
+
+_numbers = itertools.count(1)
+
+
+def unique(prefix):
+    """A text that no other test process uses."""
+    return f"{prefix}-{os.getpid()}-{next(_numbers)}"
+
+
+class Partner:
+    """A partner and a client of each role."""
+
+    def __init__(self, record, viewer, officer, manager):
+        self.record = record
+        self.id = record["id"]
+        self.viewer = viewer
+        self.officer = officer
+        self.manager = manager
+
+
+class Records:
+    def __init__(self, administrator, contract):
+        self.administrator = administrator
+        self.contract = contract
+        self._shared = {}
+
+    # --- partners and accounts ---
+
+    def partner(self, **members):
+        record = self._made(self.administrator.post("/v1/partners", {"name": unique("Partner"), "kind": "voluntary", **members}))
+        clients = [self.account(record["id"], role) for role in ("viewer", "officer", "manager")]
+        return Partner(record, *clients)
+
+    def account(self, partner_id, role, scopes=None):
+        """A client with the token of a new service account."""
+        record = self.account_record(partner_id, role, scopes)
+        return self.administrator.as_token(self.administrator.token_for(record["client_id"], record["client_secret"]))
+
+    def account_record(self, partner_id, role, scopes=None, by=None):
+        body = {"partner_id": partner_id, "kind": "service", "role": role, "name": unique(role)}
+        if scopes is not None:
+            body["scopes"] = scopes
+        return self._made((by or self.administrator).post("/v1/accounts", body))
+
+    def person(self, partner_id, role, login=None):
+        """The record of a new person, with its enrolment code."""
+        body = {"partner_id": partner_id, "kind": "person", "role": role, "name": unique("Person"), "login": login or unique("person") + "@example.org"}
+        return self._made(self.administrator.post("/v1/accounts", body))
+
+    @staticmethod
+    def _made(answer):
+        assert answer.status == 201, answer.text()
+        return answer.json()
+
+    # --- resources ---
+
+    def operation(self, resource, method="POST"):
+        for operation in self.contract.operations.values():
+            if operation["path"] == f"/v1/{resource}" and operation["method"] == method:
+                return operation
+        raise KeyError(f"{method} /v1/{resource}")
+
+    def schema(self, resource):
+        content = self.operation(resource)["requestBody"]["content"]["application/json"]
+        return self.contract.resolve(content["schema"])["properties"]
+
+    def body(self, resource, **members):
+        """A body that a POST accepts from an administrator: for accounts of roles below, what they may refer to is public."""
+        example = copy.deepcopy(self.operation(resource)["requestBody"]["content"]["application/json"]["example"])
+        schema = self.schema(resource)
+        for name in list(example):
+            if name in members:
+                continue
+            example[name] = self._fitting(schema[name], name, example[name])
+        return {**example, **members}
+
+    def _fitting(self, schema, name, value):
+        if value is None:
+            return None
+        if "x-refers" in schema:
+            target = self.shared(schema["x-refers"])["id"]
+            return [target] if schema.get("type") in ("array", ["array", "null"]) else target
+        if "x-code-list" in schema:
+            return [self.code(schema["x-code-list"])]
+        if name in ("code", "login"):
+            return unique(value).lower()
+        if isinstance(value, list) and "properties" in schema.get("items", {}):
+            members = schema["items"]["properties"]
+            return [{key: self._fitting(members[key], "", part) for key, part in row.items()} for row in value[:1]
+                    ] if any("x-refers" in member for member in members.values()) else value
+        return value
+
+    def make(self, resource, by=None, **members):
+        """A new record; by default the administrator's."""
+        return self._made((by or self.administrator).post(f"/v1/{resource}", self.body(resource, **members)))
+
+    def shared(self, resource):
+        """A public record of the administrator's that tests may refer to and must not change."""
+        if resource not in self._shared:
+            visible = {"visibility": "public"} if "visibility" in self.schema(resource) else {}
+            self._shared[resource] = self.make(resource, **visible)
+        return self._shared[resource]
+
+    def code(self, code_list):
+        """A code of a list that everybody sees."""
+        key = ("code", code_list)
+        if key not in self._shared:
+            self._shared[key] = self.make("codes", list=code_list, partner_id=None, visibility="public", maps_to=None)
+        return self._shared[key]["code"]
+
+
+def absent_id():
+    """The id of nothing."""
+    return str(uuid.uuid4())
