@@ -19,7 +19,7 @@ CREATE TABLE wardmote.partner (
 		'private', 'other')),
 	code text CONSTRAINT partner_code CHECK (char_length(code) BETWEEN 1 AND 40),
 	short_name text CONSTRAINT partner_short_name CHECK (char_length(short_name) BETWEEN 1 AND 60),
-	parent_id uuid CONSTRAINT partner_parent_self CHECK (parent_id <> id),
+	parent_id uuid CONSTRAINT partner_parent_id_self CHECK (parent_id <> id),
 	status text NOT NULL DEFAULT 'active' CONSTRAINT partner_status CHECK (status IN ('active', 'suspended', 'left')),
 	website text CONSTRAINT partner_website CHECK (char_length(website) <= 2000),
 	joined_on date CONSTRAINT partner_joined_on CHECK (joined_on BETWEEN DATE '1000-01-01' AND DATE '9999-12-31'),
@@ -213,7 +213,7 @@ BEGIN
 			)
 			SELECT FROM up WHERE up.id = NEW.id
 		) THEN
-			RAISE EXCEPTION 'a partner cannot be above itself' USING ERRCODE = '23514', CONSTRAINT = 'partner_parent_cycle';
+			RAISE EXCEPTION 'a partner cannot be above itself' USING ERRCODE = '23514', CONSTRAINT = 'partner_parent_id_cycle';
 		END IF;
 	END IF;
 	RETURN NEW;

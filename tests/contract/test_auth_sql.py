@@ -231,7 +231,7 @@ def test_partner_tree_has_no_cycle(host):
     assert host.run("UPDATE wardmote.partner SET parent_id = %s WHERE id = %s", (above, below)) == 1
     with pytest.raises(psycopg2.errors.CheckViolation) as error:
         host.run("UPDATE wardmote.partner SET parent_id = %s WHERE id = %s", (below, above))
-    assert error.value.diag.constraint_name == "partner_parent_cycle"
+    assert error.value.diag.constraint_name == "partner_parent_id_cycle"
 
 
 @pytest.mark.parametrize(
