@@ -1,13 +1,34 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "wardmote/auth.h"
 
-static const char usage[] = "wardmote key rotate --key-dir DIR";
+static const char usage[] = "wardmote key create|rotate --key-dir DIR";
 
 /* A token that the old key signed in its last second may still be shown this long; the servers' clocks may differ a little. */
 enum { CLOCK_LEEWAY_SECONDS = 60 };
+
+int key_ensure(const char *folder, struct arena *arena, const char **ret_error)
+{
+	struct auth_keys *keys = NULL;
+	const char *kid;
+	char name[4096];
+	snprintf(name, sizeof name, "%s/cursor.key", folder);
+	/* A folder that has keys which cannot be read is a fault to report, not a reason to add one. */
+	if (access(name, F_OK) != 0)
+		return auth_keys_create(folder, arena, &kid, ret_error);
+	int status = auth_keys_load(folder, arena, &keys, ret_error);
+	auth_keys_unref(keys);
+	return status;
+}
+
+static int run_create(const struct config *config, struct arena *arena)
+{
+	const char *error = NULL;
+	return key_ensure(config->key_dir, arena, &error) < 0 ? command_fail("key create", error) : EXIT_SUCCESS;
+}
 
 static int run_rotate(const struct config *config, struct arena *arena)
 {
@@ -24,8 +45,9 @@ static int run_rotate(const struct config *config, struct arena *arena)
 
 int cmd_key(int argc, char **argv)
 {
-	if (argc < 2 || strcmp(argv[1], "rotate") != 0)
-		return command_misused(usage, "key knows one thing to do: rotate (it also makes the first key)");
+	bool create = argc > 1 && strcmp(argv[1], "create") == 0;
+	if (!create && (argc < 2 || strcmp(argv[1], "rotate") != 0))
+		return command_misused(usage, "key knows two things to do: create (what the folder lacks, if anything) and rotate (a new signing key)");
 	struct arena arena;
 	struct config config;
 	const char *error = NULL;
@@ -34,7 +56,7 @@ int cmd_key(int argc, char **argv)
 	if (config_load(&config, &arena, argc - 2, argv + 2, NULL, &error) < 0)
 		code = command_misused(usage, error);
 	else
-		code = run_rotate(&config, &arena);
+		code = create ? run_create(&config, &arena) : run_rotate(&config, &arena);
 	arena_done(&arena);
 	return code;
 }

@@ -36,6 +36,9 @@ int serve_run(const struct config *config);
 /* The number of the newest migration that this release has (migrate.c). */
 long migrations_newest(void);
 
+/* Makes the keys that the folder lacks, if any (cmd_key.c). 0, or a negative errno with a message. */
+int key_ensure(const char *folder, struct arena *arena, const char **ret_error);
+
 /* "wardmote <command>: <message>" on standard error; returns EXIT_FAILURE. */
 int command_fail(const char *command, const char *message);
 /* The same with a hint how to call it; returns EXIT_USAGE. */

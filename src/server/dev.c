@@ -16,7 +16,6 @@
 #include "commands.h"
 #include "migrate.h"
 #include "process.h"
-#include "wardmote/auth.h"
 #include "wardmote/clock.h"
 
 static const char usage[] = "wardmote dev [--port 8080] [--data var/dev] [--sample norwich|demo|none] [--sample-dir DIR] [--SETTING VALUE]...";
@@ -118,16 +117,11 @@ static int choose_ports(struct dev *dev, const struct options *options)
 static int make_keys(struct dev *dev)
 {
 	const char *folder = arena_printf(dev->arena, "%s/keys", dev->folder);
-	const char *error = NULL, *kid;
-	struct auth_keys *keys = NULL;
+	const char *error = NULL;
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
 		return dev_fail(dev, -errno, "cannot make %s: %s", folder, strerror(errno));
-	if (auth_keys_load(folder, dev->arena, &keys, &error) == 0) {
-		auth_keys_unref(keys);
-		return 0;
-	}
-	int status = auth_keys_create(folder, dev->arena, &kid, &error);
-	return status < 0 ? dev_fail(dev, status, "%s: %s", folder, error) : 0;
+	int status = key_ensure(folder, dev->arena, &error);
+	return status < 0 ? dev_fail(dev, status, "%s", error) : 0;
 }
 
 static int make_account(struct dev *dev, struct db_session *owner)
