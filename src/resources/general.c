@@ -2,6 +2,8 @@
 /* Operations that belong to no resource: entrances, documents and the change feed. Those of identity are in accounts/. */
 #include "wardmote/resources.h"
 
+#include "accounts/operations.h"
+
 static const struct parameter changes_parameters[] = {
 	{ .name = "after", .type = T_TEXT, .min = 1, .max = 512, .doc = "Cursor from the `next` link of the last answer; none: from the beginning." },
 	{ .name = "limit", .type = T_INT, .min = 1, .doc = "Changes in one answer; 50 by default, more than 500 is taken as 500." },
@@ -28,5 +30,6 @@ const struct operation resources_general[] = {
 	  .lane = LANE_READ, .parameters = changes_parameters, .summary = "Follow the changes",
 	  .doc = "Every change of a record that the caller could see before or after it, in commit order: resource, id, version, operation and time. A "
 		 "record that leaves the caller's sight appears as deleted. Ask again with `after` from the last answer; nothing is skipped." },
+#include "accounts/operations.inc"
 	{ 0 },
 };
