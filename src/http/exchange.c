@@ -158,7 +158,7 @@ void exchange_refuse_raw(struct http_connection *connection, const struct gate_v
 	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
 	struct buffer text = { .arena = &arena };
 	buffer_format(&text, "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\nContent-Length: %zu\r\n", verdict->status,
-		      verdict->status == 408 ? "Request Timeout" : "Content Too Large", date, body.len);
+		      MHD_get_reason_phrase_for((unsigned)verdict->status), date, body.len);
 	for (size_t i = 0; i < answer.n_fields; i++)
 		buffer_format(&text, "%s: %s\r\n", answer.fields[i].name, answer.fields[i].value);
 	buffer_text(&text, "\r\n");
@@ -193,25 +193,35 @@ static enum MHD_Result begin(struct http_exchange *exchange)
 	return MHD_YES;
 }
 
+static const struct gate_verdict *reserve(struct http_exchange *exchange, size_t len)
+{
+	struct http_server *server = exchange->connection->server;
+	if (len <= exchange->body_capacity)
+		return NULL;
+	size_t capacity = exchange->body_capacity == 0 ? BODY_START : exchange->body_capacity * 2;
+	while (capacity < len)
+		capacity *= 2;
+	if (server->body_bytes - exchange->body_capacity + capacity > BODIES_MAX)
+		return &gate_body_memory;
+	char *grown = realloc(exchange->body, capacity);
+	if (grown == NULL)
+		out_of_memory();
+	server->body_bytes += capacity - exchange->body_capacity;
+	exchange->body = grown;
+	exchange->body_capacity = capacity;
+	return NULL;
+}
+
 static enum MHD_Result receive(struct http_exchange *exchange, const char *data, size_t *size)
 {
-	size_t got = *size;
-	if (got > exchange->body_max - exchange->body_len) {
-		exchange_refuse_raw(exchange->connection, &gate_body_too_large);
+	bool fits = *size <= exchange->body_max - exchange->body_len;
+	const struct gate_verdict *verdict = fits ? reserve(exchange, exchange->body_len + *size) : &gate_body_too_large;
+	if (verdict != NULL) {
+		exchange_refuse_raw(exchange->connection, verdict);
 		return MHD_NO;
 	}
-	if (got > exchange->body_capacity - exchange->body_len) {
-		size_t capacity = exchange->body_capacity == 0 ? BODY_START : exchange->body_capacity * 2;
-		while (capacity < exchange->body_len + got)
-			capacity *= 2;
-		char *grown = realloc(exchange->body, capacity);
-		if (grown == NULL)
-			out_of_memory();
-		exchange->body = grown;
-		exchange->body_capacity = capacity;
-	}
-	memcpy(exchange->body + exchange->body_len, data, got);
-	exchange->body_len += got;
+	memcpy(exchange->body + exchange->body_len, data, *size);
+	exchange->body_len += *size;
 	*size = 0;
 	return MHD_YES;
 }
@@ -256,6 +266,7 @@ void exchange_end(struct http_connection *connection, bool complete)
 	if (exchange == NULL)
 		return;
 	struct http_server *server = connection->server;
+	server->body_bytes -= exchange->body_capacity;
 	if (exchange->begun) {
 		server->active--;
 		if (exchange->request != NULL)

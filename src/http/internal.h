@@ -35,6 +35,7 @@ enum {
 	LINGER_BYTES = 1 << 20,
 	LINGERING_MAX = 64,             /* connections; each costs a descriptor above the connection limit */
 	DRAIN_FRESH_MS = 1000,          /* how long a drain waits for the first byte of a new connection */
+	BODIES_MAX = 128 << 20,         /* bytes of all bodies that one worker holds at a time */
 	COMPRESS_MIN = 1024,
 	COMPRESS_MAX = 4 << 20,         /* above it compressing would hold up the other clients of this worker */
 };
@@ -76,6 +77,7 @@ struct http_server {
 	size_t connections;
 	size_t lingering;
 	size_t active;
+	size_t body_bytes; /* allocated for bodies */
 	bool layout_known; /* the library is the one whose layout gate_check_layout knows */
 	bool resumed;      /* a suspended connection was answered since the last run */
 	bool draining;

@@ -48,7 +48,8 @@ static void *notify_target(void *context, const char *target, struct MHD_Connect
 	if (connection->phase != PHASE_CUT)
 		connection_enter(connection, PHASE_HEADER);
 	/* The library is about to take the query apart, in place, with a record from the connection's pool for each parameter. When the pool
-	 * runs out over that, 0.9.75 forgets that it has failed and spins. We parse the query ourselves: end it before its first byte. */
+	 * runs out over that (a few hundred suffice), 0.9.75 forgets that it has failed and the request hangs. We parse the query ourselves: for
+	 * the library it ends before its first byte. */
 	char *question = strchr(target, '?');
 	if (question != NULL)
 		question[1] = '\0';

@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -425,6 +426,24 @@ def test_endless_chunks(echo):
         answer = client.answer()
         assert answer.status == 413 and answer["Date"] and answer["Content-Type"] == "application/problem+json"
         assert client.closed()
+
+
+def test_memory_for_bodies_is_bounded():
+    """128 MiB for all of a worker's bodies: above it 503 and not the machine's memory."""
+    with serving() as server:
+        clients = [Client(server.address) for _ in range(9)]
+        for client in clients:
+            with contextlib.suppress(ConnectionError):
+                client.send(request(b"Content-Length: %d\r\n" % (16 << 20), b"POST", b"/large") + b"x" * (9 << 20))
+        readable, _, _ = select.select([client.socket for client in clients], [], [], 10)
+        answer = next(client for client in clients if client.socket in readable).answer()
+        assert answer.status == 503 and json.loads(answer.body)["rule"] == "body_memory" and answer["Retry-After"]
+        for client in clients:
+            client.close()
+        wait_for(lambda: server.stats()["active"] == 1)
+        with Client(server.address) as client:
+            client.send(request(b"Content-Length: %d\r\n" % (16 << 20), b"POST", b"/large") + b"x" * (16 << 20))
+            assert client.answer().status == 200
 
 
 def test_early_answer(echo):

@@ -74,7 +74,8 @@ static struct slice echo_body(struct request *request)
 	buffer_text(&text, ", \"query\": ");
 	buffer_json(&text, http_query(exchange));
 	buffer_text(&text, ", \"accept\": ");
-	buffer_json(&text, http_header(exchange, "ACCEPT"));
+	struct slice accept = http_header(exchange, "ACCEPT");
+	buffer_json(&text, accept.ptr == NULL ? SLICE("") : accept);
 	buffer_text(&text, ", \"peer\": ");
 	buffer_json(&text, slice_of(http_peer(exchange)));
 	buffer_format(&text, ", \"length\": %zu, \"sum\": %u}\n", request->body.len, sum);
