@@ -4,6 +4,8 @@
 
 #include "accounts/operations.h"
 
+#include "accounts/operations.h"
+
 static const struct parameter changes_parameters[] = {
 	{ .name = "after", .type = T_TEXT, .min = 1, .max = 512, .doc = "Cursor from the `next` link of the last answer; none: from the beginning." },
 	{ .name = "limit", .type = T_INT, .min = 1, .doc = "Changes in one answer; 50 by default, more than 500 is taken as 500." },
