@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "wardmote/log.h"
+
+/* Standard error is a pipe while a test runs; what was written comes back as text. */
+struct capture {
+	int saved, pipe[2];
+};
+
+static void capture_start(struct capture *capture)
+{
+	assert_int_equal(pipe(capture->pipe), 0);
+	capture->saved = dup(STDERR_FILENO);
+	dup2(capture->pipe[1], STDERR_FILENO);
+}
+
+static size_t capture_end(struct capture *capture, char *text, size_t size)
+{
+	dup2(capture->saved, STDERR_FILENO);
+	close(capture->saved);
+	close(capture->pipe[1]);
+	size_t len = 0;
+	for (ssize_t n = 1; n > 0 && len < size - 1; len += (size_t)n) {
+		n = read(capture->pipe[0], text + len, size - 1 - len);
+		assert_true(n >= 0);
+	}
+	close(capture->pipe[0]);
+	text[len] = '\0';
+	return len;
+}
+
+static json_t *log_one(struct log_line *line)
+{
+	struct capture capture;
+	char text[8192];
+	capture_start(&capture);
+	log_end(line);
+	size_t len = capture_end(&capture, text, sizeof text);
+	assert_in_range(len, 2, 4096);
+	assert_int_equal(text[len - 1], '\n');
+	assert_ptr_equal(strchr(text, '\n'), text + len - 1);
+	json_t *tree = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(tree);
+	return tree;
+}
+
+static const char *string(json_t *tree, const char *name)
+{
+	const char *text = json_string_value(json_object_get(tree, name));
+	assert_non_null(text);
+	return text;
+}
+
+static void a_line_is_one_json_object(void **state)
+{
+	(void)state;
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_WARNING, "request");
+	log_text(&line, "route", "/v1/\"x\"\\\n\x7f\xc3\xa9");
+	log_text(&line, "absent", NULL);
+	log_int(&line, "status", -42);
+	json_t *tree = log_one(&line);
+	assert_string_equal(string(tree, "level"), "warning");
+	assert_string_equal(string(tree, "message"), "request");
+	assert_string_equal(string(tree, "route"), "/v1/\"x\"\\\n\x7f\xc3\xa9");
+	assert_int_equal(json_integer_value(json_object_get(tree, "status")), -42);
+	assert_null(json_object_get(tree, "absent"));
+	const char *time = string(tree, "time");
+	assert_int_equal(strlen(time), strlen("2026-11-21T22:43:20.123Z"));
+	assert_int_equal(time[23], 'Z');
+	json_decref(tree);
+}
+
+static void bytes_that_are_no_utf8_are_replaced(void **state)
+{
+	(void)state;
+	static const char *const bad[] = { "\xff", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80" };
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct log_line line;
+		log_begin(&line, LOG_LEVEL_ERROR, bad[i]);
+		json_t *tree = log_one(&line);
+		assert_memory_equal(string(tree, "message"), "\xef\xbf\xbd", 3);
+		json_decref(tree);
+	}
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_ERROR, "\xf0\x9f\x8c\xb3 \xe2\x82\xac");
+	json_t *tree = log_one(&line);
+	assert_string_equal(string(tree, "message"), "\xf0\x9f\x8c\xb3 \xe2\x82\xac");
+	json_decref(tree);
+}
+
+static void what_does_not_fit_is_left_out_whole(void **state)
+{
+	(void)state;
+	static char big[4000];
+	memset(big, '"', sizeof big - 1); /* doubles when escaped */
+	struct log_line line;
+	log_begin(&line, LOG_LEVEL_ERROR, "m");
+	log_text(&line, "big", big);
+	log_text(&line, "small", "kept");
+	json_t *tree = log_one(&line);
+	assert_null(json_object_get(tree, "big"));
+	assert_string_equal(string(tree, "small"), "kept");
+	assert_true(json_is_true(json_object_get(tree, "truncated")));
+	json_decref(tree);
+}
+
+static void lines_below_the_level_are_not_written(void **state)
+{
+	(void)state;
+	struct capture capture;
+	char text[8192];
+	enum log_level level;
+	assert_int_equal(log_level_parse("warning", &level), 0);
+	assert_int_not_equal(log_level_parse("loud", &level), 0);
+	log_set_level(level);
+	capture_start(&capture);
+	log_message(LOG_LEVEL_INFO, "silent", NULL, NULL);
+	log_message(LOG_LEVEL_WARNING, "heard", "name", "value");
+	log_set_level(LOG_LEVEL_INFO);
+	capture_end(&capture, text, sizeof text);
+	assert_null(strstr(text, "silent"));
+	assert_non_null(strstr(text, "\"message\":\"heard\",\"name\":\"value\"}"));
+}
+
+static void a_full_sink_drops_and_counts(void **state)
+{
+	(void)state;
+	struct capture capture;
+	static char rest[1 << 20];
+	uint64_t before = log_dropped();
+	capture_start(&capture);
+	/* Would block for ever if it waited: nobody reads. */
+	for (int i = 0; i < 20000; i++)
+		log_message(LOG_LEVEL_ERROR, "a line of some length, so that the pipe is full soon", NULL, NULL);
+	uint64_t dropped = log_dropped() - before;
+	size_t len = capture_end(&capture, rest, sizeof rest);
+	size_t lines = 0;
+	for (size_t i = 0; i < len; i++)
+		lines += rest[i] == '\n';
+	assert_true(dropped > 0);
+	assert_int_equal(lines + dropped, 20000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_is_one_json_object),
+		cmocka_unit_test(bytes_that_are_no_utf8_are_replaced),
+		cmocka_unit_test(what_does_not_fit_is_left_out_whole),
+		cmocka_unit_test(lines_below_the_level_are_not_written),
+		cmocka_unit_test(a_full_sink_drops_and_counts),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
