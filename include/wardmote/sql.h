@@ -45,6 +45,8 @@ struct call {
 int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement);
 /* The probe of a refused caller: a row (403) where the caller sees the record, none where not. */
 int sql_probe(struct arena *arena, const struct call *call, struct statement *ret_statement);
+/* The answer stored under the call's Idempotency-Key, where the caller may still see the version that it showed; zero rows: not any more. */
+int sql_replay(struct arena *arena, const struct call *call, struct statement *ret_statement);
 /* `wardmote sql`: the five standard statements of one resource, for the golden file. */
 struct slice sql_describe(struct arena *arena, const struct catalog *catalog, const struct shape *shape);
 

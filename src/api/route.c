@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Paths: the templates of all operations, and what a raw request target leads to. There is one spelling of each path: what another one could be
+ * taken for (escapes of plain characters, dot and empty segments) is refused, so that caches, proxies and we agree. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "catalog_internal.h"
+#include "text.h"
+#include "wardmote/validate.h"
+
+static bool is_parameter(struct slice segment)
+{
+	return segment.len > 2 && segment.ptr[0] == '{';
+}
+
+/* Splits "/a/b" into "a" and "b"; "/" has no segment. -E2BIG: more than SEGMENTS_MAX; -EILSEQ: an empty segment. */
+static int split(struct slice path, struct slice *segments, size_t *ret_n)
+{
+	size_t n = 0;
+	for (size_t at = 1, end; path.len > 1 && at <= path.len; at = end + 1) {
+		for (end = at; end < path.len && path.ptr[end] != '/'; end++)
+			;
+		if (end == at)
+			return -EILSEQ;
+		if (n < SEGMENTS_MAX)
+			segments[n] = (struct slice){ path.ptr + at, end - at };
+		n++;
+	}
+	*ret_n = n;
+	return n > SEGMENTS_MAX ? -E2BIG : 0;
+}
+
+/* --- at start --- */
+
+/* Literal segments before parameters, so that the first match is the most exact one. */
+static int compare_paths(const void *a, const void *b)
+{
+	const struct path *x = a, *y = b;
+	for (size_t i = 0; i < x->n_segments && i < y->n_segments; i++)
+		if (is_parameter(x->segments[i]) != is_parameter(y->segments[i]))
+			return is_parameter(x->segments[i]) ? 1 : -1;
+	return (x->n_segments > y->n_segments) - (x->n_segments < y->n_segments);
+}
+
+static struct path *find_path(struct catalog *catalog, const char *template)
+{
+	for (size_t i = 0; i < catalog->n_paths; i++)
+		if (strcmp(catalog->paths[i].routes[0]->operation->path, template) == 0)
+			return &catalog->paths[i];
+	return NULL;
+}
+
+static const char *allowed_methods(struct arena *arena, const struct path *path)
+{
+	struct buffer allow = { .arena = arena };
+	for (size_t i = 0; i < path->n_routes; i++) {
+		const char *method = path->routes[i]->operation->method;
+		buffer_format(&allow, strcmp(method, "GET") == 0 ? "%s, HEAD, " : "%s, ", method);
+	}
+	buffer_text(&allow, "OPTIONS");
+	return allow.ptr;
+}
+
+int catalog_index(struct catalog *catalog, const char **ret_error)
+{
+	catalog->paths = arena_alloc(&catalog->arena, catalog->n_routes * sizeof *catalog->paths);
+	for (size_t i = 0; i < catalog->n_routes; i++) {
+		const struct route *route = &catalog->routes[i];
+		const struct operation *operation = route->operation;
+		struct path *path = find_path(catalog, operation->path);
+		if (path == NULL) {
+			path = &catalog->paths[catalog->n_paths++];
+			if (split(slice_of(operation->path), path->segments, &path->n_segments) < 0) {
+				*ret_error = arena_printf(&catalog->arena, "%s: the path is too deep or has an empty segment", operation->id);
+				return -EINVAL;
+			}
+		}
+		for (size_t k = 0; k < path->n_routes; k++) {
+			if (path->n_routes == METHODS_MAX || strcmp(path->routes[k]->operation->method, operation->method) == 0) {
+				*ret_error = arena_printf(&catalog->arena, "%s: its method and path are another operation's", operation->id);
+				return -EINVAL;
+			}
+		}
+		path->routes[path->n_routes++] = route;
+		bool record = operation->verb == V_LIST || operation->verb == V_GET;
+		path->has_formats = path->has_formats || record;
+		path->lists_geometry = path->lists_geometry || (record && shape_geometry(route->shape) >= 0);
+	}
+	for (size_t i = 0; i < catalog->n_paths; i++)
+		catalog->paths[i].allow = allowed_methods(&catalog->arena, &catalog->paths[i]);
+	qsort(catalog->paths, catalog->n_paths, sizeof *catalog->paths, compare_paths);
+	return 0;
+}
+
+/* --- at each request --- */
+
+static bool is_unreserved(unsigned char c)
+{
+	return isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	char lower = (char)(c | 0x20);
+	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* Decodes one segment. -EILSEQ: an escape that is broken, needless or of a separator or control character; a raw byte that may not be there; a dot
+ * segment; bad UTF-8. */
+static int decode(struct arena *arena, struct slice raw, struct slice *ret_text)
+{
+	char *text = arena_alloc(arena, raw.len + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < raw.len; i++) {
+		unsigned char c = (unsigned char)raw.ptr[i];
+		if (c == '%') {
+			int high = i + 2 < raw.len ? hex(raw.ptr[i + 1]) : -1;
+			int low = i + 2 < raw.len ? hex(raw.ptr[i + 2]) : -1;
+			if (high < 0 || low < 0)
+				return -EILSEQ;
+			c = (unsigned char)(high * 16 + low);
+			i += 2;
+			if (is_unreserved(c) || c < 0x20 || c == 0x7f || c == '/' || c == '\\')
+				return -EILSEQ;
+		} else if (!is_unreserved(c) && (c == '\0' || strchr("!$&'()*+,;=:@", c) == NULL)) {
+			return -EILSEQ;
+		}
+		text[n++] = (char)c;
+	}
+	*ret_text = (struct slice){ text, n };
+	if (slice_is(*ret_text, ".") || slice_is(*ret_text, "..") || !text_is_utf8(*ret_text))
+		return -EILSEQ;
+	return 0;
+}
+
+/* Cuts ".csv" or ".geojson" off the last segment where it is one. */
+static const char *cut_suffix(struct slice *segment)
+{
+	static const char *const suffixes[] = { "csv", "geojson" };
+	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+		size_t len = strlen(suffixes[i]);
+		if (segment->len > len + 1 && segment->ptr[segment->len - len - 1] == '.' &&
+		    memcmp(segment->ptr + segment->len - len, suffixes[i], len) == 0) {
+			segment->len -= len + 1;
+			return suffixes[i];
+		}
+	}
+	return NULL;
+}
+
+static bool fits(const struct path *path, const struct slice *segments, size_t n)
+{
+	if (path->n_segments != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		struct slice wanted = path->segments[i];
+		if (slice_is(wanted, "{id}") ? !text_is_uuid(segments[i]) : !is_parameter(wanted) && !slice_equal(wanted, segments[i]))
+			return false;
+	}
+	return true;
+}
+
+static const struct path *find(const struct catalog *catalog, const struct slice *segments, size_t n)
+{
+	for (size_t i = 0; i < catalog->n_paths; i++)
+		if (fits(&catalog->paths[i], segments, n))
+			return &catalog->paths[i];
+	return NULL;
+}
+
+static void fill(struct arena *arena, const struct path *path, const struct slice *segments, struct slice method, struct match *match)
+{
+	match->allow = path->allow;
+	match->pattern = path->routes[0]->operation->path;
+	for (size_t i = 0; i < path->n_segments; i++) {
+		if (slice_is(path->segments[i], "{id}")) {
+			char *id = arena_copy(arena, segments[i]);
+			for (char *c = id; *c != '\0'; c++)
+				*c = (char)tolower((unsigned char)*c);
+			match->id = id;
+		} else if (is_parameter(path->segments[i])) {
+			match->name = arena_copy(arena, segments[i]);
+		}
+	}
+	for (size_t i = 0; i < path->n_routes; i++) {
+		const char *offered = path->routes[i]->operation->method;
+		if (slice_is(method, offered) || (slice_is(method, "HEAD") && strcmp(offered, "GET") == 0))
+			match->route = path->routes[i];
+	}
+}
+
+int catalog_match(const struct catalog *catalog, struct arena *arena, struct slice method, struct slice path, struct match *ret_match)
+{
+	struct slice segments[SEGMENTS_MAX];
+	struct match match = { 0 };
+	size_t n = 0;
+	if (path.len == 0 || path.ptr[0] != '/')
+		return -EILSEQ;
+	int r = split(path, segments, &n);
+	if (r < 0)
+		return r == -E2BIG ? -ENOENT : r;
+	for (size_t i = 0; i < n; i++) {
+		r = decode(arena, segments[i], &segments[i]);
+		if (r < 0)
+			return r;
+	}
+	const struct path *found = find(catalog, segments, n);
+	if (found == NULL && n > 0) {
+		match.suffix = cut_suffix(&segments[n - 1]);
+		found = match.suffix == NULL ? NULL : find(catalog, segments, n);
+		if (found != NULL && !(match.suffix[0] == 'c' ? found->has_formats : found->lists_geometry))
+			found = NULL;
+	}
+	if (found == NULL)
+		return -ENOENT;
+	fill(arena, found, segments, method, &match);
+	/* A format is one of a reading. */
+	if (match.suffix != NULL) {
+		match.allow = "GET, HEAD, OPTIONS";
+		if (match.route != NULL && match.route->operation->body_kind != BODY_NONE)
+			match.route = NULL;
+	}
+	*ret_match = match;
+	return 0;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Reading: lists and single records, now or as of a moment.
+ *
+ * A list of records with an audience is a merge of one ordered branch for each audience of the caller (public, shared, own, granted), because each
+ * index leads with the audience: the cost follows what is shown, not what is hidden. A page reads one row more than it shows; where there is one,
+ * the keys of the last row shown become the cursor. */
+#include "sql_internal.h"
+
+/* A branch is planned for a page of the largest size; a limit that is a parameter would be planned for a tenth of the table. */
+#define BRANCH_LIMIT "501"
+#define ESTIMATE_FROM "10000"
+
+static const char audience_public[] = "t.audience = '00000000-0000-0000-0000-000000000001'::uuid";
+static const char audience_shared[] = "t.audience = '00000000-0000-0000-0000-000000000002'::uuid";
+static const char audience_own[] = "t.audience = (SELECT wardmote.ctx_partner())";
+/* Not what a branch before it has: private records of other partners. */
+static const char audience_granted[] = "t.readers @> ARRAY[(SELECT wardmote.ctx_partner())] AND t.grants <> '[]' AND t.visibility = 'private'"
+				       " AND t.partner_id <> (SELECT wardmote.ctx_partner())";
+
+struct page {
+	const char *key;          /* column */
+	const char *key_type;
+	bool descending;
+	struct slice where;       /* " AND ..." */
+	struct slice after;       /* the keyset condition; empty on the first page */
+};
+
+/* --- conditions --- */
+
+static void add_comparison(struct sql *sql, const struct filter *filter, const char *operator)
+{
+	sql_add(sql, " AND t.%s %s $%d::%s", filter->field->name, operator, sql_parameter(sql, filter->value), sql_type(filter->field));
+}
+
+static void add_any_of(struct sql *sql, const struct filter *filter)
+{
+	const struct field *field = filter->field;
+	bool is_array = field->type == T_REFS || field->type == T_CODES || field->type == T_TEXTS;
+	bool negated = filter->op == FILTER_NONE_OF;
+	int n = sql_parameter(sql, filter->value);
+	sql_add(sql, is_array ? " AND %st.%s && $%d::%s[]%s" : " AND %st.%s = ANY ($%d::%s[])%s", negated ? "(" : "", field->name, n, sql_type(field),
+		negated ? ") IS NOT TRUE" : "");
+}
+
+static void add_filter(struct sql *sql, const struct filter *filter)
+{
+	switch (filter->op) {
+	case FILTER_ANY_OF:
+	case FILTER_NONE_OF:
+		add_any_of(sql, filter);
+		break;
+	case FILTER_EQUAL:
+		add_comparison(sql, filter, "=");
+		break;
+	case FILTER_NOT_EQUAL:
+		add_comparison(sql, filter, "IS DISTINCT FROM");
+		break;
+	case FILTER_GT:
+		add_comparison(sql, filter, ">");
+		break;
+	case FILTER_GTE:
+		add_comparison(sql, filter, ">=");
+		break;
+	case FILTER_LT:
+		add_comparison(sql, filter, "<");
+		break;
+	case FILTER_LTE:
+		add_comparison(sql, filter, "<=");
+		break;
+	case FILTER_CONTAINS:
+		sql_add(sql, " AND t.%s ILIKE '%%' || $%d::text || '%%'", filter->field->name, sql_parameter(sql, filter->value));
+		break;
+	case FILTER_NULL:
+		sql_add(sql, " AND t.%s IS NULL", filter->field->name);
+		break;
+	case FILTER_NOT_NULL:
+		sql_add(sql, " AND t.%s IS NOT NULL", filter->field->name);
+		break;
+	}
+}
+
+/* West of east: one box. East of west: the two on both sides of the antimeridian. */
+static void add_bbox(struct sql *sql)
+{
+	const char *geometry = sql->shape->fields[shape_geometry(sql->shape)]->name;
+	int corner[4];
+	for (int i = 0; i < 4; i++)
+		corner[i] = sql_parameter(sql, sql->call->query.bbox[i]);
+	sql_add(sql,
+		" AND CASE WHEN $%1$d::float8 <= $%3$d::float8"
+		" THEN ST_Intersects(t.%5$s, ST_MakeEnvelope($%1$d::float8, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326))"
+		" ELSE ST_Intersects(t.%5$s, ST_MakeEnvelope($%1$d::float8, $%2$d::float8, 180, $%4$d::float8, 4326))"
+		" OR ST_Intersects(t.%5$s, ST_MakeEnvelope(-180, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326)) END",
+		corner[0], corner[1], corner[2], corner[3], geometry);
+	/* What the index can answer: the same, with the box that spans the globe where the antimeridian is crossed. */
+	sql_add(sql,
+		" AND t.%5$s && ST_MakeEnvelope(CASE WHEN $%1$d::float8 <= $%3$d::float8 THEN $%1$d::float8 ELSE -180 END, $%2$d::float8,"
+		" CASE WHEN $%1$d::float8 <= $%3$d::float8 THEN $%3$d::float8 ELSE 180 END, $%4$d::float8, 4326)",
+		corner[0], corner[1], corner[2], corner[3], geometry);
+}
+
+/* A filter or sort by a field that only the owner sees makes the list one of the caller's own records. */
+static bool is_own_only(const struct sql *sql)
+{
+	const struct query *query = &sql->call->query;
+	bool own = query->sort != NULL && query->sort->audience == A_OWNER;
+	for (size_t i = 0; i < query->n_filters; i++)
+		own = own || query->filters[i].field->audience == A_OWNER;
+	return own;
+}
+
+/* Takes what was added to the statement's text since `start` out of it. */
+static struct slice cut(struct sql *sql, size_t start)
+{
+	struct slice part = { arena_copy(sql->arena, (struct slice){ sql->text.ptr + start, sql->text.len - start }), sql->text.len - start };
+	sql->text.len = start;
+	return part;
+}
+
+static void add_conditions(struct sql *sql)
+{
+	const struct query *query = &sql->call->query;
+	for (size_t i = 0; i < query->n_filters; i++)
+		add_filter(sql, &query->filters[i]);
+	if (query->search != NULL)
+		sql_add(sql, " AND t.search @@ websearch_to_tsquery('english', $%d::text)", sql_parameter(sql, query->search));
+	if (query->bbox[0] != NULL)
+		add_bbox(sql);
+	if (is_own_only(sql))
+		sql_add(sql, " AND %s", sql_is_own(sql, "t"));
+	sql_add(sql, "%s", sql_moment(sql, "t"));
+}
+
+/* --- the page --- */
+
+static void add_branch(struct sql *sql, const struct page *page, const char *audience)
+{
+	const char *direction = page->descending ? " DESC" : "";
+	sql_add(sql, "(SELECT t.* FROM %s t WHERE %s", sql_source(sql, sql->shape->resource), audience);
+	buffer_add(&sql->text, page->where);
+	buffer_add(&sql->text, page->after);
+	sql_add(sql, " ORDER BY t.%s%s, t.id%s LIMIT " BRANCH_LIMIT ")", page->key, direction, direction);
+}
+
+static void add_branches(struct sql *sql, const struct page *page)
+{
+	bool anonymous = sql->call->caller == CALLER_ANONYMOUS;
+	if (!(sql->shape->resource->flags & R_OWNED) || is_own_only(sql)) {
+		add_branch(sql, page, "true");
+		return;
+	}
+	add_branch(sql, page, audience_public);
+	if (anonymous)
+		return;
+	const char *const others[] = { audience_shared, audience_own, audience_granted };
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		sql_add(sql, " UNION ALL ");
+		add_branch(sql, page, others[i]);
+	}
+}
+
+static void add_count(struct sql *sql, const struct page *page)
+{
+	const struct resource *resource = sql->shape->resource;
+	const char *source = sql_source(sql, resource);
+	if (sql->call->query.count == COUNT_EXACT) {
+		sql_add(sql, ", total AS (SELECT count(*) AS n FROM %s t WHERE true", source);
+		buffer_add(&sql->text, page->where);
+		sql_add(sql, ")");
+	} else if (sql->call->query.count == COUNT_ESTIMATED) {
+		/* Exact while that is cheap; above, what the table holds as a whole. */
+		sql_add(sql, ", counted AS (SELECT count(*) AS n FROM (SELECT FROM %s t WHERE true", source);
+		buffer_add(&sql->text, page->where);
+		sql_add(sql, " LIMIT " ESTIMATE_FROM ") few), total AS (SELECT CASE WHEN n < " ESTIMATE_FROM " THEN n ELSE greatest(n,"
+			     " (SELECT reltuples::bigint FROM pg_class WHERE oid = 'wardmote.%s'::regclass)) END AS n FROM counted)",
+			resource->thing);
+	}
+}
+
+static void add_body(struct sql *sql, uint64_t fields)
+{
+	enum format format = sql->call->format;
+	const char *count = sql->call->query.count == COUNT_NONE ? "" : " || ',\"count\":' || (SELECT n FROM total)";
+	if (format == FORMAT_CSV) {
+		sql_render_csv_header(sql, fields);
+		sql_add(sql, " || E'\\r\\n' || coalesce(string_agg(");
+		sql_render_csv(sql, fields);
+		sql_add(sql, ", E'\\r\\n' ORDER BY r.row_n) || E'\\r\\n', '')");
+		return;
+	}
+	sql_add(sql, format == FORMAT_JSON ? "'{\"items\":[' || coalesce(string_agg((" : "'{\"type\":\"FeatureCollection\",\"features\":[' || coalesce(string_agg((");
+	if (format == FORMAT_JSON)
+		sql_render_object(sql, fields);
+	else
+		sql_render_feature(sql, fields);
+	sql_add(sql, ")::text, ',' ORDER BY r.row_n), '') || ']'%s", count);
+}
+
+static struct page page_of(struct sql *sql)
+{
+	const struct query *query = &sql->call->query;
+	const struct sort *sort = query->sort != NULL ? query->sort : sql->shape->resource->sorts;
+	struct page page = { .key = sort->column != NULL ? sort->column : sort->name, .key_type = sort->type, .descending = query->descending };
+	size_t start = sql->text.len;
+	add_conditions(sql);
+	page.where = cut(sql, start);
+	if (query->keys[0] != NULL) {
+		int key = sql_parameter(sql, query->keys[0]);
+		sql_add(sql, " AND (t.%s, t.id) %s ($%d::%s, $%d::uuid)", page.key, page.descending ? "<" : ">", key, page.key_type,
+			sql_parameter(sql, query->keys[1]));
+	}
+	page.after = cut(sql, start);
+	return page;
+}
+
+void sql_list(struct sql *sql)
+{
+	const struct query *query = &sql->call->query;
+	if (query->as_of != NULL)
+		sql->as_of = sql_parameter(sql, query->as_of);
+	int limit = sql_parameter(sql, arena_printf(sql->arena, "%ld", query->limit));
+	sql_add(sql, "WITH "); /* text must exist before parts are cut from it */
+	struct page page = page_of(sql);
+	const char *direction = page.descending ? " DESC" : "";
+	sql_add(sql, "merged AS (");
+	add_branches(sql, &page);
+	sql_add(sql, " ORDER BY %s%s, id%s LIMIT $%d::integer + 1)", page.key, direction, direction, limit);
+	sql_add(sql, ", page AS (SELECT m.*, row_number() OVER (ORDER BY m.%s%s, m.id%s) AS row_n FROM merged m)", page.key, direction, direction);
+	add_count(sql, &page);
+	sql_add(sql, ", answer AS (SELECT 200 AS status, ");
+	add_body(sql, sql_shown(sql));
+	sql_add(sql,
+		" AS body, NULL::text AS etag, (SELECT l.%1$s::text || chr(31) || l.id::text FROM page l WHERE l.row_n = $%2$d::integer"
+		" AND EXISTS (SELECT FROM page n WHERE n.row_n > $%2$d::integer)) AS link FROM page r WHERE r.row_n <= $%2$d::integer)",
+		page.key, limit);
+	sql_tail(sql);
+}
+
+/* --- one record --- */
+
+void sql_get(struct sql *sql)
+{
+	const struct call *call = sql->call;
+	if (call->query.as_of != NULL)
+		sql->as_of = sql_parameter(sql, call->query.as_of);
+	int id = sql_parameter(sql, call->id);
+	uint64_t fields = sql_shown(sql);
+	sql_add(sql, "WITH answer AS (SELECT 200 AS status, ");
+	if (call->format == FORMAT_CSV) {
+		sql_render_csv_header(sql, fields);
+		sql_add(sql, " || E'\\r\\n' || ");
+		sql_render_csv(sql, fields);
+		sql_add(sql, " || E'\\r\\n'");
+	} else if (call->format == FORMAT_GEOJSON) {
+		sql_render_feature(sql, fields);
+		sql_add(sql, "::text");
+	} else {
+		sql_add(sql, "(");
+		sql_render_object(sql, fields);
+		sql_add(sql, ")::text");
+	}
+	sql_add(sql, " AS body, r.version::text AS etag, NULL::text AS link FROM %s r WHERE r.id = $%d::uuid%s)", sql_source(sql, sql->shape->resource),
+		id, sql_moment(sql, "r"));
+	sql_tail(sql);
+}
