@@ -4,7 +4,7 @@ FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev meson ninja-build pkg-config libmicrohttpd-dev \
     libjansson-dev libpq-dev libjwt-dev libsodium-dev libssl-dev zlib1g-dev libcurl4-openssl-dev libcmocka-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
-COPY meson.build meson.options ./
+COPY meson.build meson_options.txt ./
 COPY tools tools
 COPY include include
 COPY migrations migrations
