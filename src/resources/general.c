@@ -6,14 +6,17 @@
 
 #include "accounts/operations.h"
 
+/* clang-format off */
 static const struct parameter changes_parameters[] = {
 	{ .name = "after", .type = T_TEXT, .min = 1, .max = 512, .doc = "Cursor from the `next` link of the last answer; none: from the beginning." },
 	{ .name = "limit", .type = T_INT, .min = 1, .doc = "Changes in one answer; 50 by default, more than 500 is taken as 500." },
 	{ 0 },
 };
+/* clang-format on */
 
 static const int not_found[] = { 404, 0 };
 
+/* clang-format off */
 const struct operation resources_general[] = {
 	{ .id = "get_root", .method = "GET", .path = "/", .verb = V_NATIVE, .native = NATIVE_ROOT, .least = CALLER_ANONYMOUS, .lane = LANE_READ,
 	  .summary = "Where to start", .doc = "Links to the versions of the API, its description and the problem types." },
@@ -35,3 +38,4 @@ const struct operation resources_general[] = {
 #include "accounts/operations.inc"
 	{ 0 },
 };
+/* clang-format on */

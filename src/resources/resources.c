@@ -2,7 +2,17 @@
 #include "wardmote/resources.h"
 
 const struct resource *const resources_all[] = {
-	&partner_resource,	&account_resource,     &partnership_resource, &code_resource,	   &boundary_set_resource,
-	&locality_resource,	&community_resource,   &consultation_resource, &activity_resource, &risk_scale_resource,
-	&risk_register_resource, &risk_resource,       NULL,
+	&partner_resource,
+	&account_resource,
+	&partnership_resource,
+	&code_resource,
+	&boundary_set_resource,
+	&locality_resource,
+	&community_resource,
+	&consultation_resource,
+	&activity_resource,
+	&risk_scale_resource,
+	&risk_register_resource,
+	&risk_resource,
+	NULL,
 };

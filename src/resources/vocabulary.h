@@ -9,11 +9,11 @@
 #define ROWS(array) (sizeof(array) / sizeof(*(array)))
 
 enum {
-	NAME_MAX_CHARS = 200,    /* names and titles */
-	CODE_MAX_CHARS = 100,    /* codes of lists, sets and scales */
-	LINE_MAX_CHARS = 500,    /* one sentence */
-	TEXT_MAX_CHARS = 4000,   /* a few paragraphs */
-	LOCALITIES_MAX = 500,    /* items of locality_ids: a city by its small areas */
+	NAME_MAX_CHARS = 200, /* names and titles */
+	CODE_MAX_CHARS = 100, /* codes of lists, sets and scales */
+	LINE_MAX_CHARS = 500, /* one sentence */
+	TEXT_MAX_CHARS = 4000, /* a few paragraphs */
+	LOCALITIES_MAX = 500, /* items of locality_ids: a city by its small areas */
 	COMMUNITIES_MAX = 100,
 };
 

@@ -9,8 +9,9 @@
 #include "wardmote/resources.h"
 
 static const char *const types[] = {
-	[T_UUID] = "uuid", [T_TEXT] = "text", [T_ENUM] = "enum", [T_BOOL] = "bool",	  [T_INT] = "int",     [T_DATE] = "date",
-	[T_TIME] = "time", [T_TIMESTAMP] = "timestamp", [T_REF] = "ref", [T_REFS] = "refs", [T_CODES] = "codes", [T_TEXTS] = "texts",
+	[T_UUID] = "uuid",       [T_TEXT] = "text",         [T_ENUM] = "enum",   [T_BOOL] = "bool",
+	[T_INT] = "int",         [T_DATE] = "date",         [T_TIME] = "time",   [T_TIMESTAMP] = "timestamp",
+	[T_REF] = "ref",         [T_REFS] = "refs",         [T_CODES] = "codes", [T_TEXTS] = "texts",
 	[T_OBJECTS] = "objects", [T_GEOMETRY] = "geometry", [T_POINT] = "point", [T_URL] = "url",
 };
 
@@ -37,9 +38,10 @@ static json_t *dump_field(const struct field *field)
 	for (const char *const *value = field->values; value != NULL && *value != NULL; value++)
 		json_array_append_new(values, json_string(*value));
 	return json_pack("{ss ss sb sb sb sb si sI sI so ss* ss*}", "name", field->name, "type", types[field->type], "readonly",
-			 (field->flags & F_READONLY) != 0, "nullable", (field->flags & F_NULLABLE) != 0, "filter", (field->flags & F_FILTER) != 0,
-			 "search", (field->flags & F_SEARCH) != 0, "audience", (int)field->audience, "min", (json_int_t)field->min, "max",
-			 (json_int_t)field->max, "values", values, "refers", referred(field), "member", referring_member(field));
+			 (field->flags & F_READONLY) != 0, "nullable", (field->flags & F_NULLABLE) != 0, "filter",
+			 (field->flags & F_FILTER) != 0, "search", (field->flags & F_SEARCH) != 0, "audience", (int)field->audience, "min",
+			 (json_int_t)field->min, "max", (json_int_t)field->max, "values", values, "refers", referred(field), "member",
+			 referring_member(field));
 }
 
 static json_t *dump_shape(const struct shape *shape)
@@ -50,8 +52,8 @@ static json_t *dump_shape(const struct shape *shape)
 		json_array_append_new(fields, dump_field(shape->fields[i]));
 	json_t *sorts = json_array();
 	for (const struct sort *sort = resource->sorts; sort->name != NULL; sort++)
-		json_array_append_new(sorts, json_pack("{ss ss ss}", "name", sort->name, "column", sort->column != NULL ? sort->column : sort->name,
-						       "type", sort->type));
+		json_array_append_new(sorts, json_pack("{ss ss ss}", "name", sort->name, "column",
+						       sort->column != NULL ? sort->column : sort->name, "type", sort->type));
 	return json_pack("{ss ss sb sb so so}", "name", resource->name, "thing", resource->thing, "owned", (resource->flags & R_OWNED) != 0,
 			 "unique", (resource->flags & R_UNIQUE) != 0, "fields", fields, "sorts", sorts);
 }

@@ -6,14 +6,30 @@
 
 extern const char activity_check_sql[];
 
-static const char *const kinds[] = { "event",	       "meeting",	  "workshop",	   "visit",    "survey",   "submission", "panel",
-				     "grant",	       "publication",	  "community_development", "capacity_building", "co_production",
-				     "facility_access", "training",	  "outreach",	   "brokering", "democracy", "other", NULL };
+static const char *const kinds[] = { "event",
+				     "meeting",
+				     "workshop",
+				     "visit",
+				     "survey",
+				     "submission",
+				     "panel",
+				     "grant",
+				     "publication",
+				     "community_development",
+				     "capacity_building",
+				     "co_production",
+				     "facility_access",
+				     "training",
+				     "outreach",
+				     "brokering",
+				     "democracy",
+				     "other",
+				     NULL };
 static const char *const statuses[] = { "planned", "held", "cancelled", NULL };
 static const char *const deliveries[] = { "direct", "signposted", "joint", NULL };
 static const char *const leaders[] = { "partner", "joint", "community", NULL };
 
-/* clang-format off: one group of fields a block */
+/* clang-format off */
 static const struct field fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "What happens.", .example = "\"Walk along the ring road\"" },

@@ -10,6 +10,7 @@ extern const char code_delete_sql[];
 
 static const char *const lists[] = { "topic", "audience", "method", NULL };
 
+/* clang-format off */
 static const struct field fields[] = {
 	{ .name = "list", .type = T_ENUM, .flags = F_REQUIRED | F_CREATE_ONLY | F_FILTER | F_SUMMARY, .values = lists,
 	  .doc = "The list that the code belongs to.", .example = "\"topic\"" },
@@ -22,6 +23,7 @@ static const struct field fields[] = {
 	{ .name = "maps_to", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER, .min = 1, .max = CODE_MAX_CHARS,
 	  .doc = "Shared code of the same list that a partner's own code counts as; a shared code has none.", .example = "\"transport\"" },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "code", .type = "text" },
@@ -33,8 +35,8 @@ static const struct sort sorts[] = {
 const struct resource code_resource = {
 	.name = "codes",
 	.thing = "code",
-	.doc = "A code is a word of a list: topics, audiences and methods of consultations. Partners keep their own words and map them to the codes "
-	       "that the network shares (partner_id null, run by administrators), so that figures still add up.",
+	.doc = "A code is a word of a list: topics, audiences and methods of consultations. Partners keep their own words and map them"
+	       " to the codes that the network shares (partner_id null, run by administrators), so that figures still add up.",
 	.flags = R_OWNED | R_SHAREABLE | R_UNIQUE,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_OFFICER,

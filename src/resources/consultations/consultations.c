@@ -10,14 +10,15 @@ extern const char consultation_gate_sql[];
 extern const char consultation_delete_sql[];
 extern const char consultation_transition_sql[];
 
-static const char *const statuses[] = { "idea",	    "planned",	"approved",  "open",	  "closed",
+static const char *const statuses[] = { "idea",     "planned",  "approved",  "open",      "closed",
 					"analysed", "fed_back", "evaluated", "cancelled", NULL };
 static const char *const targets[] = { "planned", "approved", "open", "closed", "analysed", "fed_back", "evaluated", "cancelled", NULL };
-static const char *const triggers[] = { "significant_decision", "agree_priorities", "design_services", "plan_services",
-					"procure_services", "measure_performance", "develop_policy", NULL };
+static const char *const triggers[] = { "significant_decision", "agree_priorities",    "design_services", "plan_services",
+					"procure_services",     "measure_performance", "develop_policy",  NULL };
 static const char *const stages[] = { "planning", "development", "delivery", "evaluation", NULL };
 static const char *const partner_roles[] = { "lead", "joint", "contributes", "informed", "declined", NULL };
 
+/* clang-format off */
 static const struct field partner_members[] = {
 	{ .name = "partner_id", .type = T_REF, .refers = "partners", .flags = F_REQUIRED, .doc = "The partner.",
 	  .example = "\"01976f3a-2222-7000-8000-000000000001\"" },
@@ -28,7 +29,6 @@ static const struct field partner_members[] = {
 	{ 0 },
 };
 
-/* clang-format off: one group of fields a block */
 static const struct field fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "What people are asked about.", .example = "\"Where should the new crossings go?\"" },
@@ -135,6 +135,7 @@ static const struct sort sorts[] = {
 
 static const char *const ordered[] = { "announced_on", "open_on", "open_on", "close_on", "close_on", "feedback_due_on", NULL };
 
+/* clang-format off */
 static const struct field transition_body[] = {
 	{ .name = "to", .type = T_ENUM, .flags = F_REQUIRED, .values = targets, .doc = "The status to move to.", .example = "\"planned\"" },
 	{ .name = "reason", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = TEXT_MAX_CHARS,
@@ -142,9 +143,11 @@ static const struct field transition_body[] = {
 	  .example = "\"The works were called off\"" },
 	{ 0 },
 };
+/* clang-format on */
 
 static const int transition_statuses[] = { 409, 0 };
 
+/* clang-format off */
 static const struct operation operations[] = {
 	{ .id = "transition_consultation",
 	  .method = "POST",
@@ -165,12 +168,13 @@ static const struct operation operations[] = {
 		 "no gates and never opens." },
 	{ 0 },
 };
+/* clang-format on */
 
 const struct resource consultation_resource = {
 	.name = "consultations",
 	.thing = "consultation",
-	.doc = "A consultation is one occasion on which partners ask people. From planned on it is visible to all partners, while open to everyone. "
-	       "What was ever shared or public is cancelled with its reason and not deleted.",
+	.doc = "A consultation is one occasion on which partners ask people. From planned on it is visible to all partners, while open"
+	       " to everyone. What was ever shared or public is cancelled with its reason and not deleted.",
 	.flags = R_OWNED,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_OFFICER,
@@ -183,6 +187,7 @@ const struct resource consultation_resource = {
 	.delete_sql = consultation_delete_sql,
 	.ordered = ordered,
 	.operations = operations,
-	.example = "{\"title\":\"Where should the new crossings go?\",\"summary\":\"We have money for four crossings and want to hear where.\","
-		   "\"everyone\":true,\"open_on\":\"2026-03-02\",\"close_on\":\"2026-03-27\",\"take_part_url\":\"https://example.org/crossings\"}",
+	.example =
+	    "{\"title\":\"Where should the new crossings go?\",\"summary\":\"We have money for four crossings and want to hear where.\","
+	    "\"everyone\":true,\"open_on\":\"2026-03-02\",\"close_on\":\"2026-03-27\",\"take_part_url\":\"https://example.org/crossings\"}",
 };

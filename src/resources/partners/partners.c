@@ -7,12 +7,13 @@
 extern const char partner_check_sql[];
 extern const char partner_delete_sql[];
 
-static const char *const kinds[] = { "council",		"parish_council", "housing_association", "social_landlord",
-				     "police",		"fire",		  "health",		 "education",
-				     "voluntary",	"infrastructure_body", "business_body",	 "contractor",
-				     "regulator",	"private",	  "other",		 NULL };
+static const char *const kinds[] = {
+	"council",   "parish_council",      "housing_association", "social_landlord", "police",    "fire",    "health", "education",
+	"voluntary", "infrastructure_body", "business_body",       "contractor",      "regulator", "private", "other",  NULL
+};
 static const char *const statuses[] = { "active", "suspended", "left", NULL };
 
+/* clang-format off */
 static const struct field fields[] = {
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "Name of the organisation.", .example = "\"Example City Council\"" },
@@ -33,6 +34,7 @@ static const struct field fields[] = {
 	  .example = "\"Register of local authorities\"" },
 	{ .name = "host", .type = T_BOOL, .flags = F_READONLY, .doc = "Whether it runs this installation; exactly one does." },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },
@@ -46,8 +48,8 @@ static const char *const ordered[] = { "joined_on", "left_on", NULL };
 const struct resource partner_resource = {
 	.name = "partners",
 	.thing = "partner",
-	.doc = "A partner is an organisation of the network: it owns records, and its people and programs have accounts. One of them is the host, "
-	       "whose administrators run the installation.",
+	.doc = "A partner is an organisation of the network: it owns records, and its people and programs have accounts. One of them "
+	       "is the host, whose administrators run the installation.",
 	.flags = R_UNIQUE,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_ADMINISTRATOR,

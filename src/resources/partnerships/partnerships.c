@@ -10,6 +10,7 @@ static const char *const kinds[] = { "cpp", "lsp", "city_partnership", "other", 
 static const char *const roles[] = { "lead", "member", "observer", NULL };
 static const char *const tiers[] = { "strategic", "area", "local", NULL };
 
+/* clang-format off */
 static const struct field members[] = {
 	{ .name = "partner_id", .type = T_REF, .refers = "partners", .flags = F_REQUIRED, .doc = "The member.",
 	  .example = "\"01976f3a-2222-7000-8000-000000000001\"" },
@@ -34,6 +35,7 @@ static const struct field fields[] = {
 	  .max = 200, .initial = "[]", .doc = "Its members, each as often as it joined.",
 	  .example = "[{\"partner_id\":\"01976f3a-2222-7000-8000-000000000001\",\"role\":\"lead\",\"tier\":null,\"from\":null,\"to\":null}]" },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },

@@ -8,6 +8,7 @@ extern const char boundary_set_check_sql[];
 
 static const char *const tiers[] = { "neighbourhood", "local", "area", "strategic", NULL };
 
+/* clang-format off */
 static const struct field fields[] = {
 	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
 	  .doc = "Short name of the set, unique in the network.", .example = "\"norwich-wards-2025\"" },
@@ -26,6 +27,7 @@ static const struct field fields[] = {
 	{ .name = "expected_count", .type = T_INT, .flags = F_NULLABLE | F_FILTER, .min = 0, .max = 1000000,
 	  .doc = "Number of localities that the set has according to its source, whether or not they are recorded.", .example = "13" },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },
@@ -39,8 +41,8 @@ static const char *const ordered[] = { "valid_from", "valid_to", NULL };
 const struct resource boundary_set_resource = {
 	.name = "boundary-sets",
 	.thing = "boundary_set",
-	.doc = "A boundary set is one way of dividing the ground, such as the wards of a city in a year. Its members are localities. Values are "
-	       "read on the set that was in force on their date and are never summed over overlapping sets.",
+	.doc = "A boundary set is one way of dividing the ground, such as the wards of a city in a year. Its members are localities. "
+	       "Values are read on the set that was in force on their date and are never summed over overlapping sets.",
 	.flags = R_OWNED | R_ADMIN | R_UNIQUE,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_ADMINISTRATOR,

@@ -10,6 +10,7 @@ static const char *const kinds[] = { "place", "identity", "interest", NULL };
 static const char *const place_bases[] = { "live", "work", "social", NULL };
 static const char *const support_needs[] = { "low", "medium", "high", NULL };
 
+/* clang-format off */
 static const struct field fields[] = {
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "Name of the community.", .example = "\"Allotment holders\"" },
@@ -28,6 +29,7 @@ static const struct field fields[] = {
 	{ .name = "support_need", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .audience = A_PARTNER, .values = support_needs,
 	  .doc = "How much support the community needs to take part.", .example = "\"medium\"" },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },
@@ -38,8 +40,8 @@ static const struct sort sorts[] = {
 const struct resource community_resource = {
 	.name = "communities",
 	.thing = "community",
-	.doc = "A community is a set of people who share a place, an identity or an interest. Communities overlap: figures are never summed over "
-	       "them. No person is recorded here.",
+	.doc = "A community is a set of people who share a place, an identity or an interest. Communities overlap: figures are never "
+	       "summed over them. No person is recorded here.",
 	.flags = R_OWNED,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_OFFICER,

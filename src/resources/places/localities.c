@@ -6,6 +6,7 @@
 
 extern const char locality_check_sql[];
 
+/* clang-format off */
 static const struct field fields[] = {
 	{ .name = "boundary_set_id", .type = T_REF, .refers = "boundary-sets", .include_name = "boundary_set",
 	  .flags = F_REQUIRED | F_CREATE_ONLY | F_FILTER | F_OWNED_REF | F_INCLUDE, .doc = "Boundary set that the locality is a member of.",
@@ -27,6 +28,7 @@ static const struct field fields[] = {
 	{ .name = "geometry", .type = T_GEOMETRY, .flags = F_NULLABLE | F_HEAVY,
 	  .doc = "Boundary as GeoJSON, WGS 84, longitude first; left out of lists unless named by fields=." },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },
@@ -40,8 +42,8 @@ static const char *const ordered[] = { "valid_from", "valid_to", NULL };
 const struct resource locality_resource = {
 	.name = "localities",
 	.thing = "locality",
-	.doc = "A locality is a place of one boundary set: a ward, a small area, a neighbourhood. Its boundary may be unknown. When boundaries "
-	       "change, the locality ends and names its successors; it is never redrawn.",
+	.doc = "A locality is a place of one boundary set: a ward, a small area, a neighbourhood. Its boundary may be unknown. When "
+	       "boundaries change, the locality ends and names its successors; it is never redrawn.",
 	.flags = R_OWNED | R_ADMIN | R_UNIQUE,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_ADMINISTRATOR,

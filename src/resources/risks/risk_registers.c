@@ -8,6 +8,7 @@ extern const char risk_register_gate_sql[];
 
 static const char *const levels[] = { "corporate", "service", "project", "partnership", NULL };
 
+/* clang-format off */
 static const struct field fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "What the register is about.", .example = "\"Community engagement strategy\"" },
@@ -24,6 +25,7 @@ static const struct field fields[] = {
 	{ .name = "review_every_days", .type = T_INT, .flags = F_NULLABLE, .min = 1, .max = 3660, .doc = "Days between reviews.",
 	  .example = "90" },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "title", .type = "text" },
@@ -43,5 +45,6 @@ const struct resource risk_register_resource = {
 	.n_fields = ROWS(fields),
 	.sorts = sorts,
 	.gate_sql = risk_register_gate_sql,
-	.example = "{\"title\":\"Community engagement strategy\",\"risk_scale_id\":\"01976f3a-3333-7000-8000-000000000001\",\"level\":\"service\"}",
+	.example = "{\"title\":\"Community engagement "
+		   "strategy\",\"risk_scale_id\":\"01976f3a-3333-7000-8000-000000000001\",\"level\":\"service\"}",
 };

@@ -7,6 +7,7 @@
 extern const char risk_scale_check_sql[];
 extern const char risk_scale_gate_sql[];
 
+/* clang-format off */
 static const struct field steps[] = {
 	{ .name = "value", .type = T_INT, .flags = F_REQUIRED, .min = 0, .max = 1000, .doc = "The number.", .example = "5" },
 	{ .name = "label", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = NAME_MAX_CHARS, .doc = "The number in words.",
@@ -24,6 +25,7 @@ static const struct field fields[] = {
 	{ .name = "impact", .type = T_OBJECTS, .members = steps, .flags = F_REQUIRED | F_SUMMARY, .min = 1, .max = 20,
 	  .doc = "Values of impact, each once.", .example = "[{\"value\":3,\"label\":\"moderate\"},{\"value\":5,\"label\":\"major\"}]" },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },
@@ -35,8 +37,9 @@ static const struct sort sorts[] = {
 const struct resource risk_scale_resource = {
 	.name = "risk-scales",
 	.thing = "risk_scale",
-	.doc = "A risk scale says which values likelihood and impact may take. A scale in use cannot lose a value that a risk has. Scores of "
-	       "different scales are never mixed.",
+	.doc =
+	    "A risk scale says which values likelihood and impact may take. A scale in use cannot lose a value that a risk has. Scores of "
+	    "different scales are never mixed.",
 	.flags = R_OWNED | R_ADMIN | R_UNIQUE,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_ADMINISTRATOR,
@@ -46,7 +49,8 @@ const struct resource risk_scale_resource = {
 	.sorts = sorts,
 	.check_sql = risk_scale_check_sql,
 	.gate_sql = risk_scale_gate_sql,
-	.example = "{\"code\":\"three-steps\",\"name\":\"Three steps\",\"likelihood\":[{\"value\":1,\"label\":\"rare\"},{\"value\":2,\"label\":"
-		   "\"possible\"},{\"value\":3,\"label\":\"likely\"}],\"impact\":[{\"value\":1,\"label\":\"minor\"},{\"value\":3,\"label\":"
-		   "\"moderate\"},{\"value\":5,\"label\":\"major\"}]}",
+	.example =
+	    "{\"code\":\"three-steps\",\"name\":\"Three steps\",\"likelihood\":[{\"value\":1,\"label\":\"rare\"},{\"value\":2,\"label\":"
+	    "\"possible\"},{\"value\":3,\"label\":\"likely\"}],\"impact\":[{\"value\":1,\"label\":\"minor\"},{\"value\":3,\"label\":"
+	    "\"moderate\"},{\"value\":5,\"label\":\"major\"}]}",
 };

@@ -8,6 +8,7 @@ extern const char risk_check_sql[];
 
 static const char *const statuses[] = { "open", "closed", "occurred", NULL };
 
+/* clang-format off */
 static const struct field fields[] = {
 	{ .name = "risk_register_id", .type = T_REF, .refers = "risk-registers", .include_name = "risk_register",
 	  .flags = F_REQUIRED | F_CREATE_ONLY | F_FILTER | F_OWNED_REF | F_INCLUDE, .doc = "Register that the risk is in.",
@@ -33,6 +34,7 @@ static const struct field fields[] = {
 	{ .name = "note", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = TEXT_MAX_CHARS, .doc = "What is uncertain about the record.",
 	  .example = "\"The cell breaks over a page in the source\"" },
 };
+/* clang-format on */
 
 static const struct sort sorts[] = {
 	{ .name = "score", .column = "score_sort", .type = "integer" },
@@ -45,7 +47,8 @@ static const struct sort sorts[] = {
 const struct resource risk_resource = {
 	.name = "risks",
 	.thing = "risk",
-	.doc = "A risk is something that could keep an undertaking from its objective. It may be recorded before it is assessed or mitigated.",
+	.doc =
+	    "A risk is something that could keep an undertaking from its objective. It may be recorded before it is assessed or mitigated.",
 	.flags = R_OWNED | R_UNIQUE,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_OFFICER,
@@ -54,6 +57,7 @@ const struct resource risk_resource = {
 	.n_fields = ROWS(fields),
 	.sorts = sorts,
 	.check_sql = risk_check_sql,
-	.example = "{\"risk_register_id\":\"01976f3a-4444-7000-8000-000000000001\",\"title\":\"Difficulties in recruiting and retaining staff\","
-		   "\"likelihood\":3,\"impact\":2}",
+	.example =
+	    "{\"risk_register_id\":\"01976f3a-4444-7000-8000-000000000001\",\"title\":\"Difficulties in recruiting and retaining staff\","
+	    "\"likelihood\":3,\"impact\":2}",
 };
