@@ -19,6 +19,7 @@ SELECT wardmote.track('risk_scale');
 CREATE TABLE wardmote.risk_register (
 	title             text COLLATE "und-x-icu" NOT NULL CONSTRAINT risk_register_title CHECK (char_length(title) BETWEEN 1 AND 200),
 	risk_scale_id     uuid NOT NULL,
+	code              text CONSTRAINT risk_register_code CHECK (char_length(code) BETWEEN 1 AND 100),
 	level             text CONSTRAINT risk_register_level CHECK (level IN ('corporate', 'service', 'project', 'partnership')),
 	consultation_id   uuid,
 	description       text CONSTRAINT risk_register_description CHECK (char_length(description) BETWEEN 1 AND 4000),

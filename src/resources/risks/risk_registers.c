@@ -15,6 +15,8 @@ static const struct field fields[] = {
 	{ .name = "risk_scale_id", .type = T_REF, .refers = "risk-scales", .include_name = "risk_scale",
 	  .flags = F_REQUIRED | F_FILTER | F_SUMMARY | F_INCLUDE, .doc = "Scale of its risks; fixed once one of them is scored.",
 	  .example = "\"01976f3a-3333-7000-8000-000000000001\"" },
+	{ .name = "code", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
+	  .doc = "Short name of the register in its document.", .example = "\"norwich-ces-2008\"" },
 	{ .name = "level", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = levels, .doc = "Level of the organisation that runs it.",
 	  .example = "\"service\"" },
 	{ .name = "consultation_id", .type = T_REF, .refers = "consultations", .include_name = "consultation",
