@@ -143,7 +143,7 @@ static struct auth_keys *keys_new(void)
 
 int auth_keys_load(const char *folder, struct arena *arena, struct auth_keys **ret_keys, const char **ret_error)
 {
-	int fd;
+	int fd = -1;
 	if (sodium_init() < 0) {
 		*ret_error = "no source of randomness";
 		return -EIO;
@@ -245,7 +245,7 @@ static int create_signing(int folder, int64_t from, struct arena *arena, const c
 
 int auth_keys_create(const char *folder, struct arena *arena, const char **ret_kid, const char **ret_error)
 {
-	int fd;
+	int fd = -1;
 	if (sodium_init() < 0) {
 		*ret_error = "no source of randomness";
 		return -EIO;
@@ -281,7 +281,7 @@ int auth_keys_create(const char *folder, struct arena *arena, const char **ret_k
 
 int auth_keys_retire(const char *folder, long retire_seconds, struct arena *arena, const char **ret_error)
 {
-	int fd;
+	int fd = -1;
 	int r = folder_open(folder, arena, &fd, ret_error);
 	if (r != 0)
 		return r;

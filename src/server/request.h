@@ -22,6 +22,7 @@ struct request {
 	bool head;
 	bool probe;                    /* may not, but sees perhaps: 403 or 404 by a probe */
 	bool replaying;                /* second segment: fetch the stored answer */
+	bool suspended;                /* once; a second segment finds it so */
 	bool answered;
 	enum caller caller;
 	enum format format;
@@ -56,6 +57,8 @@ void segment_begin(struct request *request, enum lane lane, bool write);
 void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer);
 /* Queues it and suspends the exchange; answers 503 itself when there is no room. */
 void segment_send(struct request *request, void (*done)(struct db_job *job, const struct db_result *result));
+/* Suspends the exchange unless it is already. */
+void request_wait(struct request *request);
 static inline struct request *request_of(struct db_job *job)
 {
 	return (struct request *)(void *)((char *)job - offsetof(struct request, job));

@@ -44,6 +44,13 @@ void segment_add(struct request *request, const char *text, size_t n, const char
 	job->steps[job->n_steps++] = (struct db_step){ .text = text, .n_parameters = n, .parameters = parameters };
 }
 
+void request_wait(struct request *request)
+{
+	if (!request->suspended)
+		http_suspend(request->exchange);
+	request->suspended = true;
+}
+
 void segment_send(struct request *request, void (*done)(struct db_job *job, const struct db_result *result))
 {
 	const struct config *config = request->worker->server->config;
@@ -51,7 +58,7 @@ void segment_send(struct request *request, void (*done)(struct db_job *job, cons
 	request->job.deadline_us = clock_monotonic_us() + patience_ms * 1000;
 	request->job.done = done;
 	if (db_enqueue(request->worker->pool, &request->job) == 0)
-		http_suspend(request->exchange);
+		request_wait(request);
 	else
 		respond_problem(request, PROBLEM_UNAVAILABLE, "The database is busy or cannot be reached. Nothing was done; try again.");
 }
