@@ -145,13 +145,14 @@ static void add_branch(struct sql *sql, const struct page *page, const char *aud
 static void add_branches(struct sql *sql, const struct page *page)
 {
 	bool anonymous = sql->call->caller == CALLER_ANONYMOUS;
-	if (!(sql->shape->resource->flags & R_OWNED) || is_own_only(sql)) {
-		add_branch(sql, page, "true");
+	bool owned = (sql->shape->resource->flags & R_OWNED) && !is_own_only(sql);
+	if (!owned || anonymous) {
+		sql_add(sql, "SELECT b.* FROM "); /* one branch alone has its own ORDER BY */
+		add_branch(sql, page, owned ? audience_public : "true");
+		sql_add(sql, " b");
 		return;
 	}
 	add_branch(sql, page, audience_public);
-	if (anonymous)
-		return;
 	const char *const others[] = { audience_shared, audience_own, audience_granted };
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		sql_add(sql, " UNION ALL ");
