@@ -5,101 +5,193 @@
 #include <stdio.h>
 
 static const struct problem_kind kinds[PROBLEMS] = {
-	[PROBLEM_INVALID_REQUEST] = { "invalid-request", 400, "The request is not valid",
-				      "The request itself shows faults: in its body, its parameters or its header fields. `errors` lists "
-				      "all of them at once, each with its place "
-				      "and a stable code. Correct them and send the request again; sending it unchanged cannot succeed." },
-	[PROBLEM_MALFORMED_HTTP] = { "malformed-http", 400, "The HTTP message is not well-formed",
-				     "The message breaks a rule of HTTP that keeps clients, proxies and this server in agreement about "
-				     "where a request ends and what it asks "
-				     "for. `detail` names the rule. The connection is closed. This is a fault of the client's HTTP library "
-				     "or of a proxy, not of the data." },
-	[PROBLEM_UNAUTHENTICATED] = { "unauthenticated", 401, "Sign in first",
-				      "This needs an access token. Get one from POST /oauth/token (programs) or POST /v1/sessions (people) "
-				      "and send it as "
-				      "`Authorization: Bearer <token>`." },
-	[PROBLEM_INVALID_TOKEN] = { "invalid-token", 401, "The access token is not valid",
-				    "The token has expired, was revoked, belongs to an account that was disabled or changed, or is not one "
-				    "of ours. Get a new one: with the "
-				    "refresh token, or by signing in again." },
-	[PROBLEM_FORBIDDEN] = { "forbidden", 403, "Your account may not do this",
-				"You may see this record, but your role, or your partner's rights on the record, do not allow what you "
-				"asked for. Ask a manager of the "
-				"partner that owns it." },
-	[PROBLEM_INSUFFICIENT_SCOPE] = { "insufficient-scope", 403, "The token's scopes do not cover this",
-					 "Your account may do this, but this token was issued for less. `WWW-Authenticate` names the scope "
-					 "that is needed; ask for a token that has it." },
-	[PROBLEM_NOT_FOUND] = { "not-found", 404, "There is nothing here",
-				"No such path, or no such record for you: what you may not see is answered exactly as what does not exist. "
-				"A deleted record is not found "
-				"either; its history is kept." },
-	[PROBLEM_METHOD_NOT_ALLOWED] = { "method-not-allowed", 405, "The resource does not know this method",
-					 "`Allow` lists the methods that the resource has." },
-	[PROBLEM_NOT_ACCEPTABLE] = { "not-acceptable", 406, "No representation that you accept",
-				     "`Accept` excludes every format that this resource has. JSON is always there; lists and records also "
-				     "come as CSV, those with a geometry as "
-				     "GeoJSON. Leave `Accept` out for JSON, or use the suffixes .csv and .geojson." },
-	[PROBLEM_REQUEST_TIMEOUT] = { "request-timeout", 408, "The request did not arrive in time",
-				      "The body came too slowly. Send it again, at once and without pauses." },
-	[PROBLEM_CONFLICT] = { "conflict", 409, "The request conflicts with what is stored",
-			       "Something stored stands against it: a value that must be unique is taken, the record is in a state that "
-			       "does not allow the step, a gate is "
-			       "not met, or other records still refer to this one. `errors` says what, for gates all of them at once. Read "
-			       "the record, settle the "
-			       "conflict, and try again." },
-	[PROBLEM_IN_FLIGHT] = { "in-flight", 409, "A request with this Idempotency-Key is still running",
-				"The first request with this key has not ended yet. Wait a second and send the same request again: you "
-				"then get its answer." },
-	[PROBLEM_PRECONDITION_FAILED] = { "precondition-failed", 412, "The record has changed meanwhile",
-					  "The version that `If-Match` names is not the current one: somebody else changed the record "
-					  "after you read it. Read it again, apply your "
-					  "change to what you get, and send it with the new ETag." },
-	[PROBLEM_CONTENT_TOO_LARGE] = { "content-too-large", 413, "The body is too large",
-					"A body has at most 1 MiB; where it may hold a geometry 16 MiB; without a token 64 KiB. Nothing "
-					"was stored." },
-	[PROBLEM_URI_TOO_LONG] = { "uri-too-long", 414, "The URL is too long",
-				   "The request target has at most 8 KiB. Use fewer filter values in one request." },
-	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = { "unsupported-media-type", 415, "The body is in a format that is not taken here",
-					     "`Accept-Post` or `Accept-Patch` lists what is taken: JSON in UTF-8, for PATCH also "
-					     "merge-patch. Bodies must not be compressed." },
-	[PROBLEM_UNPROCESSABLE] = { "unprocessable", 422, "The request does not fit the data",
-				    "The request is well-formed, but not against what is stored: a reference to a record that does not "
-				    "exist or that you may not see, a code that "
-				    "is in no list of yours, a value outside the scale of its register, a geometry that is not valid. "
-				    "`errors` lists all of them at once; "
-				    "nothing was stored." },
-	[PROBLEM_KEY_REUSED] = { "key-reused", 422, "This Idempotency-Key was used for another request",
-				 "The key was already used for this path with another body. Use a new key for each new request, and the "
-				 "same one only to repeat it." },
-	[PROBLEM_PRECONDITION_REQUIRED] = { "precondition-required", 428, "If-Match is required",
-					    "Changing an existing record needs `If-Match` with the ETag that you read, so that nobody's "
-					    "change is lost. `If-Match: *` says that you want "
-					    "to overwrite whatever is there." },
-	[PROBLEM_TOO_MANY_REQUESTS] = { "too-many-requests", 429, "Too many requests",
-					"You passed the limit that `RateLimit-Policy` states. Wait as many seconds as `Retry-After` "
-					"says." },
-	[PROBLEM_HEADERS_TOO_LARGE] = { "headers-too-large", 431, "The header fields are too large",
-					"All header fields together have at most 8 KiB." },
-	[PROBLEM_INTERNAL] = { "internal", 500, "The server failed",
-			       "This is our fault. Nothing of a failed write was stored. Tell the operator the `trace_id`." },
-	[PROBLEM_NOT_IMPLEMENTED] = { "not-implemented", 501, "The server does not know this method or coding",
-				      "The methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; the only transfer coding is "
-				      "chunked." },
-	[PROBLEM_UNAVAILABLE] = { "unavailable", 503, "The server cannot take this now",
-				  "It is overloaded, restarting, or cannot reach its database. Nothing was stored. Wait as many seconds as "
-				  "`Retry-After` says and send the "
-				  "request again." },
-	[PROBLEM_OUTCOME_UNKNOWN] = { "outcome-unknown", 503, "It is not known whether the change was stored",
-				      "The connection to the database broke while the change was being stored; `outcome` is \"unknown\". "
-				      "Send the request again with the same "
-				      "`Idempotency-Key`: you get the first answer if it was stored, and it is stored now if it was not. "
-				      "Without a key, read the record first." },
-	[PROBLEM_TIMEOUT] = { "timeout", 504, "The request took too long",
-			      "The database did not answer within the deadline of the request. Nothing was stored. Ask for less (a smaller "
-			      "limit, a narrower filter), or "
-			      "try again later." },
-	[PROBLEM_VERSION_NOT_SUPPORTED] = { "version-not-supported", 505, "The HTTP version is not supported",
-					    "The server speaks HTTP/1.1 and HTTP/1.0. Put a proxy in front of it for others." },
+	[PROBLEM_INVALID_REQUEST] = {
+		.slug = "invalid-request",
+		.status = 400,
+		.title = "The request is not valid",
+		.doc = "The request itself shows faults: in its body, its parameters or its header fields. `errors` lists all of "
+		       "them at once, each with its place and a stable code. Correct them and send the request again; sending it "
+		       "unchanged cannot succeed.",
+	},
+	[PROBLEM_MALFORMED_HTTP] = {
+		.slug = "malformed-http",
+		.status = 400,
+		.title = "The HTTP message is not well-formed",
+		.doc = "The message breaks a rule of HTTP that keeps clients, proxies and this server in agreement about where a "
+		       "request ends and what it asks for. `detail` names the rule. The connection is closed. This is a fault of "
+		       "the client's HTTP library or of a proxy, not of the data.",
+	},
+	[PROBLEM_UNAUTHENTICATED] = {
+		.slug = "unauthenticated",
+		.status = 401,
+		.title = "Sign in first",
+		.doc = "This needs an access token. Get one from POST /oauth/token (programs) or POST /v1/sessions (people) and "
+		       "send it as `Authorization: Bearer <token>`.",
+	},
+	[PROBLEM_INVALID_TOKEN] = {
+		.slug = "invalid-token",
+		.status = 401,
+		.title = "The access token is not valid",
+		.doc = "The token has expired, was revoked, belongs to an account that was disabled or changed, or is not one of "
+		       "ours. Get a new one: with the refresh token, or by signing in again.",
+	},
+	[PROBLEM_FORBIDDEN] = {
+		.slug = "forbidden",
+		.status = 403,
+		.title = "Your account may not do this",
+		.doc = "You may see this record, but your role, or your partner's rights on the record, do not allow what you "
+		       "asked for. Ask a manager of the partner that owns it.",
+	},
+	[PROBLEM_INSUFFICIENT_SCOPE] = {
+		.slug = "insufficient-scope",
+		.status = 403,
+		.title = "The token's scopes do not cover this",
+		.doc = "Your account may do this, but this token was issued for less. `WWW-Authenticate` names the scope that is "
+		       "needed; ask for a token that has it.",
+	},
+	[PROBLEM_NOT_FOUND] = {
+		.slug = "not-found",
+		.status = 404,
+		.title = "There is nothing here",
+		.doc = "No such path, or no such record for you: what you may not see is answered exactly as what does not exist. "
+		       "A deleted record is not found either; its history is kept.",
+	},
+	[PROBLEM_METHOD_NOT_ALLOWED] = {
+		.slug = "method-not-allowed",
+		.status = 405,
+		.title = "The resource does not know this method",
+		.doc = "`Allow` lists the methods that the resource has.",
+	},
+	[PROBLEM_NOT_ACCEPTABLE] = {
+		.slug = "not-acceptable",
+		.status = 406,
+		.title = "No representation that you accept",
+		.doc = "`Accept` excludes every format that this resource has. JSON is always there; lists and records also come "
+		       "as CSV, those with a geometry as GeoJSON. Leave `Accept` out for JSON, or use the suffixes .csv and "
+		       ".geojson.",
+	},
+	[PROBLEM_REQUEST_TIMEOUT] = {
+		.slug = "request-timeout",
+		.status = 408,
+		.title = "The request did not arrive in time",
+		.doc = "The body came too slowly. Send it again, at once and without pauses.",
+	},
+	[PROBLEM_CONFLICT] = {
+		.slug = "conflict",
+		.status = 409,
+		.title = "The request conflicts with what is stored",
+		.doc = "Something stored stands against it: a value that must be unique is taken, the record is in a state that "
+		       "does not allow the step, a gate is not met, or other records still refer to this one. `errors` says what, "
+		       "for gates all of them at once. Read the record, settle the conflict, and try again.",
+	},
+	[PROBLEM_IN_FLIGHT] = {
+		.slug = "in-flight",
+		.status = 409,
+		.title = "A request with this Idempotency-Key is still running",
+		.doc = "The first request with this key has not ended yet. Wait a second and send the same request again: you "
+		       "then get its answer.",
+	},
+	[PROBLEM_PRECONDITION_FAILED] = {
+		.slug = "precondition-failed",
+		.status = 412,
+		.title = "The record has changed meanwhile",
+		.doc = "The version that `If-Match` names is not the current one: somebody else changed the record after you read "
+		       "it. Read it again, apply your change to what you get, and send it with the new ETag.",
+	},
+	[PROBLEM_CONTENT_TOO_LARGE] = {
+		.slug = "content-too-large",
+		.status = 413,
+		.title = "The body is too large",
+		.doc = "A body has at most 1 MiB; where it may hold a geometry 16 MiB; without a token 64 KiB. Nothing was "
+		       "stored.",
+	},
+	[PROBLEM_URI_TOO_LONG] = {
+		.slug = "uri-too-long",
+		.status = 414,
+		.title = "The URL is too long",
+		.doc = "The request target has at most 8 KiB. Use fewer filter values in one request.",
+	},
+	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {
+		.slug = "unsupported-media-type",
+		.status = 415,
+		.title = "The body is in a format that is not taken here",
+		.doc = "`Accept-Post` or `Accept-Patch` lists what is taken: JSON in UTF-8, for PATCH also merge-patch. Bodies "
+		       "must not be compressed.",
+	},
+	[PROBLEM_UNPROCESSABLE] = {
+		.slug = "unprocessable",
+		.status = 422,
+		.title = "The request does not fit the data",
+		.doc = "The request is well-formed, but not against what is stored: a reference to a record that does not exist "
+		       "or that you may not see, a code that is in no list of yours, a value outside the scale of its register, a "
+		       "geometry that is not valid. `errors` lists all of them at once; nothing was stored.",
+	},
+	[PROBLEM_KEY_REUSED] = {
+		.slug = "key-reused",
+		.status = 422,
+		.title = "This Idempotency-Key was used for another request",
+		.doc = "The key was already used for this path with another body. Use a new key for each new request, and the "
+		       "same one only to repeat it.",
+	},
+	[PROBLEM_PRECONDITION_REQUIRED] = {
+		.slug = "precondition-required",
+		.status = 428,
+		.title = "If-Match is required",
+		.doc = "Changing an existing record needs `If-Match` with the ETag that you read, so that nobody's change is "
+		       "lost. `If-Match: *` says that you want to overwrite whatever is there.",
+	},
+	[PROBLEM_TOO_MANY_REQUESTS] = {
+		.slug = "too-many-requests",
+		.status = 429,
+		.title = "Too many requests",
+		.doc = "You passed the limit that `RateLimit-Policy` states. Wait as many seconds as `Retry-After` says.",
+	},
+	[PROBLEM_HEADERS_TOO_LARGE] = {
+		.slug = "headers-too-large",
+		.status = 431,
+		.title = "The header fields are too large",
+		.doc = "All header fields together have at most 8 KiB.",
+	},
+	[PROBLEM_INTERNAL] = {
+		.slug = "internal",
+		.status = 500,
+		.title = "The server failed",
+		.doc = "This is our fault. Nothing of a failed write was stored. Tell the operator the `trace_id`.",
+	},
+	[PROBLEM_NOT_IMPLEMENTED] = {
+		.slug = "not-implemented",
+		.status = 501,
+		.title = "The server does not know this method or coding",
+		.doc = "The methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; the only transfer coding is chunked.",
+	},
+	[PROBLEM_UNAVAILABLE] = {
+		.slug = "unavailable",
+		.status = 503,
+		.title = "The server cannot take this now",
+		.doc = "It is overloaded, restarting, or cannot reach its database. Nothing was stored. Wait as many seconds as "
+		       "`Retry-After` says and send the request again.",
+	},
+	[PROBLEM_OUTCOME_UNKNOWN] = {
+		.slug = "outcome-unknown",
+		.status = 503,
+		.title = "It is not known whether the change was stored",
+		.doc = "The connection to the database broke while the change was being stored; `outcome` is \"unknown\". Send "
+		       "the request again with the same `Idempotency-Key`: you get the first answer if it was stored, and it is "
+		       "stored now if it was not. Without a key, read the record first.",
+	},
+	[PROBLEM_TIMEOUT] = {
+		.slug = "timeout",
+		.status = 504,
+		.title = "The request took too long",
+		.doc = "The database did not answer within the deadline of the request. Nothing was stored. Ask for less (a "
+		       "smaller limit, a narrower filter), or try again later.",
+	},
+	[PROBLEM_VERSION_NOT_SUPPORTED] = {
+		.slug = "version-not-supported",
+		.status = 505,
+		.title = "The HTTP version is not supported",
+		.doc = "The server speaks HTTP/1.1 and HTTP/1.0. Put a proxy in front of it for others.",
+	},
 };
 
 struct code {

@@ -52,7 +52,7 @@ static void tell_parse_error(const struct check *check, const json_error_t *erro
 	}
 	size_t consumed = error->position > 0 ? (size_t)error->position - 1 : 0;
 	const char *place = json_place(check->arena, bytes, original_offset(bytes, gate, consumed));
-	check_fault(check, NULL, code, arena_printf(check->arena, "%s (%s).", what, place));
+	check_fault(check, NULL, code, arena_printf(check->arena, "%s (near %s).", what, place));
 }
 
 static json_t *parse(const struct check *check, struct slice bytes, const struct json_gate *gate)
