@@ -233,8 +233,8 @@ class Coverage:
 
     def add(self, operation, status, answer):
         if status == 429:
-            policy = answer.headers.get("ratelimit-policy", '"login"')
-            self.seen[("429", policy.split('"')[1])] += 1
+            policy = answer.headers.get("ratelimit-policy", '""').split('"')[1]
+            self.seen[("429", "login" if operation == "create_session" else policy)] += 1
         self.seen[(operation, str(status))] += 1
 
     def merge(self, rows):

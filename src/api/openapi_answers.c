@@ -8,7 +8,8 @@
 
 enum { STATUS_END = 600 };
 
-/* A component answer for each status of the problem registry: its name and the header fields that it has besides those of all. */
+/* The refusals: the name of the component, or NULL where no operation names it because it comes before routing or leads to none; and the header fields
+ * that it has besides those of all. */
 static const struct refusal {
 	int status;
 	const char *name;
@@ -18,24 +19,28 @@ static const struct refusal {
 	{ 401, "Unauthenticated", { "WWW-Authenticate" } },
 	{ 403, "Forbidden", { NULL } },
 	{ 404, "NotFound", { NULL } },
-	{ 405, "MethodNotAllowed", { "Allow" } },
+	{ 405, NULL, { "Allow" } },
 	{ 406, "NotAcceptable", { NULL } },
-	{ 408, "RequestTimeout", { NULL } },
 	{ 409, "Conflict", { NULL } },
 	{ 412, "PreconditionFailed", { NULL } },
 	{ 413, "ContentTooLarge", { NULL } },
-	{ 414, "UriTooLong", { NULL } },
+	{ 414, NULL, { NULL } },
 	{ 415, "UnsupportedMediaType", { NULL } },
 	{ 422, "Unprocessable", { NULL } },
 	{ 428, "PreconditionRequired", { NULL } },
 	{ 429, "TooManyRequests", { "Retry-After" } },
-	{ 431, "HeadersTooLarge", { NULL } },
+	{ 431, NULL, { NULL } },
 	{ 500, "Internal", { NULL } },
-	{ 501, "NotImplemented", { NULL } },
+	{ 501, NULL, { NULL } },
 	{ 503, "Unavailable", { "Retry-After" } },
 	{ 504, "Timeout", { NULL } },
-	{ 505, "VersionNotSupported", { NULL } },
+	{ 505, NULL, { NULL } },
 };
+
+enum { N_REFUSALS = sizeof(refusals) / sizeof(*refusals) };
+
+/* Components that any request can get too. */
+static const int any_request[] = { 400, 404, 413, 415, 503 };
 
 /* Native operations: what their answer is, in which media type, and whether it comes from the process alone, without the
  * database. */
@@ -43,28 +48,29 @@ static const struct native_answer {
 	const char *schema;
 	bool alone;
 	const char *media;
+	int refused; /* a status beyond those derived and those of the row; 0: none */
 } natives[] = {
-	[NATIVE_ROOT] = { "Root", true, NULL },
-	[NATIVE_V1] = { "Index", true, NULL },
-	[NATIVE_OPENAPI] = { "OpenapiDocument", true, "application/vnd.oai.openapi+json" },
-	[NATIVE_PROBLEMS] = { "ProblemKinds", true, NULL },
-	[NATIVE_PROBLEM] = { "ProblemKind", true, NULL },
-	[NATIVE_JWKS] = { "Jwks", true, "application/jwk-set+json" },
-	[NATIVE_METADATA] = { "ServerMetadata", true, NULL },
-	[NATIVE_SECURITY_TXT] = { NULL, true, "text/plain" },
-	[NATIVE_TOKEN] = { "Token", false, NULL },
-	[NATIVE_REVOKE] = { NULL, false, NULL },
-	[NATIVE_SESSION_CREATE] = { "Token", false, NULL },
-	[NATIVE_ENROL] = { "Token", false, NULL },
-	[NATIVE_LOGOUT] = { NULL, false, NULL },
-	[NATIVE_ME] = { "Me", false, NULL },
-	[NATIVE_ME_PASSWORD] = { NULL, false, NULL },
-	[NATIVE_ME_SESSIONS] = { "SessionList", false, NULL },
-	[NATIVE_ME_SESSIONS_DELETE] = { NULL, false, NULL },
-	[NATIVE_SECRET_CREATE] = { "Secret", false, NULL },
-	[NATIVE_ENROLMENT_CREATE] = { "Enrolment", false, NULL },
-	[NATIVE_ACCOUNT_CREATE] = { "AccountWithCredential", false, NULL },
-	[NATIVE_CHANGES] = { "Changes", false, NULL },
+	[NATIVE_ROOT] = { "Root", true, NULL, 0 },
+	[NATIVE_V1] = { "Index", true, NULL, 0 },
+	[NATIVE_OPENAPI] = { "OpenapiDocument", true, "application/vnd.oai.openapi+json", 0 },
+	[NATIVE_PROBLEMS] = { "ProblemKinds", true, NULL, 0 },
+	[NATIVE_PROBLEM] = { "ProblemKind", true, NULL, 0 },
+	[NATIVE_JWKS] = { "Jwks", true, "application/jwk-set+json", 0 },
+	[NATIVE_METADATA] = { "ServerMetadata", true, NULL, 0 },
+	[NATIVE_SECURITY_TXT] = { NULL, true, "text/plain", 404 },
+	[NATIVE_TOKEN] = { "Token", false, NULL, 401 },
+	[NATIVE_REVOKE] = { NULL, false, NULL, 0 },
+	[NATIVE_SESSION_CREATE] = { "Token", false, NULL, 0 },
+	[NATIVE_ENROL] = { "Token", false, NULL, 0 },
+	[NATIVE_LOGOUT] = { NULL, false, NULL, 0 },
+	[NATIVE_ME] = { "Me", false, NULL, 0 },
+	[NATIVE_ME_PASSWORD] = { NULL, false, NULL, 0 },
+	[NATIVE_ME_SESSIONS] = { "SessionList", false, NULL, 0 },
+	[NATIVE_ME_SESSIONS_DELETE] = { NULL, false, NULL, 0 },
+	[NATIVE_SECRET_CREATE] = { "Secret", false, NULL, 0 },
+	[NATIVE_ENROLMENT_CREATE] = { "Enrolment", false, NULL, 0 },
+	[NATIVE_ACCOUNT_CREATE] = { "AccountWithCredential", false, NULL, 0 },
+	[NATIVE_CHANGES] = { "Changes", false, NULL, 0 },
 };
 
 static const struct native_answer *native_of(const struct operation *operation)
@@ -99,6 +105,16 @@ static json_t *problem_example(const struct openapi *doc, const struct problem_k
 			    kind->title, "instance", arena_printf(doc->arena, "urn:wardmote:request:%s", id), "trace_id", id);
 }
 
+/* Extensions do not count as users of a component, so what only they name moves to them. */
+static void inline_headers(const struct openapi *doc, json_t *headers, const char *const *names, size_t n)
+{
+	json_t *components = json_object_get(json_object_get(doc->root, "components"), "headers");
+	for (size_t i = 0; i < n && names[i] != NULL; i++) {
+		openapi_set(headers, names[i], json_incref(json_object_get(components, names[i])));
+		json_object_del(components, names[i]);
+	}
+}
+
 static json_t *refusal_answer(const struct openapi *doc, const struct refusal *refusal)
 {
 	struct buffer text = { .arena = doc->arena };
@@ -111,14 +127,26 @@ static json_t *refusal_answer(const struct openapi *doc, const struct refusal *r
 		openapi_set(examples, kind->slug, problem_example(doc, kind));
 	}
 	json_t *headers = headers_of(doc, refusal->headers, 2);
+	if (refusal->name == NULL)
+		inline_headers(doc, headers, refusal->headers, 2);
 	return openapi_pack("{ss,so,s{s{so,so}}}", "description", text.ptr, "headers", headers, "content", "application/problem+json", "schema",
 			    openapi_ref(doc->arena, "schemas", "Problem"), "examples", examples);
 }
 
 void openapi_problems(struct openapi *doc)
 {
-	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
-		openapi_set(doc->responses, refusals[i].name, refusal_answer(doc, &refusals[i]));
+	json_t *any = json_object_get(doc->root, "x-any-request");
+	for (size_t i = 0; i < N_REFUSALS; i++) {
+		const struct refusal *refusal = &refusals[i];
+		const char *status = arena_printf(doc->arena, "%d", refusal->status);
+		if (refusal->name != NULL)
+			openapi_set(doc->responses, refusal->name, refusal_answer(doc, refusal));
+		else
+			openapi_set(any, status, refusal_answer(doc, refusal));
+		for (size_t k = 0; k < sizeof(any_request) / sizeof(*any_request); k++)
+			if (any_request[k] == refusal->status)
+				openapi_set(any, status, openapi_ref(doc->arena, "responses", refusal->name));
+	}
 }
 
 /* --- which statuses --- */
@@ -182,9 +210,13 @@ static void mark_statuses(const struct openapi *doc, const struct operation *ope
 	const struct native_answer *native = native_of(operation);
 	bool alone = native != NULL && native->alone;
 	set[success_of(operation)] = true;
-	mark(set, (const int[]){ 400, 401, 429, 500, 503, 0 });
+	mark(set, (const int[]){ 400, 429, 500, 503, 0 });
+	if (!(operation->flags & OP_OAUTH))
+		set[401] = true; /* a token that does not hold is refused everywhere */
 	if (!alone)
 		set[504] = true;
+	if (native != NULL && native->refused != 0)
+		set[native->refused] = true;
 	if (operation->scope != NULL || operation->least > CALLER_VIEWER)
 		set[403] = true;
 	if (strchr(operation->path, '{') != NULL)
@@ -287,8 +319,8 @@ static json_t *answer_of(const struct openapi *doc, const struct route *route, i
 		return success_answer(doc, route, status);
 	if (route->operation->flags & OP_OAUTH && (status == 400 || status == 401))
 		return openapi_ref(doc->arena, "responses", status == 400 ? "OAuthBadRequest" : "OAuthUnauthenticated");
-	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
-		if (refusals[i].status == status)
+	for (size_t i = 0; i < N_REFUSALS; i++)
+		if (refusals[i].status == status && refusals[i].name != NULL)
 			return openapi_ref(doc->arena, "responses", refusals[i].name);
 	return openapi_pack("{ss}", "description", "Refused.");
 }

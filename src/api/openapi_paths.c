@@ -39,7 +39,7 @@ static void add_tag(struct openapi *doc, const struct operation *operation, cons
 static json_t *security_of(const struct operation *operation)
 {
 	json_t *security = openapi_pack("[]");
-	if (operation->flags & OP_OAUTH) {
+	if (operation->native == NATIVE_TOKEN) {
 		openapi_add(security, openapi_pack("{s[]}", "client"));
 		openapi_add(security, openapi_pack("{}"));
 	} else if (operation->least > CALLER_ANONYMOUS || operation->scope != NULL) {

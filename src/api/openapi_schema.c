@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "catalog_internal.h"
 #include "scalar.h"
 
 /* What text_is_utf8 and text_is_line refuse, as far as a regular expression that every tool understands can say it. */
@@ -194,14 +195,16 @@ json_t *openapi_object(const struct openapi *doc, const struct field *fields, en
 	return finish(&object);
 }
 
+/* The resource that include= embeds of a field. */
+static const struct shape *included(const struct openapi *doc, const struct field *field)
+{
+	return catalog_shape(doc->catalog, field_reference(field)->refers);
+}
+
 /* What include= embeds: a record's summary, or a list of them. */
 static void add_included(const struct openapi *doc, struct object *object, const struct field *field)
 {
-	const struct field *reference = field;
-	for (const struct field *m = field->members; reference->refers == NULL && m != NULL && m->name != NULL; m++)
-		if (m->refers != NULL)
-			reference = m;
-	const struct shape *target = catalog_shape(doc->catalog, reference->refers);
+	const struct shape *target = included(doc, field);
 	json_t *summary = openapi_ref(doc->arena, "schemas", openapi_name(doc->arena, target->resource->thing, "Summary"));
 	json_t *schema = field->type == T_REF ? openapi_pack("{s[o{ss}]}", "anyOf", summary, "type", "null")
 					      : openapi_pack("{ss,sI,so}", "type", "array", "maxItems", (json_int_t)field_max(field), "items", summary);
@@ -230,6 +233,17 @@ static json_t *summary_schema(const struct openapi *doc, const struct shape *sha
 		if (shape->fields[i]->flags & F_SUMMARY || strcmp(shape->fields[i]->name, "id") == 0)
 			add_member(doc, &object, shape->fields[i]);
 	return finish(&object);
+}
+
+static bool is_included(const struct openapi *doc, const struct shape *shape)
+{
+	size_t n;
+	const struct shape *const *shapes = catalog_shapes(doc->catalog, &n);
+	for (size_t s = 0; s < n; s++)
+		for (size_t f = 0; f < shapes[s]->n_fields; f++)
+			if (shapes[s]->fields[f]->flags & F_INCLUDE && included(doc, shapes[s]->fields[f]) == shape)
+				return true;
+	return false;
 }
 
 static void add_schema(struct openapi *doc, const struct shape *shape, const char *suffix, json_t *schema)
@@ -271,7 +285,8 @@ void openapi_shape(struct openapi *doc, const struct shape *shape)
 	json_t *record = shape_schema(doc, shape, FOR_ANSWER);
 	openapi_set(record, "examples", openapi_pack("[o]", openapi_example(shape)));
 	add_schema(doc, shape, "", record);
-	add_schema(doc, shape, "Summary", summary_schema(doc, shape));
+	if (is_included(doc, shape))
+		add_schema(doc, shape, "Summary", summary_schema(doc, shape));
 	add_schema(doc, shape, "Input", shape_schema(doc, shape, FOR_INPUT));
 	add_schema(doc, shape, "Patch", shape_schema(doc, shape, FOR_PATCH));
 	add_template(doc, shape, openapi_resource);
