@@ -28,7 +28,8 @@ struct body {
 	const char *visibility;          /* the body's own, or NULL: what the statement needs to know */
 };
 
-/* Checks a body for a resource. `mode` says which fields must be there. 0, or -EINVAL when faults were added. */
+/* Checks a body for a resource. `mode` says which fields must be there. A F_CREATE_ONLY field passes in each mode: only the statement knows whether it is
+ * changed. 0, or -EINVAL when faults were added. */
 int body_validate(struct arena *arena, const struct shape *shape, enum body_mode mode, struct slice bytes, struct body *ret_body, struct faults *faults);
 /* Checks a body for an operation with its own fields (ended by a row without name). */
 int body_validate_fields(struct arena *arena, const struct field *fields, struct slice bytes, struct body *ret_body, struct faults *faults);
