@@ -2,17 +2,17 @@
 /* libFuzzer target: bytes through a socket pair into the linked libmicrohttpd and our gate, with a second, strict parser beside it. Every request that reaches the
  * application must be the one that the strict parser finds at this place in the stream, with the same body: that is what keeps a proxy and us in step.
  *
- * The first byte of the input says how to cut the rest into pieces. Build and run:
- *   CC=clang meson setup build-fuzz -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true && ninja -C build-fuzz tests/fuzz/fuzz_http
- *   build-fuzz/tests/fuzz/fuzz_http -dict=tests/fuzz/http.dict -max_len=4096 CORPUS */
+ * The first byte of the input says how to cut the rest into pieces. To search for new inputs:
+ *   clang -std=gnu17 -D_GNU_SOURCE -Iinclude -Isrc/http -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined tests/fuzz/fuzz_http.c \
+ *     src/http/[a-z]*.c src/base/arena.c src/base/clock.c -lmicrohttpd -lz -o var/fuzz_http
+ *   var/fuzz_http -dict=tests/fuzz/http.dict -max_len=4096 var/corpus tests/fuzz/corpus/http */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { BODY_CAP = 2000, ROUNDS_MAX = 200, REQUESTS_MAX = 64 };
 
@@ -51,7 +51,7 @@ static unsigned add_to_sum(unsigned sum, struct slice bytes)
 }
 
 /* --- the strict parser: RFC 9112 by the letter, but for what docs/http-gate.md lists as not to be seen: bare LFs in the framing of chunks, NUL and LF as a
- * field's line end, empty lines and lines that begin with NUL before a request --- */
+ * field's line end, empty lines and lines that begin with NUL before a request and at the end of trailers --- */
 
 struct cursor {
 	const char *at;
@@ -175,7 +175,7 @@ static bool take_chunks(struct cursor *cursor, struct expected *request)
 	do {
 		if (!take_loose_line(cursor, &trailer))
 			return false;
-	} while (trailer.len > 0);
+	} while (trailer.len > 0 && trailer.ptr[0] != '\0');
 	return true;
 }
 
