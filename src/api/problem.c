@@ -199,15 +199,16 @@ struct code {
 	const char *doc;
 };
 
-/* What the request alone shows (400) and what needs data (409, 422), each in alphabetical order. */
+/* What the request alone shows (400) and what needs data (403, 409, 422), each in alphabetical order. A contract test knows all that the sources use. */
 static const struct code request_codes[] = {
 	{ "blank", "The text holds nothing but white space." },
 	{ "characters", "The text holds control characters, non-characters or characters that change the direction of writing." },
+	{ "cursor", "The cursor is not one of ours, or belongs to another query." },
 	{ "dimension", "A position has more than two numbers." },
 	{ "duplicate", "The same member, parameter or item is there twice." },
 	{ "encoding", "A percent escape is cut short or no hexadecimal number, or the text is not UTF-8." },
 	{ "enum", "The value is none of a closed list; `detail` names those allowed." },
-	{ "format", "The text has not the form of its type (UUID, date, time, timestamp, URL, cursor)." },
+	{ "format", "The text has not the form of its type (UUID, date, time, timestamp, URL, entity tag, cursor)." },
 	{ "length", "The text, list or ring is too short or too long; `detail` names the limit." },
 	{ "not_nullable", "The field cannot be null." },
 	{ "number", "A number is no JSON number, or its literal or exponent is too long." },
@@ -226,11 +227,32 @@ static const struct code request_codes[] = {
 };
 
 static const struct code data_codes[] = {
-	{ "gate", "A gate of the step is not met; `rule` names it." },
+	{ "constraint", "The record would break a rule of its kind." },
+	{ "create_only", "The field is set once, when the record is created." },
+	{ "cycle", "The record would be a part of itself." },
+	{ "duplicate", "The same partner, value or scope is there twice." },
+	{ "format", "The text has not the form that this kind of record asks for." },
+	{ "host", "The partner that runs the installation cannot be deleted." },
+	{ "illegal_transition", "The life cycle has no step from the present state to this one; `detail` names those it has." },
 	{ "in_use", "Other records refer to this one; `detail` says which and how many." },
 	{ "invalid_geometry", "The geometry is not valid; `detail` has the reason and the place." },
-	{ "not_found", "The reference leads to no record that you can see." },
-	{ "unique", "Another record has this value already." },
+	{ "last_administrator", "The last active administrator cannot be taken away." },
+	{ "mismatch", "The body and the query name different records." },
+	{ "not_allowed", "The field cannot have a value in a record like this one." },
+	{ "not_found", "The reference or code leads to no record that you can see." },
+	{ "not_in_scale", "The value is not on the scale of the register; `detail` lists those that are." },
+	{ "not_unique", "Another record has this value already." },
+	{ "not_writable", "You may see the record, but not change it." },
+	{ "not_yours", "You may not create records of this partner." },
+	{ "order", "The value lies before the one it may not precede." },
+	{ "owner_only", "Only the owner of the record sets this." },
+	{ "required", "A record like this one, or the step, needs the field." },
+	{ "self", "The record cannot refer to itself." },
+	{ "state", "The state of the record does not allow this." },
+	{ "unique", "The network shares a record of this name already." },
+	{ "unknown_scope", "There is no such scope." },
+	{ "visibility", "The step needs a wider visibility." },
+	{ "was_visible", "What was ever shared or public is not deleted." },
 };
 
 const struct problem_kind *problem_kind(enum problem problem)
@@ -373,6 +395,6 @@ struct slice problem_registry(struct arena *arena)
 	}
 	buffer_text(&out, "\n## Codes\n");
 	render_codes(&out, "What the request alone shows (400)", request_codes, sizeof request_codes / sizeof *request_codes);
-	render_codes(&out, "What needs data (409, 422)", data_codes, sizeof data_codes / sizeof *data_codes);
+	render_codes(&out, "What needs data (403, 409, 422)", data_codes, sizeof data_codes / sizeof *data_codes);
 	return buffer_slice(&out);
 }
