@@ -125,13 +125,11 @@ class Server:
         return [argument for name, value in flags.items() for argument in (f"--{name.replace('_', '-')}", str(value))]
 
     def start(self):
-        """The sockets become descriptors 3 and 4, whatever numbers they have here."""
+        """The sockets become descriptors 3 and 4, by way of 8 and 9, since 3 and 4 may be what they are here."""
         fds = [listener.fileno() for listener in self.sockets]
-        script = f'exec 3<&{fds[0]} 4<&{fds[1]}; export LISTEN_FDS=2 LISTEN_PID=$$; exec "$@"'
-        if fds != [3, 4]:
-            script = f"exec 8<&{fds[0]} 9<&{fds[1]}; exec 3<&8 4<&9 8<&- 9<&-; export LISTEN_FDS=2 LISTEN_PID=$$; exec \"$@\""
+        script = f'exec 8<&{fds[0]} 9<&{fds[1]} 3<&8 4<&9 8<&- 9<&-; export LISTEN_FDS=2 LISTEN_PID=$$; exec "$@"'
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(["/bin/sh", "-c", script, "sh", binary(), "serve", *self._arguments()], pass_fds=fds, stderr=log,
+            self.process = subprocess.Popen(["/bin/bash", "-c", script, "sh", binary(), "serve", *self._arguments()], pass_fds=fds, stderr=log,
                                             stdout=log, start_new_session=True)
         self.wait_ready()
 

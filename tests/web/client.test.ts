@@ -15,7 +15,7 @@ const credentials = Buffer.from(`${setting("WARDMOTE_TEST_CLIENT_ID")}:${setting
 
 const anybody = createClient<paths>({ baseUrl });
 const granted = await anybody.POST("/oauth/token", {
-	headers: { Authorization: `Basic ${credentials}` },
+	headers: { Authorization: `Basic ${credentials}`, "Content-Type": "application/x-www-form-urlencoded" },
 	body: { grant_type: "client_credentials" },
 	bodySerializer: (body) => new URLSearchParams(body as Record<string, string>),
 });
