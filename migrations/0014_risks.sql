@@ -66,8 +66,9 @@ SELECT wardmote.refers('risk', 'risk_register_id', 'risk_register', false);
 
 -- --- values of the scale, and only those --------------------------------------------------------------------------------------------
 
+-- No value (a risk that is not assessed) is in every scale.
 CREATE FUNCTION wardmote.risk_scale_has(steps jsonb, value integer) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-	SELECT steps @> jsonb_build_array(jsonb_build_object('value', value))
+	SELECT value IS NULL OR steps @> jsonb_build_array(jsonb_build_object('value', value))
 $$;
 
 -- The axes whose value is not in the scale, with the values that are.

@@ -26,9 +26,9 @@ static const struct field fields[] = {
 	{ .name = "likelihood", .type = T_INT, .flags = F_NULLABLE | F_FILTER, .min = 0, .max = 1000,
 	  .doc = "How likely it is: a value of the register's scale. With impact, or not at all.", .example = "3" },
 	{ .name = "impact", .type = T_INT, .flags = F_NULLABLE | F_FILTER, .min = 0, .max = 1000,
-	  .doc = "How bad it would be: a value of the register's scale. With likelihood, or not at all.", .example = "2" },
+	  .doc = "How bad it would be: a value of the register's scale. With likelihood, or not at all.", .example = "3" },
 	{ .name = "score", .type = T_INT, .flags = F_NULLABLE | F_READONLY | F_FILTER, .min = 0, .max = 1000000,
-	  .doc = "likelihood x impact; null while the risk is not assessed.", .example = "6" },
+	  .doc = "likelihood x impact; null while the risk is not assessed.", .example = "9" },
 	{ .name = "status", .type = T_ENUM, .flags = F_FILTER | F_SUMMARY, .values = statuses, .initial = "\"open\"",
 	  .doc = "Whether it can still happen, cannot any more, or did.", .example = "\"open\"" },
 	{ .name = "note", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = TEXT_MAX_CHARS, .doc = "What is uncertain about the record.",
@@ -59,5 +59,5 @@ const struct resource risk_resource = {
 	.check_sql = risk_check_sql,
 	.example =
 	    "{\"risk_register_id\":\"01976f3a-4444-7000-8000-000000000001\",\"title\":\"Difficulties in recruiting and retaining staff\","
-	    "\"likelihood\":3,\"impact\":2}",
+	    "\"likelihood\":3,\"impact\":3}",
 };
