@@ -1,0 +1,4 @@
+-- no-transaction
+DROP INDEX CONCURRENTLY IF EXISTS demo.item_name;
+CREATE INDEX CONCURRENTLY item_name
+	ON demo.item (name);

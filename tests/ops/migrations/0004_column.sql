@@ -1,0 +1,1 @@
+ALTER TABLE demo.item ADD COLUMN note text;
