@@ -52,6 +52,9 @@ static const struct row rows[] = {
 	{ T_POINT, "{\"type\":\"Point\",\"coordinates\":[1,2}}", "/g/coordinates type" },
 	{ T_POINT, "{\"type\":\"Point\",\"coordinates\":[52.6,181]}", "/g/coordinates range" },
 	{ T_POINT, "{\"type\":\"Point\",\"coordinates\":[623000,308000]}", "/g/coordinates range" },
+	{ T_POINT, "{\"type\":\"Point\",\"coordinates\":[180.1,0]}", "/g/coordinates range" },
+	{ T_POINT, "{\"type\":\"Point\",\"coordinates\":[-180.1,0]}", "/g/coordinates range" },
+	{ T_POINT, "{\"type\":\"Point\",\"coordinates\":[0,-90.1]}", "/g/coordinates range" },
 	{ T_POINT, "{\"type\":\"Point\",\"coordinates\":null}", "/g/coordinates type" },
 	/* rings */
 	{ T_GEOMETRY, POLYGON("[]"), "/g/coordinates length" },

@@ -218,18 +218,19 @@ static void an_operation_has_its_own_fields(void **state)
 	static const struct field fields[] = {
 		{ .name = "to", .type = T_ENUM, .flags = F_REQUIRED, .values = targets },
 		{ .name = "reason", .type = T_TEXT, .flags = F_NULLABLE, .max = 20 },
+		{ .name = "by", .type = T_TEXT, .flags = F_NULLABLE | F_REQUIRED, .max = 20 },
 		{ 0 },
 	};
 	struct arena arena;
 	arena_init(&arena);
 	struct faults faults = { .arena = &arena };
 	struct body body;
-	assert_int_equal(body_validate_fields(&arena, fields, SLICE("{\"to\":\"open\",\"reason\":null}"), &body, &faults), 0);
-	assert_int_equal(body.present, 3);
+	assert_int_equal(body_validate_fields(&arena, fields, SLICE("{\"to\":\"open\",\"reason\":null,\"by\":\"me\"}"), &body, &faults), 0);
+	assert_int_equal(body.present, 7);
 	assert_string_equal(body_text(&arena, &body, "to"), "open");
 	assert_null(body_text(&arena, &body, "reason"));
-	assert_int_equal(body_validate_fields(&arena, fields, SLICE("{\"reson\":\"x\"}"), &body, &faults), -EINVAL);
-	assert_string_equal(faults_text(&faults), "/reson unknown_field; /to required");
+	assert_int_equal(body_validate_fields(&arena, fields, SLICE("{\"reson\":\"x\",\"by\":null}"), &body, &faults), -EINVAL);
+	assert_string_equal(faults_text(&faults), "/reson unknown_field; /by not_nullable; /to required");
 	arena_done(&arena);
 }
 
