@@ -71,6 +71,16 @@ class Records:
         content = self.operation(resource)["requestBody"]["content"]["application/json"]
         return self.contract.resolve(content["schema"])["properties"]
 
+    def owned_resources(self):
+        """Names of the resources whose records have a visibility of their own."""
+        return [resource for resource in self.resources() if "visibility" in self.schema(resource)]
+
+    def resources(self):
+        """Names of all resources, as in their paths."""
+        return sorted(operation["path"][4:] for operation in self.contract.operations.values()
+                      if operation["operationId"].startswith("create_") and operation["path"].count("/") == 2
+                      and "{" not in operation["path"] and f"/v1/{operation['path'][4:]}/{{id}}" in self.contract.document["paths"])
+
     def body(self, resource, **members):
         """A body that a POST accepts from an administrator: for accounts of roles below, what they may refer to is public."""
         example = copy.deepcopy(self.operation(resource)["requestBody"]["content"]["application/json"]["example"])
