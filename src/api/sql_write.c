@@ -79,6 +79,22 @@ static void add_geometry(struct sql *sql, const struct field *field)
 	sql_add(sql, " AS %s", field->name);
 }
 
+/* Objects with all their members, and ids in their canonical form: what is compared and looked up is written in one way only. */
+static void add_objects(struct sql *sql, const struct field *field)
+{
+	const char *comma = "";
+	sql_add(sql, "CASE WHEN n.\"%s\" IS NOT NULL THEN (SELECT coalesce(jsonb_agg('{", field->name);
+	for (const struct field *member = field->members; member->name != NULL; member++) {
+		sql_add(sql, "%s\"%s\":%s", comma, member->name, member->initial == NULL ? "null" : member->initial);
+		comma = ",";
+	}
+	sql_add(sql, "}'::jsonb || e");
+	for (const struct field *member = field->members; member->name != NULL; member++)
+		if (member->type == T_REF || member->type == T_UUID)
+			sql_add(sql, " || jsonb_build_object('%1$s', (e ->> '%1$s')::uuid)", member->name);
+	sql_add(sql, " ORDER BY at), '[]') FROM jsonb_array_elements(n.\"%1$s\") WITH ORDINALITY v (e, at)) END AS \"%1$s\"", field->name);
+}
+
 static void add_new(struct sql *sql)
 {
 	const char *thing = sql->shape->resource->thing;
@@ -90,6 +106,8 @@ static void add_new(struct sql *sql)
 		sql_add(sql, ", ");
 		if (field_is_geometry(field))
 			add_geometry(sql, field);
+		else if (field->type == T_OBJECTS)
+			add_objects(sql, field);
 		else
 			sql_add(sql, "n.\"%s\"", field->name);
 	}
