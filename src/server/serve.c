@@ -220,13 +220,13 @@ static int block_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int run(struct server *server, const char **ret_error)
+static int run(struct server *server, int signals, const char **ret_error)
 {
 	struct listeners listeners = { .public_fd = -1, .admin_fd = -1 };
 	int error = open_listeners(server, &listeners, ret_error);
 	if (error < 0)
 		return error;
-	int signals = block_signals(), stop_fd = eventfd(0, EFD_CLOEXEC);
+	int stop_fd = eventfd(0, EFD_CLOEXEC);
 	struct admin *admin = NULL;
 	pthread_t jobs;
 	error = signals < 0 || stop_fd < 0 ? -errno : admin_new(server, listeners.admin_fd, &admin);
@@ -250,8 +250,6 @@ static int run(struct server *server, const char **ret_error)
 	admin_free(admin);
 	close(listeners.public_fd);
 	close(listeners.admin_fd);
-	if (signals >= 0)
-		close(signals);
 	if (stop_fd >= 0)
 		close(stop_fd);
 	if (error < 0)
@@ -264,17 +262,21 @@ int serve_run(const struct config *config)
 	struct server *server = calloc(1, sizeof *server);
 	if (server == NULL)
 		return 1;
-	json_object_seed(0); /* before any thread: hashes of object keys cannot be foreseen */
+	/* Before any thread: each inherits the mask, and hashes of object keys cannot be foreseen. */
+	int signals = block_signals();
+	json_object_seed(0);
 	raise_file_limit();
 	const char *error = "";
 	int failed = server_init(server, config, &error);
 	if (failed == 0)
-		failed = run(server, &error);
+		failed = run(server, signals, &error);
 	if (failed < 0)
 		fprintf(stderr, "wardmote: %s\n", error);
 	else
 		log_message(LOG_LEVEL_INFO, "stopped", NULL, NULL);
 	server_done(server);
 	free(server);
+	if (signals >= 0)
+		close(signals);
 	return failed < 0 ? 1 : 0;
 }
