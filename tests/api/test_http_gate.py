@@ -2,7 +2,7 @@
 """The HTTP gate over raw sockets: what libmicrohttpd lets through and we refuse, deadlines, suspended requests, shedding and draining.
 
 The refusals run against WARDMOTE_TEST_URL when that is set, everything else against tests/unit/http_echo.c, a server over the HTTP layer alone
-(WARDMOTE_HTTP_ECHO names the binary; else it is looked for in the build folders)."""
+(WARDMOTE_HTTP_ECHO names the binary; else it is looked for beside WARDMOTE_BIN, or in the build folders)."""
 import contextlib
 import glob
 import gzip
@@ -27,9 +27,10 @@ def echo_binary():
     named = os.environ.get("WARDMOTE_HTTP_ECHO")
     if named:
         return named
-    found = glob.glob(os.path.join(os.environ.get("WARDMOTE_BUILD", os.path.join(ROOT, "build*")), "tests/unit/http_echo"))
+    build = os.environ.get("WARDMOTE_BIN", os.path.join(ROOT, "build*/src/server/wardmote"))
+    found = glob.glob(os.path.join(os.path.dirname(build), "../../tests/unit/http_echo"))
     if not found:
-        pytest.skip("http_echo is not built")
+        raise RuntimeError("no http_echo binary: build one, or set WARDMOTE_HTTP_ECHO")
     return max(found, key=os.path.getmtime)
 
 
@@ -511,7 +512,7 @@ def test_suspended_requests_run_side_by_side(echo):
     assert time.monotonic() - start < 5
 
 
-def wait_for(condition, seconds=5):
+def wait_for(condition, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "did not happen in time"
