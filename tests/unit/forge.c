@@ -31,7 +31,7 @@ void forge_init(struct forge *forge)
 	forge->key = forge_read_key(forge->folder, forge->kid);
 }
 
-void forge_done(struct forge *forge)
+void forge_remove_folder(struct forge *forge)
 {
 	DIR *dir = opendir(forge->folder);
 	must(dir != NULL, "opendir");
@@ -39,6 +39,13 @@ void forge_done(struct forge *forge)
 		unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
 	must(rmdir(forge->folder) == 0, "rmdir");
+	forge->folder[0] = '\0';
+}
+
+void forge_done(struct forge *forge)
+{
+	if (forge->folder[0] != '\0')
+		forge_remove_folder(forge);
 	EVP_PKEY_free(forge->key);
 	auth_keys_unref(forge->keys);
 	arena_done(&forge->arena);

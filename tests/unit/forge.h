@@ -18,6 +18,8 @@ struct forge {
 
 void forge_init(struct forge *forge);
 void forge_done(struct forge *forge);
+/* The keys that are loaded stay. */
+void forge_remove_folder(struct forge *forge);
 /* The private key in a file of the folder. */
 EVP_PKEY *forge_read_key(const char *folder, const char *kid);
 /* base64url(header).base64url(payload).signature by `key` with `digest` ("SHA256"). For EC keys r and s, for RSA PKCS#1; for a NULL key an

@@ -12,6 +12,9 @@
 #include <jansson.h>
 
 #include "../../src/resources/accounts/flows.h"
+#include "wardmote/resources.h"
+
+extern const char account_check_sql[];
 
 static int setup(void **state)
 {
@@ -271,6 +274,21 @@ static void test_metadata(void **state)
 	json_decref(object);
 }
 
+/* The database names the resources that a scope can be for: they are all there are. */
+static void test_scopes_of_accounts_are_those_of_the_resources(void **state)
+{
+	const char *list = strstr(account_check_sql, "!~ '^(");
+	assert_non_null(list);
+	list += strlen("!~ '^(");
+	const char *names = arena_printf(*state, "|%.*s|", (int)strcspn(list, ")"), list);
+	size_t n = 0, bars = 0;
+	for (; resources_all[n] != NULL; n++)
+		assert_non_null(strstr(names, arena_printf(*state, "|%s|", resources_all[n]->name)));
+	for (const char *c = names; *c != '\0'; c++)
+		bars += *c == '|';
+	assert_int_equal(bars, n + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +305,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_login_rows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_scopes_of_accounts_are_those_of_the_resources, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
