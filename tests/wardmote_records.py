@@ -71,6 +71,10 @@ class Records:
         content = self.operation(resource)["requestBody"]["content"]["application/json"]
         return self.contract.resolve(content["schema"])["properties"]
 
+    def patch_schema(self, resource):
+        content = self.contract.document["paths"][f"/v1/{resource}/{{id}}"]["patch"]["requestBody"]["content"]["application/merge-patch+json"]
+        return self.contract.resolve(content["schema"])["properties"]
+
     def owned_resources(self):
         """Names of the resources whose records have a visibility of their own."""
         return [resource for resource in self.resources() if "visibility" in self.schema(resource)]
