@@ -113,7 +113,7 @@ LANGUAGE sql STABLE AS $$
 		('approved', '/close_on', 'required', 'R09', 'say when it closes', c.close_on IS NULL),
 		('open', '/visibility', 'visibility', 'open.public', 'an open consultation is public', c.visibility = 'shared'),
 		('open', '/summary', 'required', 'open.summary', 'say in a few sentences what it is about', c.summary IS NULL),
-		('open', '/take_part_url', 'required', 'open.take_part', 'say where or how to take part: take_part_url or take_part_how',
+		('open', '/take_part_url', 'required', 'open.take-part', 'say where or how to take part: take_part_url or take_part_how',
 			c.take_part_url IS NULL AND c.take_part_how IS NULL),
 		('closed', '/reason', 'required', 'closed.early', 'give a reason to close it before close_on',
 			c.close_on > wardmote.today() AND c.closed_early_reason IS NULL),

@@ -41,7 +41,7 @@ def test_every_unmet_gate_comes_at_once(partner, idea):
 
 def test_no_step_is_left_out(partner, idea):
     change(partner.officer, idea, everyone=True, visibility="shared")
-    assert ("/to", "life_cycle") in faults(move(partner.officer, idea, "approved"))
+    assert ("/to", "life-cycle") in faults(move(partner.officer, idea, "approved"))
 
 
 def test_from_idea_to_evaluated(partner, idea):
@@ -49,10 +49,10 @@ def test_from_idea_to_evaluated(partner, idea):
     assert faults(move(partner.officer, idea, "closed")) == {("/reason", "closed.early")}
     closed = move(partner.officer, idea, "closed", "Everyone has answered")
     assert (closed.json()["status"], closed.json()["closed_early_reason"]) == ("closed", "Everyone has answered")
-    assert faults(move(partner.officer, idea, "cancelled", "Too late")) == {("/to", "life_cycle")}
+    assert faults(move(partner.officer, idea, "cancelled", "Too late")) == {("/to", "life-cycle")}
     for to in ("analysed", "fed_back", "evaluated"):
         assert move(partner.officer, idea, to).json()["status"] == to
-    assert faults(move(partner.officer, idea, "analysed")) == {("/to", "life_cycle")}
+    assert faults(move(partner.officer, idea, "analysed")) == {("/to", "life-cycle")}
 
 
 def test_approval_needs_dates_and_the_law(partner, idea):
@@ -65,7 +65,7 @@ def test_opening_needs_what_the_public_needs(partner, idea):
     change(partner.officer, idea, everyone=True, visibility="shared", open_on="2026-01-05", close_on="2026-01-30")
     assert move(partner.officer, idea, "planned").status == 200
     assert move(partner.officer, idea, "approved").status == 200
-    assert faults(move(partner.officer, idea, "open")) == {("/visibility", "open.public"), ("/summary", "open.summary"), ("/take_part_url", "open.take_part")}
+    assert faults(move(partner.officer, idea, "open")) == {("/visibility", "open.public"), ("/summary", "open.summary"), ("/take_part_url", "open.take-part")}
 
 
 def test_a_change_does_not_undo_a_gate(partner, idea):

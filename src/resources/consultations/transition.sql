@@ -14,7 +14,7 @@ WITH cur AS (
 	)) AS record
 	FROM cur JOIN asked a USING (id)
 ), faults AS (
-	SELECT '/to' AS pointer, 'illegal_transition' AS code, 'life_cycle' AS rule,
+	SELECT '/to' AS pointer, 'illegal_transition' AS code, 'life-cycle' AS rule,
 		format('from %s a consultation moves to %s', a.source, coalesce(m.targets, 'no other status')) AS detail
 	FROM asked a
 	CROSS JOIN LATERAL (
