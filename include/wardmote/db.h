@@ -70,6 +70,7 @@ struct db_settings {
 	long depth[LANES];         /* jobs in flight on one connection */
 	long queue_limit;
 	long statement_timeout_ms[LANES];
+	const char *setup;         /* further SET commands for each new connection, ended by semicolons; NULL: none */
 	bool named_statements;     /* false behind a transaction pooler */
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config_check.h"
+#include "wardmote/network.h"
 
 enum setting_type { SETTING_TEXT, SETTING_NUMBER, SETTING_SWITCH };
 
@@ -59,6 +60,8 @@ static const struct setting settings[] = {
 	  .meaning = "deadline for a body or an answer of up to 1 MiB" },
 	{ MEMBER(transfer_timeout_ms), .type = SETTING_NUMBER, .initial = "600000", .min = 100, .max = 86400000,
 	  .meaning = "deadline for longer ones, which must also keep 16 KiB/s over any 30 s" },
+	{ MEMBER(trusted_proxies), .initial = "", .check = network_list_valid, .allowed = "addresses and networks such as 10.0.0.0/8, separated by commas",
+	  .meaning = "proxies whose X-Forwarded-For is believed" },
 	{ MEMBER(cors_origins), .initial = "", .check = check_origins, .allowed = "origins such as https://example.org, separated by commas",
 	  .meaning = "web origins whose pages may call the API" },
 	{ MEMBER(key_dir), .initial = "/var/lib/wardmote/keys", .check = check_not_empty, .allowed = "a folder",

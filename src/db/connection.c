@@ -89,12 +89,12 @@ void connection_start(struct connection *connection, int64_t now_us)
 /* Per lane: the planner settings of the design, the deadlines, and a read-only default where nothing is written. */
 static bool send_setup(struct connection *connection)
 {
-	char text[768];
+	char text[1536];
 	const char *generic = connection->lane == LANE_HEAVY ? "" : "SET plan_cache_mode=force_generic_plan;SET max_parallel_workers_per_gather=0;";
 	snprintf(text, sizeof text,
 		 "SET TimeZone='UTC';SET search_path=pg_catalog,public;SET jit=off;SET lock_timeout='2s';SET client_min_messages=error;"
-		 "SET idle_in_transaction_session_timeout='30s';SET DateStyle='ISO, YMD';SET statement_timeout=%ld;%s",
-		 connection->pool->settings.statement_timeout_ms[connection->lane], generic);
+		 "SET idle_in_transaction_session_timeout='30s';SET DateStyle='ISO, YMD';SET statement_timeout=%ld;%s%s",
+		 connection->pool->settings.statement_timeout_ms[connection->lane], generic, connection->pool->setup);
 	return PQsendQuery(connection->pg, text) == 1;
 }
 

@@ -68,7 +68,7 @@ struct job_queue {
 
 struct db_pool {
 	struct db_settings settings;
-	char *uri;
+	char *uri, *setup;
 	int epoll;
 	struct connection *connections;
 	size_t n_connections;

@@ -71,11 +71,12 @@ int db_pool_new(const struct db_settings *settings, struct db_pool **ret_pool)
 	pool->settings = *settings;
 	pool->uri = strdup(settings->uri);
 	pool->settings.uri = pool->uri;
+	pool->setup = strdup(settings->setup == NULL ? "" : settings->setup);
 	pool->random = (uint64_t)clock_wall_us() ^ (uint64_t)(uintptr_t)pool;
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (pool->epoll < 0)
 		error = -errno;
-	else if (pool->uri == NULL)
+	else if (pool->uri == NULL || pool->setup == NULL)
 		error = -ENOMEM;
 	else
 		error = pool_connections(pool);
@@ -100,6 +101,7 @@ void db_pool_free(struct db_pool *pool)
 	db_pool_abandon(pool);
 	free(pool->connections);
 	free(pool->uri);
+	free(pool->setup);
 	if (pool->epoll >= 0)
 		close(pool->epoll);
 	free(pool);

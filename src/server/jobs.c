@@ -21,8 +21,11 @@ struct jobs {
 static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct db_rows *ret_rows)
 {
 	const char *error = NULL;
-	if (jobs->session == NULL && db_session_new(jobs->server->config->database, arena, &jobs->session, &error) < 0)
-		return false;
+	if (jobs->session == NULL) {
+		if (db_session_new(jobs->server->config->database, arena, &jobs->session, &error) < 0)
+			return false;
+		db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, &error);
+	}
 	if (db_session_query(jobs->session, arena, text, 0, NULL, ret_rows, &error) == 0)
 		return true;
 	log_message(LOG_LEVEL_WARNING, "a background statement failed", "error", error);

@@ -83,9 +83,9 @@ void native_free(struct request *request)
 		explicit_bzero((char *)(uintptr_t)flow->new_password, strlen(flow->new_password));
 }
 
-static const char *address(const struct request *request)
+static const char *address(struct request *request)
 {
-	return http_peer(request->exchange);
+	return request_address(request);
 }
 
 static const char *digest(struct request *request, const char *secret)

@@ -8,6 +8,8 @@
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
 
+enum { BAD_TOKENS_A_MINUTE = 60 };
+
 /* A stage lets the request on, or answers it and returns false. */
 typedef bool (*stage_fn)(struct request *request);
 
@@ -108,8 +110,7 @@ static bool stage_authenticate(struct request *request)
 	if (!bearer(field, &request->token) || auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token,
 								 clock_wall_seconds(), &claims, &why) < 0) {
 		/* Failures count against the address, so that guessing is slow. */
-		request->rate = rate_take(worker->server->rates, auth_hash(&(struct slice){ http_peer(request->exchange), strlen(http_peer(request->exchange)) }, 1) ^ 1,
-					  60, clock_monotonic_us());
+		request->rate = rate_take(worker->server->rates, request_address_hash(request) ^ 1, BAD_TOKENS_A_MINUTE, clock_monotonic_us());
 		if (!request->rate.allowed) {
 			request->limited = true;
 			respond_problem(request, PROBLEM_TOO_MANY_REQUESTS, "Too many requests with a token that does not hold.");
@@ -130,9 +131,9 @@ static bool stage_limit(struct request *request)
 	long limit = request->authenticated ? config->rate_account : config->rate_anonymous;
 	if (limit <= 0)
 		return true;
-	const char *who = request->authenticated ? request->claims.account : http_peer(request->exchange);
-	struct slice part = slice_of(who);
-	request->rate = rate_take(request->worker->server->rates, auth_hash(&part, 1), limit, clock_monotonic_us());
+	struct slice account = slice_of(request->claims.account);
+	uint64_t key = request->authenticated ? auth_hash(&account, 1) : request_address_hash(request);
+	request->rate = rate_take(request->worker->server->rates, key, limit, clock_monotonic_us());
 	request->limited = true;
 	if (request->rate.allowed)
 		return true;

@@ -33,6 +33,7 @@ struct request {
 	struct db_job job;
 	const char *actor[3];          /* parameters of act-as */
 	const char *claim[4];          /* of the idempotency claim */
+	const char *address;           /* see request_address */
 	const char *secret, *secret_name; /* shown once in the answer */
 	int status;
 	struct faults faults;
@@ -49,6 +50,11 @@ static inline const struct operation *request_operation(const struct request *re
 {
 	return request->match.route->operation;
 }
+
+/* The client's address: the peer's, or behind trusted proxies what they say (peer.c). */
+const char *request_address(struct request *request);
+/* What limits count by: of an IPv6 address the first 64 bits. */
+uint64_t request_address_hash(struct request *request);
 
 /* --- segments (segment.c) --- */
 /* Starts a segment with act-as as its first step. */

@@ -26,6 +26,7 @@ struct server {
 	struct auth_policy policy;
 	struct auth_hasher *hasher;
 	struct rate_table *rates;
+	const char *database_setup;     /* SET commands that hand settings to our SQL functions */
 	struct slice openapi;           /* rendered once */
 	const char *openapi_etag;
 	pthread_mutex_t keys_lock;      /* guards the pointer below, never held for long */

@@ -122,6 +122,7 @@ static int open_pool(struct worker *worker)
 					  [LANE_WRITE] = config->request_timeout_ms,
 					  [LANE_HEAVY] = config->heavy_timeout_ms },
 		.queue_limit = config->queue_limit,
+		.setup = worker->server->database_setup,
 		.named_statements = true,
 	};
 	return db_pool_new(&settings, &worker->pool);
