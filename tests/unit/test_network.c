@@ -2,6 +2,7 @@
 /* Lists of networks, and the part of an address that stands for one client. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
