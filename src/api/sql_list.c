@@ -145,14 +145,13 @@ static void add_branch(struct sql *sql, const struct page *page, const char *aud
 static void add_branches(struct sql *sql, const struct page *page)
 {
 	bool anonymous = sql->call->caller == CALLER_ANONYMOUS;
-	bool owned = (sql->shape->resource->flags & R_OWNED) && !is_own_only(sql);
-	if (!owned || anonymous) {
-		sql_add(sql, "SELECT b.* FROM "); /* one branch alone has its own ORDER BY */
-		add_branch(sql, page, owned ? audience_public : "true");
-		sql_add(sql, " b");
+	if (!(sql->shape->resource->flags & R_OWNED) || is_own_only(sql)) {
+		add_branch(sql, page, "true");
 		return;
 	}
 	add_branch(sql, page, audience_public);
+	if (anonymous)
+		return;
 	const char *const others[] = { audience_shared, audience_own, audience_granted };
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		sql_add(sql, " UNION ALL ");
@@ -223,9 +222,10 @@ void sql_list(struct sql *sql)
 	sql_add(sql, "WITH "); /* text must exist before parts are cut from it */
 	struct page page = page_of(sql);
 	const char *direction = page.descending ? " DESC" : "";
-	sql_add(sql, "merged AS (");
+	/* Around the branches, since one alone would have two ORDER BY. */
+	sql_add(sql, "merged AS (SELECT b.* FROM (");
 	add_branches(sql, &page);
-	sql_add(sql, " ORDER BY %s%s, id%s LIMIT $%d::integer + 1)", page.key, direction, direction, limit);
+	sql_add(sql, ") b ORDER BY b.%s%s, b.id%s LIMIT $%d::integer + 1)", page.key, direction, direction, limit);
 	sql_add(sql, ", page AS (SELECT m.*, row_number() OVER (ORDER BY m.%s%s, m.id%s) AS row_n FROM merged m)", page.key, direction, direction);
 	add_count(sql, &page);
 	sql_add(sql, ", answer AS (SELECT 200 AS status, ");

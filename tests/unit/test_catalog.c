@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Shapes, derived operations, the self-check and routing, on the resources of tests/contract/demo.c. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "demo.h"
+#include "wardmote/catalog.h"
+
+#define ID "019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708"
+
+struct world {
+	struct arena arena;
+	struct catalog *catalog;
+};
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof *world);
+	const char *error = NULL;
+	arena_init(&world->arena);
+	assert_int_equal(catalog_new(demo_resources, demo_general, &world->catalog, &error), 0);
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+	catalog_free(world->catalog);
+	arena_done(&world->arena);
+	free(world);
+	return 0;
+}
+
+/* --- routing --- */
+
+struct target {
+	const char *method, *path;
+	int result;
+	const char *operation, *suffix, *id, *name, *allow;
+};
+
+#define NOTES "GET, HEAD, POST, PUT, OPTIONS"
+#define NOTE "GET, HEAD, PATCH, DELETE, OPTIONS"
+#define READ "GET, HEAD, OPTIONS"
+#define REFUSED(target, error) { .method = "GET", .path = target, .result = error }
+
+static const struct target targets[] = {
+	{ "GET", "/", 0, "get_root", NULL, NULL, NULL, READ },
+	{ "GET", "/v1/notes", 0, "list_notes", NULL, NULL, NULL, NOTES },
+	{ "HEAD", "/v1/notes", 0, "list_notes", NULL, NULL, NULL, NOTES },
+	{ "POST", "/v1/notes", 0, "create_note", NULL, NULL, NULL, NOTES },
+	{ "PUT", "/v1/notes", 0, "put_note", NULL, NULL, NULL, NOTES },
+	{ "OPTIONS", "/v1/notes", 0, NULL, NULL, NULL, NULL, NOTES },
+	{ "get", "/v1/notes", 0, NULL, NULL, NULL, NULL, NOTES },
+	{ "GET", "/v1/notes/" ID, 0, "get_note", NULL, ID, NULL, NOTE },
+	{ "GET", "/v1/notes/019AB3C4-5D6E-7F80-91A2-B3C4D5E6F708", 0, "get_note", NULL, ID, NULL, NOTE },
+	{ "POST", "/v1/notes/" ID, 0, NULL, NULL, ID, NULL, NOTE },
+	{ "GET", "/v1/notes/" ID "/history", 0, "list_note_history", NULL, ID, NULL, READ },
+	{ "POST", "/v1/notes/" ID "/finish", 0, "finish_note", NULL, ID, NULL, "POST, OPTIONS" },
+	{ "GET", "/problems/not-found", 0, "get_problem", NULL, NULL, "not-found", READ },
+	{ "GET", "/problems/caf%C3%A9", 0, "get_problem", NULL, NULL, "caf\xc3\xa9", READ },
+	/* formats */
+	{ "GET", "/v1/notes.csv", 0, "list_notes", "csv", NULL, NULL, READ },
+	{ "GET", "/v1/notes/" ID ".csv", 0, "get_note", "csv", ID, NULL, READ },
+	{ "GET", "/v1/places.geojson", 0, "list_places", "geojson", NULL, NULL, READ },
+	{ "POST", "/v1/notes.csv", 0, NULL, "csv", NULL, NULL, READ },
+	REFUSED("/v1/notes.geojson", -ENOENT),
+	REFUSED("/v1/notes/" ID "/history.csv", -ENOENT),
+	REFUSED("/v1/notes.CSV", -ENOENT),
+	REFUSED("/v1/.csv", -ENOENT),
+	/* nowhere */
+	REFUSED("/v1/nothing", -ENOENT),
+	REFUSED("/V1/notes", -ENOENT),
+	REFUSED("/v1/notes/42", -ENOENT),
+	REFUSED("/v1/notes/" ID "/", -EILSEQ),
+	REFUSED("/a/b/c/d/e/f/g/h", -ENOENT),
+	/* other spellings of a path */
+	REFUSED("/v1//notes", -EILSEQ),
+	REFUSED("//v1/notes", -EILSEQ),
+	REFUSED("/v1/./notes", -EILSEQ),
+	REFUSED("/v1/x/../notes", -EILSEQ),
+	REFUSED("/v1/%2e%2e/notes", -EILSEQ),
+	REFUSED("/v1/n%6Ftes", -EILSEQ),
+	REFUSED("/v1%2Fnotes", -EILSEQ),
+	REFUSED("/v1/notes%00", -EILSEQ),
+	REFUSED("/v1/notes%0A", -EILSEQ),
+	REFUSED("/v1/notes%5C", -EILSEQ),
+	REFUSED("/v1/notes\\", -EILSEQ),
+	REFUSED("/v1/notes%", -EILSEQ),
+	REFUSED("/v1/notes%4", -EILSEQ),
+	REFUSED("/v1/notes%zz", -EILSEQ),
+	REFUSED("/problems/%FF", -EILSEQ),
+	REFUSED("/problems/a b", -EILSEQ),
+	REFUSED("/problems/\xc3\xa9", -EILSEQ),
+	REFUSED("v1/notes", -EILSEQ),
+	REFUSED("", -EILSEQ),
+};
+
+static void assert_text(const char *got, const char *wanted)
+{
+	if (wanted == NULL)
+		assert_null(got);
+	else
+		assert_string_equal(got, wanted);
+}
+
+static void test_match(void **state)
+{
+	struct world *world = *state;
+	for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+		const struct target *target = &targets[i];
+		struct match match = { 0 };
+		int r = catalog_match(world->catalog, &world->arena, slice_of(target->method), slice_of(target->path), &match);
+		if (r != target->result)
+			fail_msg("%s %s: %d instead of %d", target->method, target->path, r, target->result);
+		assert_text(match.route == NULL ? NULL : match.route->operation->id, target->operation);
+		assert_text(match.suffix, target->suffix);
+		assert_text(match.id, target->id);
+		assert_text(match.name, target->name);
+		assert_text(match.allow, target->allow);
+	}
+}
+
+static void test_match_pattern(void **state)
+{
+	struct world *world = *state;
+	struct match match;
+	assert_int_equal(catalog_match(world->catalog, &world->arena, SLICE("GET"), SLICE("/v1/notes/" ID), &match), 0);
+	assert_string_equal(match.pattern, "/v1/notes/{id}");
+}
+
+/* --- shapes and operations --- */
+
+static const struct operation *find_operation(const struct catalog *catalog, const char *id)
+{
+	size_t n;
+	const struct route *routes = catalog_routes(catalog, &n);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(routes[i].operation->id, id) == 0)
+			return routes[i].operation;
+	return NULL;
+}
+
+static void test_operations(void **state)
+{
+	struct world *world = *state;
+	const struct operation *patch = find_operation(world->catalog, "patch_note");
+	assert_non_null(patch);
+	assert_int_equal(patch->flags, OP_ITEM | OP_IF_MATCH | OP_DRY_RUN);
+	assert_int_equal(patch->least, CALLER_OFFICER);
+	assert_string_equal(patch->scope, "notes:write");
+	assert_int_equal(patch->body_kind, BODY_MERGE_PATCH);
+	assert_int_equal(find_operation(world->catalog, "list_notes")->least, CALLER_ANONYMOUS);
+	assert_true(find_operation(world->catalog, "create_place")->flags & OP_GEOMETRY);
+	assert_false(find_operation(world->catalog, "list_places")->flags & OP_GEOMETRY);
+	assert_null(find_operation(world->catalog, "put_partner"));
+	assert_string_equal(find_operation(world->catalog, "list_note_history")->path, "/v1/notes/{id}/history");
+}
+
+static void test_shape(void **state)
+{
+	struct world *world = *state;
+	const struct shape *shape = catalog_shape(world->catalog, "notes");
+	static const char *const first[] = { "id", "partner_id", "visibility", "grants", "external_id", "source", "title" };
+	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+		assert_string_equal(shape->fields[i]->name, first[i]);
+	assert_string_equal(shape->fields[shape->n_fields - 1]->name, "version");
+	size_t internal = (size_t)shape_field(shape, SLICE("internal")), seen_at = (size_t)shape_field(shape, SLICE("seen_at"));
+	assert_false(shape->visible[A_PUBLIC] >> seen_at & 1);
+	assert_true(shape->visible[A_PARTNER] >> seen_at & 1);
+	assert_false(shape->visible[A_PARTNER] >> internal & 1);
+	assert_int_equal(shape->visible[A_OWNER], (UINT64_C(1) << shape->n_fields) - 1);
+	assert_int_equal(shape_field(shape, SLICE("nothing")), -1);
+	assert_int_equal(shape->n_sorts, 3);
+	const struct shape *place = catalog_shape(world->catalog, "places");
+	assert_int_equal(place->heavy, UINT64_C(1) << shape_field(place, SLICE("geometry")));
+	const struct shape *partner = catalog_shape(world->catalog, "partners");
+	assert_int_equal(shape_field(partner, SLICE("visibility")), -1);
+	assert_null(catalog_shape(world->catalog, "nothing"));
+}
+
+/* --- the self-check --- */
+
+static const struct sort good_sorts[] = { { .name = "updated_at", .type = "timestamptz" }, { 0 } };
+static const char *const no_values[] = { NULL };
+
+static void expect_fault(const struct field *field, const struct sort *sorts, const char *wanted)
+{
+	struct resource resource = {
+		.name = "things", .thing = "thing", .doc = "Things.", .read = CALLER_ANONYMOUS, .write = CALLER_OFFICER, .fields = field, .n_fields = 1,
+		.sorts = sorts,
+	};
+	const struct resource *const resources[] = { &resource, NULL };
+	struct catalog *catalog = NULL;
+	const char *error = NULL;
+	int r = catalog_new(resources, NULL, &catalog, &error);
+	if (wanted == NULL) {
+		assert_int_equal(r, 0);
+		catalog_free(catalog);
+		return;
+	}
+	assert_int_equal(r, -EINVAL);
+	assert_string_equal(error, wanted);
+	free((char *)error);
+}
+
+static void test_faulty_fields(void **state)
+{
+	(void)state;
+	static const struct {
+		struct field field;
+		const char *fault;
+	} rows[] = {
+		{ { .name = "good", .type = T_TEXT, .min = 1, .max = 2, .doc = "Good." }, NULL },
+		{ { .name = "Bad", .type = T_TEXT, .doc = "x" }, "things.Bad: a field's name is in snake_case" },
+		{ { .name = "bad", .type = T_TEXT }, "things.bad: no doc" },
+		{ { .name = "bad", .type = T_TEXT, .min = 3, .max = 2, .doc = "x" }, "things.bad: min > max" },
+		{ { .name = "version", .type = T_TEXT, .doc = "x" }, "things.version: a name twice" },
+		{ { .name = "bad", .type = T_ENUM, .values = no_values, .doc = "x" }, "things.bad: an enum without values" },
+		{ { .name = "bad", .type = T_REF, .refers = "nowhere", .doc = "x" }, "things.bad: refers to an unknown resource" },
+		{ { .name = "bad", .type = T_CODES, .doc = "x" }, "things.bad: codes without a list" },
+		{ { .name = "bad", .type = T_OBJECTS, .doc = "x" }, "things.bad: objects without members" },
+		{ { .name = "bad", .type = T_TEXT, .flags = F_PERSONAL, .doc = "x" }, "things.bad: personal without purpose and retention" },
+		{ { .name = "bad", .type = T_TEXT, .flags = F_REQUIRED | F_NULLABLE, .doc = "x" }, "things.bad: required and read-only or nullable" },
+		{ { .name = "bad", .type = T_TEXT, .flags = F_SEARCH, .audience = A_OWNER, .doc = "x" },
+		  "things.bad: q= would search a field that not everyone sees" },
+		{ { .name = "bad", .type = T_TEXT, .initial = "none", .doc = "x" }, "things.bad: initial is not JSON" },
+		{ { .name = "bad", .type = T_REF, .refers = "things", .flags = F_INCLUDE, .include_name = "bad", .doc = "x" },
+		  "things.bad: the name for include= is a field's" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		expect_fault(&rows[i].field, good_sorts, rows[i].fault);
+}
+
+static void test_faulty_sorts(void **state)
+{
+	(void)state;
+	static const struct field secret = { .name = "secret", .type = T_TEXT, .audience = A_OWNER, .doc = "x" };
+	static const struct field maybe = { .name = "maybe", .type = T_DATE, .flags = F_NULLABLE, .doc = "x" };
+	static const struct sort none[] = { { 0 } }, unknown[] = { { .name = "nothing", .type = "text" }, { 0 } },
+				 telling[] = { { .name = "secret", .type = "text" }, { 0 } }, nullable[] = { { .name = "maybe", .type = "date" }, { 0 } },
+				 other[] = { { .name = "created_at", .type = "timestamptz" }, { 0 } };
+	expect_fault(&secret, none, "things: a list needs a default sort");
+	expect_fault(&secret, unknown, "things: sorts by an unknown field");
+	expect_fault(&secret, telling, "things: a sort tells of a field to who may not see it");
+	expect_fault(&maybe, nullable, "things: a nullable field sorts by a generated column");
+	expect_fault(&maybe, other, "things: every list sorts by updated_at");
+}
+
+static void test_two_operations_of_one_path(void **state)
+{
+	(void)state;
+	static const struct operation twice[] = {
+		{ .id = "one", .method = "GET", .path = "/x", .verb = V_NATIVE, .native = NATIVE_ROOT, .summary = "x" },
+		{ .id = "two", .method = "GET", .path = "/x", .verb = V_NATIVE, .native = NATIVE_ROOT, .summary = "x" },
+		{ 0 },
+	};
+	struct catalog *catalog = NULL;
+	const char *error = NULL;
+	assert_int_equal(catalog_new(demo_resources, twice, &catalog, &error), -EINVAL);
+	assert_string_equal(error, "two: its method and path are another operation's");
+	free((char *)error);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_match, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_match_pattern, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_operations, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shape, setup, teardown),
+		cmocka_unit_test(test_faulty_fields),
+		cmocka_unit_test(test_faulty_sorts),
+		cmocka_unit_test(test_two_operations_of_one_path),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
