@@ -66,7 +66,7 @@ static bool take_number(struct scan *scan, double *ret_number)
 {
 	peek(scan);
 	size_t end = scan->at;
-	while (end < scan->text.len && strchr("0123456789+-.eE", scan->text.ptr[end]) != NULL && scan->text.ptr[end] != '\0')
+	while (end < scan->text.len && json_is_number_character(scan->text.ptr[end]))
 		end++;
 	if (text_number((struct slice){ scan->text.ptr + scan->at, end - scan->at }, ret_number) < 0)
 		return false;

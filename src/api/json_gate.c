@@ -104,7 +104,7 @@ static void leave(struct scan *scan)
 	scan->at++;
 }
 
-static bool is_number_character(char c)
+bool json_is_number_character(char c)
 {
 	return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.' || c == 'e' || c == 'E';
 }
@@ -112,7 +112,7 @@ static bool is_number_character(char c)
 static int scan_number(struct scan *scan)
 {
 	size_t end = scan->at;
-	while (end < scan->bytes.len && is_number_character(scan->bytes.ptr[end]))
+	while (end < scan->bytes.len && json_is_number_character(scan->bytes.ptr[end]))
 		end++;
 	double value;
 	if (text_number((struct slice){ scan->bytes.ptr + scan->at, end - scan->at }, &value) < 0)

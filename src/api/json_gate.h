@@ -18,6 +18,7 @@ int json_gate(struct arena *arena, struct slice bytes, const char *cut_name, str
 bool json_string_is(struct slice literal, const char *name);
 /* The offset behind the string whose opening quote is at `at`; 0 when it does not end. */
 size_t json_string_end(struct slice bytes, size_t at);
+bool json_is_number_character(char c);
 size_t json_skip_space(struct slice bytes, size_t at);
 /* "line L, column C" (both from 1; columns in bytes) of an offset. */
 const char *json_place(struct arena *arena, struct slice bytes, size_t offset);

@@ -139,26 +139,40 @@ static const char *include_name(const struct parse *parse, size_t field)
 	return row->flags & F_INCLUDE ? row->include_name : NULL;
 }
 
-/* A comma-separated list of names as a set of fields. `name_of` gives the name of a field here, NULL where it has none. */
-static uint64_t parse_names(struct parse *parse, struct slice list, const char *(*name_of)(const struct parse *parse, size_t field))
+/* The name of a field in one of two roles; NULL where it has none. */
+typedef const char *field_role(const struct parse *parse, size_t field);
+
+static uint64_t find_name(const struct parse *parse, struct slice wanted, field_role *name_of)
+{
+	for (size_t i = 0; i < parse->route->shape->n_fields; i++) {
+		const char *name = query_knows(parse, i) ? name_of(parse, i) : NULL;
+		if (name != NULL && slice_is(wanted, name))
+			return UINT64_C(1) << i;
+	}
+	return 0;
+}
+
+static void tell_unknown_name(struct parse *parse, struct slice wanted, field_role *name_of)
+{
+	struct nearest nearest = { .wanted = wanted };
+	for (size_t i = 0; i < parse->route->shape->n_fields; i++) {
+		const char *name = query_knows(parse, i) ? name_of(parse, i) : NULL;
+		if (name != NULL)
+			nearest_offer(&nearest, name);
+	}
+	query_fault(parse, "enum",
+		    arena_printf(parse->arena, "This lists a name that is not known here.%s", nearest_hint(parse->arena, &nearest)));
+}
+
+/* A comma-separated list of names as a set of fields. */
+static uint64_t parse_names(struct parse *parse, struct slice list, field_role *name_of)
 {
 	uint64_t set = 0;
 	struct slice item;
 	while (query_next_item(&list, &item)) {
-		struct nearest nearest = { .wanted = item };
-		uint64_t bit = 0;
-		for (size_t i = 0; i < parse->route->shape->n_fields && bit == 0; i++) {
-			const char *name = query_knows(parse, i) ? name_of(parse, i) : NULL;
-			if (name == NULL)
-				continue;
-			if (slice_is(item, name))
-				bit = UINT64_C(1) << i;
-			nearest_offer(&nearest, name);
-		}
+		uint64_t bit = find_name(parse, item, name_of);
 		if (bit == 0)
-			query_fault(parse, "enum",
-				    arena_printf(parse->arena, "This lists a name that is not known here.%s",
-						 nearest_hint(parse->arena, &nearest)));
+			tell_unknown_name(parse, item, name_of);
 		else if (set & bit)
 			query_fault(parse, "duplicate", "This lists a name twice.");
 		set |= bit;

@@ -65,11 +65,13 @@ struct verdict integer_verdict(struct arena *arena, const struct field *field, i
 
 static struct verdict enum_verdict(struct arena *arena, const char *const *values, struct slice text)
 {
-	struct nearest nearest = { .wanted = text };
-	struct buffer list = { .arena = arena };
 	for (size_t i = 0; values[i] != NULL; i++) {
 		if (slice_is(text, values[i]))
 			return good;
+	}
+	struct nearest nearest = { .wanted = text };
+	struct buffer list = { .arena = arena };
+	for (size_t i = 0; values[i] != NULL; i++) {
 		nearest_offer(&nearest, values[i]);
 		buffer_format(&list, "%s%s", i > 0 ? ", " : "", values[i]);
 	}

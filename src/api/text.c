@@ -321,6 +321,30 @@ static size_t skip_digits(struct slice text, size_t at)
 	return at;
 }
 
+/* Coordinates come by the hundred thousand, and nearly all are plain decimals whose digits fit a double's 53 bits. One division of two exact numbers
+ * rounds as strtod does. False: not such a number. */
+static bool read_short_number(struct slice text, double *ret_value)
+{
+	static const double powers[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+	size_t start = has(text, 0, '-'), point = text.len;
+	int64_t value = 0;
+	if (text.len - start > 16)
+		return false;
+	for (size_t i = start; i < text.len; i++) {
+		if (text.ptr[i] == '.')
+			point = i + 1;
+		else if (is_digit(text.ptr[i]))
+			value = value * 10 + (text.ptr[i] - '0');
+		else
+			return false;
+	}
+	if (value > INT64_C(1) << 53)
+		return false;
+	double number = (double)value / powers[text.len - point];
+	*ret_value = start == 1 ? -number : number;
+	return true;
+}
+
 int text_number(struct slice text, double *ret_value)
 {
 	if (text.len == 0 || text.len > JSON_NUMBER_MAX)
@@ -347,6 +371,8 @@ int text_number(struct slice text, double *ret_value)
 	}
 	if (at != text.len)
 		return -EINVAL;
+	if (read_short_number(text, ret_value))
+		return 0;
 	char literal[JSON_NUMBER_MAX + 1] = { 0 };
 	memcpy(literal, text.ptr, text.len);
 	*ret_value = strtod(literal, NULL);

@@ -2,6 +2,8 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "text.h"
 #include "wardmote/validate.h"
@@ -156,6 +158,26 @@ static void numbers_are_finite(void **state)
 		assert_int_equal(text_number(slice_of(bad[i]), &value), -EINVAL);
 }
 
+/* The short way and strtod agree to the last bit. */
+static void short_numbers_are_exact(void **state)
+{
+	(void)state;
+	uint64_t seed = 1;
+	for (int i = 0; i < 200000; i++) {
+		seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		char text[64];
+		int whole = (int)(seed >> 33 & 0x1ff) % 181, digits = (int)(seed >> 20 & 15);
+		uint64_t fraction = seed >> 11;
+		if (digits == 0)
+			snprintf(text, sizeof text, "%s%d", seed >> 63 ? "-" : "", whole);
+		else
+			snprintf(text, sizeof text, "%s%d.%0*u", seed >> 63 ? "-" : "", whole, digits, (unsigned)(fraction % 1000000000));
+		double value;
+		assert_int_equal(text_number(slice_of(text), &value), 0);
+		assert_true(value == strtod(text, NULL));
+	}
+}
+
 static void urls_are_absolute(void **state)
 {
 	(void)state;
@@ -208,11 +230,11 @@ static void the_nearest_name_is_offered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(dates_are_real_days),         cmocka_unit_test(times_are_of_one_day),
-		cmocka_unit_test(timestamps_become_utc),       cmocka_unit_test(uuids_are_of_one_form),
-		cmocka_unit_test(text_refuses_what_deceives),  cmocka_unit_test(integers_are_strict),
-		cmocka_unit_test(numbers_are_finite),          cmocka_unit_test(urls_are_absolute),
-		cmocka_unit_test(the_nearest_name_is_offered),
+		cmocka_unit_test(dates_are_real_days),        cmocka_unit_test(times_are_of_one_day),
+		cmocka_unit_test(timestamps_become_utc),      cmocka_unit_test(uuids_are_of_one_form),
+		cmocka_unit_test(text_refuses_what_deceives), cmocka_unit_test(integers_are_strict),
+		cmocka_unit_test(numbers_are_finite),         cmocka_unit_test(short_numbers_are_exact),
+		cmocka_unit_test(urls_are_absolute),          cmocka_unit_test(the_nearest_name_is_offered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
