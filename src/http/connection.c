@@ -15,6 +15,8 @@
 
 #include "wardmote/clock.h"
 
+enum { CLOSE_WAIT = 8 }; /* TCP_CLOSE_WAIT of <netinet/tcp.h>, which knows too little of struct tcp_info to be included here */
+
 static const int64_t us_per_ms = 1000;
 /* The kernel tells the age of the last data in ticks of its clock: younger than this is not told apart. */
 static const int64_t age_slack_ms = 50;
@@ -199,9 +201,18 @@ static bool request_has_begun(const struct http_connection *connection, int64_t 
 	return tcp_info(connection, &info) && info.tcpi_last_data_recv + age_slack_ms < (now - connection->since) / us_per_ms;
 }
 
+/* The library takes a short read for the end of what there is and waits for the next edge: an end of input that had come with these bytes stays unnoticed. */
+static bool client_has_left(const struct http_connection *connection)
+{
+	struct tcp_info info;
+	int pending = 0;
+	return tcp_info(connection, &info) && info.tcpi_state == CLOSE_WAIT && ioctl(connection->fd, FIONREAD, &pending) == 0 &&
+	       pending == 0;
+}
+
 static void check_idle(struct http_connection *connection, int64_t now)
 {
-	if (now - connection->since >= connection->server->limits.idle_timeout_ms * us_per_ms)
+	if (now - connection->since >= connection->server->limits.idle_timeout_ms * us_per_ms || client_has_left(connection))
 		connection_cut(connection, false);
 	else if (request_has_begun(connection, now))
 		connection_enter(connection, PHASE_HEADER);
@@ -235,7 +246,9 @@ static void check_one(struct http_connection *connection, int64_t now)
 		connection_cut(connection, false);
 		break;
 	case PHASE_BODY:
-		if (transfer_failed(connection, now)) {
+		if (client_has_left(connection)) {
+			connection_cut(connection, false);
+		} else if (transfer_failed(connection, now)) {
 			exchange_refuse_raw(connection, &gate_body_timeout);
 			connection_cut(connection, false);
 		} else {

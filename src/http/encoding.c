@@ -73,8 +73,8 @@ const char *encoding_vary(struct arena *arena, const char *vary)
 /* The worker's one deflate state: setting it up costs more than compressing a page of JSON. */
 static int prepare(struct http_server *server, int level)
 {
-	int result = server->gzip_ready ? deflateReset(&server->gzip) :
-					  deflateInit2(&server->gzip, level, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
+	int result = server->gzip_ready ? deflateReset(&server->gzip)
+					: deflateInit2(&server->gzip, level, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
 	if (result != Z_OK)
 		return -ENOMEM;
 	server->gzip_ready = true;

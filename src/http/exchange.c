@@ -45,14 +45,16 @@ static struct http_exchange *exchange_new(struct http_connection *connection, co
 	return exchange;
 }
 
-static enum MHD_Result count_field(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len)
+static enum MHD_Result count_field(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+				   size_t value_len)
 {
 	(void)kind, (void)name, (void)name_len, (void)value, (void)value_len;
 	++*(size_t *)context;
 	return MHD_YES;
 }
 
-static enum MHD_Result add_field(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len)
+static enum MHD_Result add_field(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+				 size_t value_len)
 {
 	(void)kind;
 	struct http_exchange *exchange = context;

@@ -6,42 +6,55 @@
 /* Far above every body cap and far below the values that libmicrohttpd confuses with "unknown". */
 static const uint64_t content_length_max = (uint64_t)1 << 40;
 
-#define MALFORMED(rule, detail) { PROBLEM_MALFORMED_HTTP, 400, rule, detail }
+#define MALFORMED(rule, detail)                                                                                                            \
+	{                                                                                                                                  \
+		PROBLEM_MALFORMED_HTTP, 400, rule, detail                                                                                  \
+	}
 
-static const struct gate_verdict version_refused = { PROBLEM_VERSION_NOT_SUPPORTED, 505, "http_version", "Only HTTP/1.0 and HTTP/1.1 are spoken here." };
+static const struct gate_verdict version_refused = { PROBLEM_VERSION_NOT_SUPPORTED, 505, "http_version",
+						     "Only HTTP/1.0 and HTTP/1.1 are spoken here." };
 static const struct gate_verdict target_length = { PROBLEM_URI_TOO_LONG, 414, "target_length", "The request target is too long." };
-static const struct gate_verdict headers_length = { PROBLEM_HEADERS_TOO_LARGE, 431, "headers_length", "The header fields are too long altogether." };
+static const struct gate_verdict headers_length = { PROBLEM_HEADERS_TOO_LARGE, 431, "headers_length",
+						    "The header fields are too long altogether." };
 static const struct gate_verdict head_layout =
-	MALFORMED("head_layout", "A line of the head is folded, ends in a bare LF, or holds a NUL byte or surplus spaces.");
-static const struct gate_verdict field_name = MALFORMED("field_name", "A header field's name holds a character that is not allowed in a token.");
+    MALFORMED("head_layout", "A line of the head is folded, ends in a bare LF, or holds a NUL byte or surplus spaces.");
+static const struct gate_verdict field_name =
+    MALFORMED("field_name", "A header field's name holds a character that is not allowed in a token.");
 static const struct gate_verdict field_value = MALFORMED("field_value", "A header field's value holds a control character.");
 static const struct gate_verdict transfer_and_length =
-	MALFORMED("transfer_encoding_and_content_length", "Transfer-Encoding and Content-Length exclude each other.");
+    MALFORMED("transfer_encoding_and_content_length", "Transfer-Encoding and Content-Length exclude each other.");
 static const struct gate_verdict transfer_in_1_0 = MALFORMED("transfer_encoding_in_http_1_0", "HTTP/1.0 knows no Transfer-Encoding.");
 static const struct gate_verdict transfer_duplicate = MALFORMED("duplicate_transfer_encoding", "Transfer-Encoding may occur once.");
-static const struct gate_verdict transfer_unknown = { PROBLEM_NOT_IMPLEMENTED, 501, "transfer_encoding", "The only transfer coding known here is \"chunked\"." };
+static const struct gate_verdict transfer_unknown = { PROBLEM_NOT_IMPLEMENTED, 501, "transfer_encoding",
+						      "The only transfer coding known here is \"chunked\"." };
 static const struct gate_verdict length_syntax = MALFORMED("content_length", "Content-Length must be one decimal number.");
 static const struct gate_verdict host_missing = MALFORMED("host_missing", "HTTP/1.1 requires the Host field.");
 static const struct gate_verdict host_syntax = MALFORMED("host", "Host must be a host name or address, with a port if need be.");
-static const struct gate_verdict method_unknown = { PROBLEM_NOT_IMPLEMENTED, 501, "method",
-						    "The methods known here are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, in capitals." };
+static const struct gate_verdict method_unknown = {
+	PROBLEM_NOT_IMPLEMENTED, 501, "method", "The methods known here are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, in capitals."
+};
 static const struct gate_verdict target_form = MALFORMED("target_form", "The request target must be a path that starts with a slash.");
 static const struct gate_verdict target_fragment = MALFORMED("target_fragment", "The request target must not contain '#'.");
-static const struct gate_verdict target_character = MALFORMED("target_character", "The request target holds a character that must be percent-encoded.");
-static const struct gate_verdict target_escape = MALFORMED("target_escape", "A '%' in the request target must be followed by two hexadecimal digits.");
+static const struct gate_verdict target_character =
+    MALFORMED("target_character", "The request target holds a character that must be percent-encoded.");
+static const struct gate_verdict target_escape =
+    MALFORMED("target_escape", "A '%' in the request target must be followed by two hexadecimal digits.");
 static const struct gate_verdict target_nul = MALFORMED("target_nul", "The request target must not contain %00.");
 static const struct gate_verdict target_control = MALFORMED("target_control", "The path must not contain encoded control characters.");
 static const struct gate_verdict target_canonical =
-	MALFORMED("target_not_canonical", "The path percent-encodes a character that needs none, or a slash or backslash.");
+    MALFORMED("target_not_canonical", "The path percent-encodes a character that needs none, or a slash or backslash.");
 static const struct gate_verdict target_utf8 = MALFORMED("target_utf8", "The percent-encoded bytes of the request target are not UTF-8.");
 static const struct gate_verdict target_dots = MALFORMED("target_dot_segment", "The path must not contain the segments \".\" and \"..\".");
 static const struct gate_verdict expectation = MALFORMED("expect", "The only expectation known here is \"100-continue\".");
-static const struct gate_verdict content_coding = { PROBLEM_UNSUPPORTED_MEDIA_TYPE, 415, "content_encoding", "Request bodies must not be compressed." };
+static const struct gate_verdict content_coding = { PROBLEM_UNSUPPORTED_MEDIA_TYPE, 415, "content_encoding",
+						    "Request bodies must not be compressed." };
 
-const struct gate_verdict gate_body_too_large = { PROBLEM_CONTENT_TOO_LARGE, 413, "body_length", "The body is longer than this request may carry." };
+const struct gate_verdict gate_body_too_large = { PROBLEM_CONTENT_TOO_LARGE, 413, "body_length",
+						  "The body is longer than this request may carry." };
 const struct gate_verdict gate_body_memory = { PROBLEM_UNAVAILABLE, 503, "body_memory", "Too many long bodies are arriving at once." };
 const struct gate_verdict gate_connection_limit = { PROBLEM_UNAVAILABLE, 503, "connection_limit", "Too many connections are open." };
-const struct gate_verdict gate_header_timeout = { PROBLEM_REQUEST_TIMEOUT, 408, "header_timeout", "The head of the request took too long." };
+const struct gate_verdict gate_header_timeout = { PROBLEM_REQUEST_TIMEOUT, 408, "header_timeout",
+						  "The head of the request took too long." };
 const struct gate_verdict gate_body_timeout = { PROBLEM_REQUEST_TIMEOUT, 408, "body_timeout", "The body of the request took too long." };
 
 /* Fields that mean one thing each. The library hands out the first of several, a proxy perhaps the last. */
@@ -49,7 +62,10 @@ static const struct {
 	struct slice name;
 	struct gate_verdict duplicate;
 } singles[] = {
-#define SINGLE(name, rule) { { name, sizeof(name) - 1 }, MALFORMED(rule, "The header field " name " may occur once.") }
+#define SINGLE(name, rule)                                                                                                                 \
+	{                                                                                                                                  \
+		{ name, sizeof(name) - 1 }, MALFORMED(rule, "The header field " name " may occur once.")                                   \
+	}
 	SINGLE("Host", "duplicate_host"),
 	SINGLE("Content-Length", "duplicate_content_length"),
 	SINGLE("Authorization", "duplicate_authorization"),

@@ -15,29 +15,29 @@
 #include "wardmote/http.h"
 
 enum phase {
-	PHASE_FRESH,  /* accepted; no complete request line yet */
+	PHASE_FRESH, /* accepted; no complete request line yet */
 	PHASE_HEADER, /* within the head of a request */
-	PHASE_BODY,   /* within its body */
-	PHASE_WORK,   /* the application has it; no deadline of ours */
+	PHASE_BODY, /* within its body */
+	PHASE_WORK, /* the application has it; no deadline of ours */
 	PHASE_ANSWER, /* the answer is being sent */
-	PHASE_IDLE,   /* between two requests */
-	PHASE_CUT,    /* shut down by us; the library has yet to notice */
+	PHASE_IDLE, /* between two requests */
+	PHASE_CUT, /* shut down by us; the library has yet to notice */
 	PHASE_LINGER, /* the library is done with it; the rest of its input is read and dropped, so that no reset eats the answer */
 	PHASES,
 };
 
 enum {
-	TRANSFER_TICKS = 6,             /* looks at a transfer within body_timeout */
-	TRANSFER_LONG = 1 << 20,        /* bytes from which on the rate counts, not the time */
-	TRANSFER_RATE = 16 << 10,       /* least bytes a second over any body_timeout */
+	TRANSFER_TICKS = 6, /* looks at a transfer within body_timeout */
+	TRANSFER_LONG = 1 << 20, /* bytes from which on the rate counts, not the time */
+	TRANSFER_RATE = 16 << 10, /* least bytes a second over any body_timeout */
 	LINGER_TICK_MS = 20,
 	LINGER_MS = 2000,
 	LINGER_BYTES = 1 << 20,
-	LINGERING_MAX = 64,             /* connections; each costs a descriptor above the connection limit */
-	DRAIN_FRESH_MS = 1000,          /* how long a drain waits for the first byte of a new connection */
-	BODIES_MAX = 128 << 20,         /* bytes of all bodies that one worker holds at a time */
+	LINGERING_MAX = 64, /* connections; each costs a descriptor above the connection limit */
+	DRAIN_FRESH_MS = 1000, /* how long a drain waits for the first byte of a new connection */
+	BODIES_MAX = 128 << 20, /* bytes of all bodies that one worker holds at a time */
 	COMPRESS_MIN = 1024,
-	COMPRESS_MAX = 4 << 20,         /* above it compressing would hold up the other clients of this worker */
+	COMPRESS_MAX = 4 << 20, /* above it compressing would hold up the other clients of this worker */
 };
 
 struct http_connection {
@@ -45,18 +45,18 @@ struct http_connection {
 	struct http_connection *next;
 	struct http_server *server;
 	struct MHD_Connection *mhd; /* NULL in PHASE_LINGER */
-	int fd;                     /* the library's; in PHASE_LINGER our duplicate */
+	int fd; /* the library's; in PHASE_LINGER our duplicate */
 	enum phase phase;
-	int64_t since;              /* when the phase began, monotonic us */
-	int64_t due;                /* when it wants to be looked at */
-	bool linger;                /* was refused with input under way */
-	bool over;                  /* was accepted above the soft limit */
+	int64_t since; /* when the phase began, monotonic us */
+	int64_t due; /* when it wants to be looked at */
+	bool linger; /* was refused with input under way */
+	bool over; /* was accepted above the soft limit */
 	unsigned ticks;
 	uint64_t samples[TRANSFER_TICKS]; /* bytes moved at the last looks */
-	uint64_t dropped;           /* bytes, in PHASE_LINGER */
-	char *target;               /* raw, between request line and end of the head; then the exchange's */
+	uint64_t dropped; /* bytes, in PHASE_LINGER */
+	char *target; /* raw, between request line and end of the head; then the exchange's */
 	size_t target_len;
-	const char *target_at;      /* where the library holds it */
+	const char *target_at; /* where the library holds it */
 	struct http_exchange *exchange;
 	char peer[INET6_ADDRSTRLEN];
 };
@@ -79,7 +79,7 @@ struct http_server {
 	size_t active;
 	size_t body_bytes; /* allocated for bodies */
 	bool layout_known; /* the library is the one whose layout gate_check_layout knows */
-	bool resumed;      /* a suspended connection was answered since the last run */
+	bool resumed; /* a suspended connection was answered since the last run */
 	bool draining;
 	int64_t drain_check; /* 0: done, or not draining */
 	z_stream gzip;
@@ -96,9 +96,9 @@ struct http_exchange {
 	size_t n_fields;
 	struct gate_body expected;
 	void *request;
-	bool begun;      /* the application knows of it */
+	bool begun; /* the application knows of it */
 	bool in_handler; /* called by the library right now: what is to be done waits until we return to it */
-	bool delivered;  /* the body was handed over */
+	bool delivered; /* the body was handed over */
 	bool suspended;
 	bool replied;
 	bool queued;
@@ -128,7 +128,8 @@ void connections_close_unused(struct http_server *server, bool fresh);
 void connections_free_lingering(struct http_server *server);
 
 /* exchange.c */
-enum MHD_Result exchange_handle(struct http_connection *connection, const char *method, const char *version, const char *data, size_t *size);
+enum MHD_Result exchange_handle(struct http_connection *connection, const char *method, const char *version, const char *data,
+				size_t *size);
 /* The library is done with the request, or gave it up. */
 void exchange_end(struct http_connection *connection, bool complete);
 /* Writes a refusal to the socket, past the library, which cannot answer while a request is still arriving. Nothing else is under way to the client then. */

@@ -56,8 +56,8 @@ static void *notify_target(void *context, const char *target, struct MHD_Connect
 	return NULL;
 }
 
-static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const char *url, const char *method, const char *version, const char *data,
-			      size_t *size, void **request)
+static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
+			      const char *data, size_t *size, void **request)
 {
 	(void)context, (void)url, (void)request;
 	return exchange_handle(connection_of(mhd), method, version, data, size);
@@ -81,15 +81,11 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
 		{ server->listen_fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
-	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server,
-				MHD_OPTION_ARRAY, listening,
-				MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->limits.connections,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-				MHD_OPTION_STRICT_FOR_CLIENT, (int)STRICTNESS,
-				MHD_OPTION_URI_LOG_CALLBACK, notify_target, server,
-				MHD_OPTION_NOTIFY_COMPLETED, notify_completed, server,
-				MHD_OPTION_NOTIFY_CONNECTION, notify_connection, server,
-				MHD_OPTION_END);
+	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_ARRAY, listening, MHD_OPTION_CONNECTION_LIMIT,
+				(unsigned)server->limits.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+				MHD_OPTION_STRICT_FOR_CLIENT, (int)STRICTNESS, MHD_OPTION_URI_LOG_CALLBACK, notify_target, server,
+				MHD_OPTION_NOTIFY_COMPLETED, notify_completed, server, MHD_OPTION_NOTIFY_CONNECTION, notify_connection,
+				server, MHD_OPTION_END);
 }
 
 static void set_periods(struct http_server *server)
@@ -104,10 +100,11 @@ static void set_periods(struct http_server *server)
 	server->phases[PHASE_LINGER].period = (int64_t)LINGER_TICK_MS * US_PER_MS;
 }
 
-int http_server_new(int listen_fd, const struct http_limits *limits, const struct http_callbacks *callbacks, struct http_server **ret_server)
+int http_server_new(int listen_fd, const struct http_limits *limits, const struct http_callbacks *callbacks,
+		    struct http_server **ret_server)
 {
-	if (limits->connections < 1 || limits->header_timeout_ms < 1 || limits->body_timeout_ms < TRANSFER_TICKS || limits->transfer_timeout_ms < 1 ||
-	    limits->idle_timeout_ms < 1)
+	if (limits->connections < 1 || limits->header_timeout_ms < 1 || limits->body_timeout_ms < TRANSFER_TICKS ||
+	    limits->transfer_timeout_ms < 1 || limits->idle_timeout_ms < 1)
 		return -EINVAL;
 	struct http_server *server = calloc(1, sizeof *server);
 	if (server == NULL)

@@ -531,6 +531,19 @@ def test_client_gone_while_suspended():
         assert stats["active"] == 1 and stats["connections"] <= 2
 
 
+def test_client_that_sends_and_leaves():
+    """The library misses an end of input that comes together with data; such a connection must not wait for its deadline."""
+    with serving(header=500, body=3000) as server:
+        clients = [Client(server.address) for _ in range(20)]
+        server.stats()  # all are accepted
+        server.process.send_signal(signal.SIGSTOP)
+        for client, data in zip(clients, (request(), request(b"Content-Length: 900000\r\n", b"POST", b"/large") + b"x" * 20000) * 10):
+            client.send(data)
+            client.close()
+        server.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: server.stats()["connections"] == 1, seconds=2)
+
+
 def test_client_gone_within_an_answer():
     with serving() as server:
         for _ in range(5):

@@ -227,8 +227,8 @@ static void set_limits(struct http_limits *limits, int argc, char **argv)
 		const char *name;
 		long *value;
 	} names[] = {
-		{ "connections", &limits->connections },           { "header", &limits->header_timeout_ms },
-		{ "body", &limits->body_timeout_ms },              { "transfer", &limits->transfer_timeout_ms },
+		{ "connections", &limits->connections }, { "header", &limits->header_timeout_ms },
+		{ "body", &limits->body_timeout_ms },    { "transfer", &limits->transfer_timeout_ms },
 		{ "idle", &limits->idle_timeout_ms },
 	};
 	for (int i = 1; i < argc; i++) {
@@ -242,8 +242,13 @@ static void set_limits(struct http_limits *limits, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct http_limits limits = { .connections = 1000, .header_timeout_ms = 10000, .body_timeout_ms = 30000, .transfer_timeout_ms = 600000,
-				      .idle_timeout_ms = 60000, .target_max = 8192, .headers_max = 8192 };
+	struct http_limits limits = { .connections = 1000,
+				      .header_timeout_ms = 10000,
+				      .body_timeout_ms = 30000,
+				      .transfer_timeout_ms = 600000,
+				      .idle_timeout_ms = 60000,
+				      .target_max = 8192,
+				      .headers_max = 8192 };
 	set_limits(&limits, argc, argv);
 	sigset_t set;
 	sigemptyset(&set);
@@ -256,7 +261,8 @@ int main(int argc, char **argv)
 	const char *address;
 	struct echo echo = { 0 };
 	struct http_callbacks callbacks = { &echo, begin, on_body, end, refused };
-	if (signals < 0 || http_listen("127.0.0.1:0", &arena, &fd, &address) != 0 || http_server_new(fd, &limits, &callbacks, &echo.server) != 0) {
+	if (signals < 0 || http_listen("127.0.0.1:0", &arena, &fd, &address) != 0 ||
+	    http_server_new(fd, &limits, &callbacks, &echo.server) != 0) {
 		fputs("cannot start\n", stderr);
 		return 1;
 	}
