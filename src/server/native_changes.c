@@ -9,7 +9,7 @@
 static const char changes_sql[] =
 	"WITH page AS (SELECT c.position, json_build_object('resource', c.resource, 'id', c.record_id, 'version', c.version, 'operation', c.operation, "
 	"'at', to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) AS item "
-	"FROM api.change c WHERE c.position > $1::bigint ORDER BY c.position LIMIT $2::bigint) "
+	"FROM api.change c WHERE c.position > $1::bigint AND ($3::text[] IS NULL OR c.resource = ANY ($3::text[])) ORDER BY c.position LIMIT $2::bigint) "
 	"SELECT 200, '{\"items\":' || coalesce(json_agg(item ORDER BY position), '[]'::json)::text, "
 	"CASE WHEN count(*) = $2::bigint THEN 'more' END, coalesce(max(position), $1::bigint)::text FROM page";
 
@@ -76,9 +76,27 @@ static bool read_position(struct request *request, const char *after, const char
 	return true;
 }
 
+/* A token with scopes hears of the resources that it may read: an array literal, or NULL for all. */
+static const char *heard_resources(struct request *request)
+{
+	if (!request->authenticated || !request->claims.scoped)
+		return NULL;
+	size_t n;
+	const struct shape *const *shapes = catalog_shapes(request->worker->server->catalog, &n);
+	struct buffer names = { .arena = request->arena };
+	buffer_text(&names, "{");
+	for (size_t i = 0; i < n; i++) {
+		const char *name = shapes[i]->resource->name;
+		if (auth_has_scope(&request->claims, arena_printf(request->arena, "%s:read", name)))
+			buffer_format(&names, "%s%s", names.len > 1 ? "," : "", name);
+	}
+	buffer_text(&names, "}");
+	return buffer_slice(&names).ptr;
+}
+
 void native_changes(struct request *request)
 {
-	const char **parameters = arena_alloc(request->arena, 2 * sizeof *parameters);
+	const char **parameters = arena_alloc(request->arena, 3 * sizeof *parameters);
 	const char *limit = request->call.query.values[1];
 	if (!read_position(request, request->call.query.values[0], &parameters[0])) {
 		fault_add(&request->faults, FAULT_PARAMETER, "after", "cursor", "This is no cursor of the change feed. Start again without it.");
@@ -88,6 +106,7 @@ void native_changes(struct request *request)
 	long wanted = limit == NULL ? LIMIT_DEFAULT : strtol(limit, NULL, 10);
 	parameters[1] = arena_printf(request->arena, "%ld", wanted > LIMIT_MAX ? LIMIT_MAX : wanted);
 	segment_begin(request, LANE_READ, false);
-	segment_add(request, changes_sql, 2, parameters, true);
+	parameters[2] = heard_resources(request);
+	segment_add(request, changes_sql, 3, parameters, true);
 	segment_send(request, changes_done);
 }

@@ -284,7 +284,7 @@ static bool run_stages(struct request *request, const stage_fn *stages)
 static size_t body_cap(const struct request *request)
 {
 	const struct operation *operation = request_operation(request);
-	if (operation->body_kind == BODY_NONE || request->probe)
+	if (operation->body_kind == BODY_NONE)
 		return 0;
 	if (!request->authenticated)
 		return ANONYMOUS_BODY_MAX;
