@@ -85,21 +85,22 @@ class Records:
                       if operation["operationId"].startswith("create_") and operation["path"].count("/") == 2
                       and "{" not in operation["path"] and f"/v1/{operation['path'][4:]}/{{id}}" in self.contract.document["paths"])
 
-    def body(self, resource, **members):
-        """A body that a POST accepts from an administrator: for accounts of roles below, what they may refer to is public."""
+    def body(self, resource, by=None, **members):
+        """A body that a POST accepts from an administrator, or from `by`: what it refers to is public, and the caller's own where the caller can have
+        such records."""
         example = copy.deepcopy(self.operation(resource)["requestBody"]["content"]["application/json"]["example"])
         schema = self.schema(resource)
         for name in list(example):
             if name in members:
                 continue
-            example[name] = self._fitting(schema[name], name, example[name])
+            example[name] = self._fitting(schema[name], name, example[name], by)
         return {**example, **members}
 
-    def _fitting(self, schema, name, value):
+    def _fitting(self, schema, name, value, by=None):
         if value is None:
             return None
         if "x-refers" in schema:
-            target = self.shared(schema["x-refers"])["id"]
+            target = self.shared(schema["x-refers"], by)["id"]
             return [target] if schema.get("type") in ("array", ["array", "null"]) else target
         if "x-code-list" in schema:
             return [self.code(schema["x-code-list"])]
@@ -107,20 +108,22 @@ class Records:
             return unique(value).lower()
         if isinstance(value, list) and "properties" in schema.get("items", {}):
             members = schema["items"]["properties"]
-            return [{key: self._fitting(members[key], "", part) for key, part in row.items()} for row in value[:1]
+            return [{key: self._fitting(members[key], "", part, by) for key, part in row.items()} for row in value[:1]
                     ] if any("x-refers" in member for member in members.values()) else value
         return value
 
     def make(self, resource, by=None, **members):
         """A new record; by default the administrator's."""
-        return self._made((by or self.administrator).post(f"/v1/{resource}", self.body(resource, **members)))
+        return self._made((by or self.administrator).post(f"/v1/{resource}", self.body(resource, by, **members)))
 
-    def shared(self, resource):
-        """A public record of the administrator's that tests may refer to and must not change."""
-        if resource not in self._shared:
+    def shared(self, resource, by=None):
+        """A public record that tests may refer to and must not change: the caller's, or the administrator's where only they make such."""
+        maker = by if by is not None and self.operation(resource)["x-role"] != "administrator" and resource != "accounts" else None
+        key = (resource, maker)
+        if key not in self._shared:
             visible = {"visibility": "public"} if "visibility" in self.schema(resource) else {}
-            self._shared[resource] = self.make(resource, **visible)
-        return self._shared[resource]
+            self._shared[key] = self.make(resource, maker, **visible)
+        return self._shared[key]
 
     def code(self, code_list):
         """A code of a list that everybody sees."""
