@@ -36,7 +36,7 @@ apt_install() {
   "${as_root[@]}" mkdir -p "$folder"
   echo 'create_main_cluster = false' | "${as_root[@]}" tee "$folder/wardmote-install.conf" >/dev/null
   local status=0
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null || status=$?
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null || status=$?
   "${as_root[@]}" rm -f "$folder/wardmote-install.conf"
   return $status
 }

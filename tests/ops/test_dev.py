@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import re
-import select
 import shutil
 import signal
 import socket
@@ -12,54 +11,13 @@ import stat
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 
 import psycopg2
 import pytest
 
+from wardmote_dev import Dev
 from wardmote_server import binary
-
-START_SECONDS = 120
-
-
-class Dev:
-    """One run of the command, up to its welcome."""
-
-    def __init__(self, folder, *arguments, port=0):
-        self.folder = pathlib.Path(folder)
-        self.begun = time.monotonic()
-        self.process = subprocess.Popen([binary(), "dev", "--port", str(port), "--data", str(folder), "--sample", "none", *arguments],
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.output = ""
-        deadline = self.begun + START_SECONDS
-        while "Ctrl-C" not in self.output:
-            readable, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
-            chunk = os.read(self.process.stdout.fileno(), 65536) if readable else b""
-            if not chunk:
-                self.process.kill()
-                self.process.wait()
-                raise RuntimeError(f"not up: {self.output}")
-            self.output += chunk.decode()
-        self.seconds = time.monotonic() - self.begun
-        self.state = json.loads((self.folder / "dev.json").read_text())
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        status = self.process.wait(60)
-        self.process.stdout.close()
-        return status
-
-    def connect(self):
-        return psycopg2.connect(self.state["database"])
-
-    def status(self, path, token=None):
-        request = urllib.request.Request(self.state["url"] + path, headers={"Authorization": f"Bearer {token}"} if token else {})
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status
-        except urllib.error.HTTPError as error:
-            return error.code
 
 
 @pytest.fixture(scope="module", name="base")
