@@ -4,8 +4,9 @@
  * It never logs; it reports through the callbacks. All calls happen on the worker's thread.
  *
  * Life of an exchange: begin (headers passed the gate) -> body (whole body there; also called for none) -> [http_suspend ...] -> http_reply
- * -> end. A refusal in begin (http_reply at once) never reads the body. `end` is called exactly once for each `begin`, also when the client went
- * away. What the gate itself refuses is answered without begin/end, through `refused`. */
+ * -> end. A refusal in begin (http_reply at once) never reads the body. `end` is called exactly once for each `begin` that returned a request, also when the
+ * client went away. What the gate itself refuses is answered without begin/end, through `refused`; a body that turns out too long or too slow after begin is
+ * refused likewise, and then ended unsent. docs/http-gate.md lists the rules and deadlines. */
 #ifndef WARDMOTE_HTTP_H
 #define WARDMOTE_HTTP_H
 
@@ -30,7 +31,7 @@ struct http_limits {
 
 struct http_callbacks {
 	void *context;
-	/* Headers are complete. Set *ret_body_max and return the request's object, or call http_reply and return it (or NULL). */
+	/* Headers are complete. Set *ret_body_max and return the request's object, or call http_reply and return it (or NULL: then `end` is not called). */
 	void *(*begin)(void *context, struct http_exchange *exchange, size_t *ret_body_max);
 	/* The body is complete (empty when there was none). Must http_reply or http_suspend before it returns. */
 	void (*body)(void *request, struct slice body);
@@ -51,10 +52,11 @@ int http_server_timeout(struct http_server *server);
 void http_server_run(struct http_server *server);
 /* Stops accepting; connections that idle in keep-alive are closed, answers carry Connection: close. */
 void http_server_quiesce(struct http_server *server);
-/* Exchanges that have begun and not ended; open connections. */
+/* Exchanges that have begun and not ended; open connections. A drain that loses nothing runs until no connection is left, or its deadline: a connection that was
+ * just accepted may have sent a request that is still to be read. */
 size_t http_server_active(const struct http_server *server);
 size_t http_server_connections(const struct http_server *server);
-/* All suspended exchanges must have been answered. */
+/* Suspended exchanges that nobody answered are ended, unsent. */
 void http_server_free(struct http_server *server);
 
 struct slice http_method(const struct http_exchange *exchange);
