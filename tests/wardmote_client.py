@@ -4,6 +4,7 @@ one that the document allows. What was exercised is recorded, for the check at t
 import base64
 import collections
 import datetime
+import gzip
 import http.client
 import json
 import re
@@ -287,12 +288,16 @@ class Answer:
     def etag(self):
         return self.headers.get("etag")
 
+    def plain(self):
+        """The body without its content coding."""
+        return gzip.decompress(self.body) if self.headers.get("content-encoding") == "gzip" else self.body
+
     def text(self):
-        return self.body.decode("utf-8")
+        return self.plain().decode("utf-8")
 
     def json(self):
         if self._json is None:
-            self._json = json.loads(self.body, object_pairs_hook=_no_repeats)
+            self._json = json.loads(self.plain(), object_pairs_hook=_no_repeats)
         return self._json
 
     def links(self):
@@ -326,7 +331,8 @@ class Client:
         return Client(self.server, self.contract, self.coverage, token, source or self.source)
 
     def request(self, method, target, *, json_body=None, body=None, headers=None, params=None):
-        """`target` is a path, or a link as the server gave it. A JSON body is sent as merge-patch where the method is PATCH."""
+        """`target` is a path, or a link as the server gave it. A JSON body is sent as merge-patch where the method is PATCH. A header field that is None
+        is left out."""
         target = self._target(target, params)
         fields = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {self.token}"} if self.token else {}), **(headers or {})}
         if json_body is not None:

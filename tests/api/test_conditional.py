@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""ETags: one for each representation, all of them good for If-Match; 304 and 412; what caches may do."""
+import gzip
+import json
+
+import pytest
+
+from wardmote_records import unique
+
+
+@pytest.fixture(name="record")
+def _record(partner):
+    body = {"name": unique("Tags"), "kind": "interest", "visibility": "public", "description": "A long text that is worth compressing. " * 60}
+    answer = partner.officer.post("/v1/communities", body)
+    assert answer.status == 201, answer.text()
+    return answer.json()
+
+
+def path(record):
+    return f"/v1/communities/{record['id']}"
+
+
+def representations(client, record):
+    """(query, header fields) of the ways to read one record."""
+    for params, headers in (({}, {}), ({"fields": "name"}, {}), ({"include": "partner"}, {}), ({}, {"Accept-Encoding": "gzip"})):
+        yield client.get(path(record), params=params, headers=headers)
+
+
+def test_each_representation_has_its_own_tag(partner, record):
+    tags = [answer.etag for answer in representations(partner.officer, record)]
+    assert len(set(tags)) == len(tags)
+    assert not any(tag.startswith("W/") for tag in tags)
+
+
+def test_the_tag_of_any_representation_is_good_for_a_change(partner, record):
+    for number, _ in enumerate(range(4)):
+        tag = list(representations(partner.officer, record))[number].etag
+        answer = partner.officer.patch(path(record), {"description": f"Changed {number} " + "again and again. " * 80}, headers={"If-Match": tag})
+        assert answer.status == 200, answer.text()
+        assert partner.officer.patch(path(record), {"description": None}, headers={"If-Match": tag}).status == 412
+
+
+def test_a_list_of_tags_and_a_star(partner, record):
+    tag = partner.officer.get(path(record)).etag
+    version = tag.split("-")[0]
+    assert partner.officer.patch(path(record), {"seldom_heard": True}, headers={"If-Match": f'{version}-0123456789abcdef", {tag}'}).status == 200
+    answer = partner.officer.patch(path(record), {"seldom_heard": False}, headers={"If-Match": f'"7-0123456789abcdef", {tag}'})
+    assert answer.codes() == [("If-Match", "format")], "tags of several versions say nothing that could be meant"
+    assert partner.officer.patch(path(record), {"seldom_heard": False}, headers={"If-Match": "*"}).status == 200
+    assert partner.officer.patch(path(record), {"seldom_heard": True}, headers={"If-Match": '"someone-elses"'}).status == 412
+    assert partner.officer.patch(path(record), {"seldom_heard": True}, headers={"If-Match": f"W/{tag}"}).status == 412
+
+
+def test_not_modified(partner, record):
+    for params in ({}, {"fields": "name"}, {"include": "partner"}):
+        first = partner.officer.get(path(record), params=params)
+        again = partner.officer.get(path(record), params=params, headers={"If-None-Match": f'"other", W/{first.etag}'})
+        assert again.status == 304 and again.body == b"" and again.etag == first.etag
+        assert again.headers["cache-control"] == first.headers["cache-control"]
+    assert partner.officer.get(path(record), headers={"If-None-Match": "*"}).status == 304
+
+
+def test_an_included_record_that_changes_changes_the_tag(records):
+    owner = records.partner()
+    record = owner.officer.post("/v1/communities", {"name": unique("Tags"), "kind": "interest"}).json()
+    before = owner.officer.get(path(record), params={"include": "partner"}).etag
+    assert records.administrator.patch(f"/v1/partners/{owner.id}", {"name": unique("New name")}, headers={"If-Match": "*"}).status == 200
+    assert owner.officer.get(path(record), params={"include": "partner"}).etag != before
+
+
+def test_lost_update_is_refused(partner, record):
+    tag = partner.officer.get(path(record)).etag
+    assert partner.officer.patch(path(record), {"name": "First"}, headers={"If-Match": tag}).status == 200
+    assert partner.manager.patch(path(record), {"name": "Second"}, headers={"If-Match": tag}).status == 412
+    assert partner.viewer.get(path(record)).json()["name"] == "First"
+
+
+def test_a_change_that_changes_nothing_makes_no_version(partner, record):
+    answer = partner.officer.patch(path(record), {"name": record["name"]}, headers={"If-Match": "*"})
+    assert answer.status == 200 and answer.json()["version"] == 1
+
+
+def test_gzip_is_the_same_record(partner, record):
+    plain = partner.officer.get(path(record))
+    coded = partner.officer.get(path(record), headers={"Accept-Encoding": "gzip"})
+    assert coded.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in coded.headers["vary"]
+    assert json.loads(gzip.decompress(coded.body)) == plain.json()
+
+
+def test_caches_keep_what_is_the_same_for_all_only(partner, anonymous, record):
+    assert anonymous.get(path(record)).headers["cache-control"] == "public, no-cache"
+    assert partner.viewer.get(path(record)).headers["cache-control"] == "private, no-cache"
+    assert partner.viewer.get("/v1/me").headers["cache-control"] == "no-store"
+    assert "Authorization" in anonymous.get(path(record)).headers["vary"]
+
+
+def test_personal_data_are_not_stored_by_caches(partner, anonymous):
+    body = {"title": unique("Tags"), "contact": "The engagement team, engagement@example.org", "visibility": "public"}
+    record = partner.officer.post("/v1/consultations", body).json()
+    consultation = f"/v1/consultations/{record['id']}"
+    assert anonymous.get(consultation).headers["cache-control"] == "no-store"
+    assert partner.manager.get("/v1/accounts").headers["cache-control"] == "no-store"
