@@ -1,4 +1,4 @@
-SELECT '/login', 'required', 'a person signs in with a login' FROM new WHERE new.kind = 'person' AND new.login IS NULL
+SELECT '/login', 'required', 'a person signs in with a login' FROM new WHERE new.kind = 'person' AND new.login IS NULL AND new.erased_at IS NULL
 UNION ALL
 SELECT '/login', 'not_allowed', 'only a person has a login; a service account has a client_id' FROM new
 WHERE new.kind = 'service' AND new.login IS NOT NULL
