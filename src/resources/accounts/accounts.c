@@ -11,8 +11,8 @@ extern const char account_secret_sql[];
 extern const char account_enrolment_sql[];
 extern const char account_erasure_sql[];
 
-#define PURPOSE_IDENTITY "to let a person sign in and to say to the own partner who made a change"
-#define RETENTION_IDENTITY "until the account is erased; managers erase accounts of people who have left"
+#define PURPOSE_IDENTITY "So that a person can sign in, and the own partner can see who made a change."
+#define RETENTION_IDENTITY "Until the account is erased; managers erase the accounts of people who have left."
 
 static const char *const kinds[] = { "person", "service", NULL };
 static const char *const roles[] = { "viewer", "officer", "manager", "administrator", NULL };

@@ -37,8 +37,9 @@ const struct field auth_revoke_body[] = {
 };
 
 const struct field auth_login_body[] = {
-	{ .name = "login", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = 200, .doc = "The person's login, in any case.",
-	  .example = "\"ada@example.org\"" },
+	{ .name = "login", .type = T_TEXT, .flags = F_REQUIRED | F_PERSONAL, .min = 1, .max = 200,
+	  .purpose = "So that the account is found that wants to sign in.", .retention = "Not stored; a hash counts attempts for 15 minutes.",
+	  .doc = "The person's login, in any case.", .example = "\"ada@example.org\"" },
 	{ .name = "password", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = PASSWORD_MAX, .doc = "The person's password.",
 	  .example = "\"correct horse battery staple\"" },
 	{ 0 },
