@@ -120,7 +120,8 @@ static int embed_table(FILE *out, const char *name, const char *folder, char *co
 		if (embed_file(out, "static ", symbol, path, &len) != EXIT_SUCCESS)
 			return EXIT_FAILURE;
 	}
-	fprintf(out, "\nextern const char *const %s_names[];\nextern const char *const %s_texts[];\nextern const size_t %s_n;\n\n", name, name, name);
+	fprintf(out, "\nextern const char *const %s_names[];\nextern const char *const %s_texts[];\nextern const size_t %s_n;\n\n", name,
+		name, name);
 	fprintf(out, "const char *const %s_names[] = {\n", name);
 	for (size_t i = 0; i < n; i++)
 		fprintf(out, "\t\"%s\",\n", names[i]);

@@ -13,11 +13,11 @@ enum setting_type { SETTING_TEXT, SETTING_NUMBER, SETTING_SWITCH };
 struct setting {
 	const char *name;
 	enum setting_type type;
-	size_t offset;                   /* of the member of struct config: const char *, long or bool */
+	size_t offset; /* of the member of struct config: const char *, long or bool */
 	const char *initial;
-	long min, max;                   /* SETTING_NUMBER */
+	long min, max; /* SETTING_NUMBER */
 	bool (*check)(const char *text); /* SETTING_TEXT; NULL: any */
-	const char *allowed;             /* what `check` accepts, for the message */
+	const char *allowed; /* what `check` accepts, for the message */
 	bool secret;
 	const char *meaning;
 };
@@ -33,8 +33,10 @@ static const struct setting settings[] = {
 	  .meaning = "absolute base of links; empty: http://<listen>" },
 	{ MEMBER(database), .initial = "", .secret = true, .meaning = "libpq URI of the database, with the role that the command needs" },
 	{ MEMBER(lane_read), .type = SETTING_NUMBER, .initial = "2", .min = 1, .max = 64, .meaning = "connections per worker for reads" },
-	{ MEMBER(lane_write), .type = SETTING_NUMBER, .initial = "8", .min = 1, .max = 128, .meaning = "connections per worker for writes" },
-	{ MEMBER(lane_heavy), .type = SETTING_NUMBER, .initial = "2", .min = 1, .max = 64, .meaning = "connections per worker for long queries" },
+	{ MEMBER(lane_write), .type = SETTING_NUMBER, .initial = "8", .min = 1, .max = 128,
+	  .meaning = "connections per worker for writes" },
+	{ MEMBER(lane_heavy), .type = SETTING_NUMBER, .initial = "2", .min = 1, .max = 64,
+	  .meaning = "connections per worker for long queries" },
 	{ MEMBER(pipeline_depth), .type = SETTING_NUMBER, .initial = "64", .min = 1, .max = 1024,
 	  .meaning = "requests in flight on one read connection" },
 	{ MEMBER(queue_limit), .type = SETTING_NUMBER, .initial = "1024", .min = 1, .max = 1000000,
@@ -60,16 +62,18 @@ static const struct setting settings[] = {
 	  .meaning = "deadline for a body or an answer of up to 1 MiB" },
 	{ MEMBER(transfer_timeout_ms), .type = SETTING_NUMBER, .initial = "600000", .min = 100, .max = 86400000,
 	  .meaning = "deadline for longer ones, which must also keep 16 KiB/s over any 30 s" },
-	{ MEMBER(trusted_proxies), .initial = "", .check = network_list_valid, .allowed = "addresses and networks such as 10.0.0.0/8, separated by commas",
+	{ MEMBER(trusted_proxies), .initial = "", .check = network_list_valid,
+	  .allowed = "addresses and networks such as 10.0.0.0/8, separated by commas",
 	  .meaning = "proxies whose X-Forwarded-For is believed" },
-	{ MEMBER(cors_origins), .initial = "", .check = check_origins, .allowed = "origins such as https://example.org, separated by commas",
-	  .meaning = "web origins whose pages may call the API" },
+	{ MEMBER(cors_origins), .initial = "", .check = check_origins,
+	  .allowed = "origins such as https://example.org, separated by commas", .meaning = "web origins whose pages may call the API" },
 	{ MEMBER(key_dir), .initial = "/var/lib/wardmote/keys", .check = check_not_empty, .allowed = "a folder",
 	  .meaning = "folder of the signing keys and the cursor key, read by all nodes" },
 	{ MEMBER(issuer), .initial = "", .check = check_url_or_empty, .allowed = "an http or https URL without a slash at its end",
 	  .meaning = "issuer of access tokens; empty: public_url" },
 	{ MEMBER(audience), .initial = "", .meaning = "audience of access tokens; empty: public_url" },
-	{ MEMBER(access_token_seconds), .type = SETTING_NUMBER, .initial = "600", .min = 10, .max = 86400, .meaning = "life of an access token" },
+	{ MEMBER(access_token_seconds), .type = SETTING_NUMBER, .initial = "600", .min = 10, .max = 86400,
+	  .meaning = "life of an access token" },
 	{ MEMBER(refresh_token_seconds), .type = SETTING_NUMBER, .initial = "2592000", .min = 60, .max = 31536000,
 	  .meaning = "life of a session's refresh token" },
 	{ MEMBER(rate_anonymous), .type = SETTING_NUMBER, .initial = "600", .min = 0, .max = 10000000,
@@ -80,7 +84,8 @@ static const struct setting settings[] = {
 	  .meaning = "time that answers to an Idempotency-Key are kept" },
 	{ MEMBER(timezone), .initial = "Europe/London", .check = check_timezone, .allowed = "a name of the time zone database",
 	  .meaning = "time zone of civil dates" },
-	{ MEMBER(security_contact), .initial = "", .meaning = "whom to tell about a vulnerability: a mailto: or https: URI for security.txt" },
+	{ MEMBER(security_contact), .initial = "",
+	  .meaning = "whom to tell about a vulnerability: a mailto: or https: URI for security.txt" },
 };
 
 enum { N_SETTINGS = sizeof settings / sizeof *settings };
@@ -160,11 +165,12 @@ static int load_line(struct loader *loader, const char *path, int number, struct
 	struct slice value = trim((struct slice){ equals + 1, line.len - (size_t)(equals + 1 - line.ptr) });
 	int row = find_setting(name, '_', false);
 	if (row < 0)
-		return refuse(loader, arena_printf(loader->arena, "%s line %d: `%.*s` is not a setting (see `wardmote config`)", path, number,
-						   (int)name.len, name.ptr));
+		return refuse(loader, arena_printf(loader->arena, "%s line %d: `%.*s` is not a setting (see `wardmote config`)", path,
+						   number, (int)name.len, name.ptr));
 	if (loader->found[row].value != NULL)
 		return refuse(loader, arena_printf(loader->arena, "%s line %d: %s is set twice", path, number, settings[row].name));
-	loader->found[row] = (struct candidate){ arena_copy(loader->arena, value), arena_printf(loader->arena, "%s line %d", path, number) };
+	loader->found[row] =
+	    (struct candidate){ arena_copy(loader->arena, value), arena_printf(loader->arena, "%s line %d", path, number) };
 	return 0;
 }
 
@@ -266,7 +272,8 @@ static int load_flags(struct loader *loader, int argc, char **argv, char **rest,
 		const char *origin = arena_printf(loader->arena, "--%.*s", (int)name.len, name.ptr);
 		const char *value = flag_value(argc, argv, &i);
 		if (value == NULL || given[row])
-			return refuse(loader, arena_printf(loader->arena, value == NULL ? "%s needs a value" : "%s is given twice", origin));
+			return refuse(loader,
+				      arena_printf(loader->arena, value == NULL ? "%s needs a value" : "%s is given twice", origin));
 		given[row] = true;
 		loader->found[row] = (struct candidate){ value, origin };
 	}
@@ -315,8 +322,9 @@ static int apply(struct loader *loader, const struct setting *setting, const str
 	}
 	if (good)
 		return 0;
-	return refuse(loader, arena_printf(loader->arena, "%s (from %s): %s%s%sexpected %s", setting->name, candidate->origin,
-					   setting->secret ? "" : "`", setting->secret ? "" : value, setting->secret ? "" : "`: ", allowed));
+	return refuse(loader,
+		      arena_printf(loader->arena, "%s (from %s): %s%s%sexpected %s", setting->name, candidate->origin,
+				   setting->secret ? "" : "`", setting->secret ? "" : value, setting->secret ? "" : "`: ", allowed));
 }
 
 /* Values that follow from others. */
@@ -385,8 +393,8 @@ void config_print(const struct config *config, FILE *out)
 		const struct setting *setting = &settings[i];
 		fprintf(out, "%s = ", setting->name);
 		print_value(setting, config, out);
-		fprintf(out, "\n    from %s; default %s; %s\n", config->origins[i], setting->initial[0] == '\0' ? "empty" : setting->initial,
-			setting->meaning);
+		fprintf(out, "\n    from %s; default %s; %s\n", config->origins[i],
+			setting->initial[0] == '\0' ? "empty" : setting->initial, setting->meaning);
 	}
 }
 

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 
 bool check_not_empty(const char *text);
-bool check_address(const char *text);      /* host:port, [v6]:port, port 0 to 65535 */
+bool check_address(const char *text); /* host:port, [v6]:port, port 0 to 65535 */
 bool check_url_or_empty(const char *text); /* http(s)://host[:port][/path], no slash at the end, no query */
-bool check_origins(const char *text);      /* http(s)://host[:port], separated by commas; may be empty */
+bool check_origins(const char *text); /* http(s)://host[:port], separated by commas; may be empty */
 bool check_log_level(const char *text);
 bool check_timezone(const char *text);
 

@@ -115,7 +115,8 @@ void log_begin(struct log_line *line, enum log_level level, const char *message)
 	gmtime_r(&seconds, &utc);
 	char date[32], start[128];
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-	int len = snprintf(start, sizeof start, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\"", date, (int)(now / 1000 % 1000), level_names[level]);
+	int len =
+	    snprintf(start, sizeof start, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\"", date, (int)(now / 1000 % 1000), level_names[level]);
 	add_raw(line, start, (size_t)len);
 	log_text(line, "message", message);
 }

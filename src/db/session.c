@@ -73,8 +73,9 @@ int db_session_new(const char *uri, struct arena *arena, struct db_session **ret
 		abort();
 	session->connection = connection;
 	struct db_rows rows;
-	int status = db_session_query(session, arena, "SET TimeZone = 'UTC'; SET search_path = pg_catalog, public; SET client_min_messages = warning",
-				      0, NULL, &rows, ret_error);
+	int status = db_session_query(session, arena,
+				      "SET TimeZone = 'UTC'; SET search_path = pg_catalog, public; SET client_min_messages = warning", 0,
+				      NULL, &rows, ret_error);
 	if (status < 0) {
 		db_session_free(session);
 		return -ECONNREFUSED;
@@ -98,7 +99,8 @@ static void copy_rows(struct arena *arena, const PGresult *result, struct db_row
 	for (size_t i = 0; i < rows * columns; i++) {
 		int row = (int)(i / columns), column = (int)(i % columns);
 		if (!PQgetisnull(result, row, column))
-			cells[i] = arena_copy(arena, (struct slice){ PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column) });
+			cells[i] =
+			    arena_copy(arena, (struct slice){ PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column) });
 	}
 	*ret_rows = (struct db_rows){ rows, columns, cells };
 }

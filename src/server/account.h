@@ -7,14 +7,14 @@
 
 struct account_request {
 	const char *partner, *kind; /* the host partner; made when the installation has none yet */
-	const char *name;           /* of the account */
-	const char *login;          /* a person's; NULL: a service account */
+	const char *name; /* of the account */
+	const char *login; /* a person's; NULL: a service account */
 };
 
 struct account_made {
 	const char *partner_id, *account_id;
-	const char *client_id;      /* NULL for a person */
-	const char *secret;         /* client secret, or a person's one-time code; stored only as a hash */
+	const char *client_id; /* NULL for a person */
+	const char *secret; /* client secret, or a person's one-time code; stored only as a hash */
 };
 
 /* Makes an administrator of the host partner. 0, or a negative errno with a message. */

@@ -5,8 +5,9 @@
 #include "account.h"
 #include "commands.h"
 
-static const char usage[] = "wardmote account create --partner NAME --kind KIND (--service NAME | --login LOGIN --name NAME) --database URI\n"
-			    "       (URI of the role wardmote_owner; prints the account and, this once, its secret as JSON)";
+static const char usage[] =
+    "wardmote account create --partner NAME --kind KIND (--service NAME | --login LOGIN --name NAME) --database URI\n"
+    "       (URI of the role wardmote_owner; prints the account and, this once, its secret as JSON)";
 
 static void print_member(struct buffer *out, const char *name, const char *value)
 {

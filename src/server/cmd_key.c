@@ -39,7 +39,8 @@ static int run_rotate(const struct config *config, struct arena *arena)
 	if (status < 0)
 		return command_fail("key rotate", error);
 	printf("%s\n", kid);
-	fprintf(stderr, "published now; signs at once when it is the first, else in 10 minutes. Servers read the folder again on SIGHUP.\n");
+	fprintf(stderr,
+		"published now; signs at once when it is the first, else in 10 minutes. Servers read the folder again on SIGHUP.\n");
 	return EXIT_SUCCESS;
 }
 
@@ -47,7 +48,8 @@ int cmd_key(int argc, char **argv)
 {
 	bool create = argc > 1 && strcmp(argv[1], "create") == 0;
 	if (!create && (argc < 2 || strcmp(argv[1], "rotate") != 0))
-		return command_misused(usage, "key knows two things to do: create (what the folder lacks, if anything) and rotate (a new signing key)");
+		return command_misused(
+		    usage, "key knows two things to do: create (what the folder lacks, if anything) and rotate (a new signing key)");
 	struct arena arena;
 	struct config config;
 	const char *error = NULL;

@@ -20,7 +20,8 @@ static void print_line(struct slice text)
 
 /* Prints one document. A renderer that knows no such argument returns the empty slice without a pointer. */
 static int with_catalog(int argc, char **argv, const char *usage,
-			struct slice (*render)(struct arena *arena, const struct catalog *catalog, const char *argument), bool takes_argument)
+			struct slice (*render)(struct arena *arena, const struct catalog *catalog, const char *argument),
+			bool takes_argument)
 {
 	if (argc != (takes_argument ? 2 : 1))
 		return command_misused(usage, takes_argument ? "one argument is needed" : "no argument is taken");

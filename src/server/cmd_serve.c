@@ -21,8 +21,8 @@ static int with_config(int argc, char **argv, int (*use)(const struct config *co
 static int print_config(const struct config *config)
 {
 	config_print(config, stdout);
-	printf("\nOne process opens %ld database connections: %ld workers x (%ld read + %ld write + %ld heavy) + 1.\n", config_connections(config),
-	       config->workers, config->lane_read, config->lane_write, config->lane_heavy);
+	printf("\nOne process opens %ld database connections: %ld workers x (%ld read + %ld write + %ld heavy) + 1.\n",
+	       config_connections(config), config->workers, config->lane_read, config->lane_write, config->lane_heavy);
 	return EXIT_SUCCESS;
 }
 

@@ -48,7 +48,7 @@ int command_misused(const char *usage, const char *message);
 struct command_option {
 	const char *name;
 	const char **ret_value; /* NULL for a switch */
-	bool *ret_given;        /* of a switch */
+	bool *ret_given; /* of a switch */
 };
 
 /* Takes the command's options out of `rest` (as config_load left it). What remains is an error. 0, or -EINVAL with a message. */

@@ -18,7 +18,8 @@
 #include "process.h"
 #include "wardmote/clock.h"
 
-static const char usage[] = "wardmote dev [--port 8080] [--data var/dev] [--sample norwich|demo|none] [--sample-dir DIR] [--SETTING VALUE]...";
+static const char usage[] =
+    "wardmote dev [--port 8080] [--data var/dev] [--sample norwich|demo|none] [--sample-dir DIR] [--SETTING VALUE]...";
 
 /* The host of the sample's partnership; its own record is in the sample. */
 static const char host_partner[] = "Norwich City Council", host_kind[] = "council";
@@ -51,7 +52,8 @@ static int parse_options(struct arena *arena, int argc, char **argv, struct opti
 	options.data = options.data == NULL ? "var/dev" : options.data;
 	options.sample = options.sample == NULL ? "norwich" : options.sample;
 	options.sample_dir = options.sample_dir == NULL ? WARDMOTE_SAMPLE_DIR : options.sample_dir;
-	if (strspn(options.port, "0123456789") != strlen(options.port) || strlen(options.port) > 5 || strtol(options.port, NULL, 10) > 65535)
+	if (strspn(options.port, "0123456789") != strlen(options.port) || strlen(options.port) > 5 ||
+	    strtol(options.port, NULL, 10) > 65535)
 		*ret_error = "--port: a number up to 65535 is expected";
 	else if (strcmp(options.sample, "norwich") != 0 && strcmp(options.sample, "demo") != 0 && strcmp(options.sample, "none") != 0)
 		*ret_error = "--sample: norwich, demo or none is expected";
@@ -85,7 +87,9 @@ static char **keep_settings(struct arena *arena, int argc, char **argv)
 /* Is the port free on loopback? 0 asks for any. The port, or a negative errno. */
 static int probe_port(long port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons((uint16_t)port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, result;
 	if (fd < 0)
@@ -167,8 +171,11 @@ static int start_server(struct dev *dev, char *const *settings)
 {
 	enum { ARGUMENTS_MAX = 128, OWN = 10 };
 	const char *argv[ARGUMENTS_MAX] = {
-		self(dev), "serve", "--listen", dev->state.url + strlen("http://"), "--admin-listen", dev->state.admin_url + strlen("http://"),
-		"--public-url", dev->state.url, "--key-dir", arena_printf(dev->arena, "%s/keys", dev->folder),
+		self(dev),        "serve",
+		"--listen",       dev->state.url + strlen("http://"),
+		"--admin-listen", dev->state.admin_url + strlen("http://"),
+		"--public-url",   dev->state.url,
+		"--key-dir",      arena_printf(dev->arena, "%s/keys", dev->folder),
 	};
 	for (size_t i = 0; settings[i] != NULL; i++) {
 		if (i + OWN + 1 >= ARGUMENTS_MAX)
@@ -176,12 +183,14 @@ static int start_server(struct dev *dev, char *const *settings)
 		argv[OWN + i] = settings[i];
 	}
 	/* Not as a flag: it holds a password, and anybody may read a process's arguments. */
-	const char *const environment[] = { arena_printf(dev->arena, "WARDMOTE_DATABASE=%s", dev->state.database), "WARDMOTE_DATABASE_FILE", NULL };
+	const char *const environment[] = { arena_printf(dev->arena, "WARDMOTE_DATABASE=%s", dev->state.database), "WARDMOTE_DATABASE_FILE",
+					    NULL };
 	int log = dev_log(dev, "server.log");
 	if (log < 0)
 		return log;
-	int status = process_start(&(struct process_options){ .argv = argv, .output = log, .environment = environment, .end_signal = SIGTERM },
-				   &dev->server);
+	int status =
+	    process_start(&(struct process_options){ .argv = argv, .output = log, .environment = environment, .end_signal = SIGTERM },
+			  &dev->server);
 	close(log);
 	return status < 0 ? dev_fail(dev, status, "cannot start the server: %s", strerror(-status)) : 0;
 }
@@ -266,7 +275,8 @@ static void print_welcome(struct dev *dev)
 {
 	const char *url = dev->state.url;
 	printf("\nWardmote runs at %s (admin listener: %s)\n", url, dev->state.admin_url);
-	printf("Credentials of its administrator: %s/dev.json; log: %s/server.log\n\nTry in another terminal:\n\n", dev->folder, dev->folder);
+	printf("Credentials of its administrator: %s/dev.json; log: %s/server.log\n\nTry in another terminal:\n\n", dev->folder,
+	       dev->folder);
 	printf("curl '%s/v1/localities?limit=3&fields=code,name'\n\n", url);
 	printf("curl -H 'Accept: text/csv' '%s/v1/risks?fields=code,title,score'\n\n", url);
 	printf("curl -H \"Authorization: Bearer $(curl -s -K %s -d grant_type=client_credentials %s/oauth/token |"
@@ -333,7 +343,8 @@ static int run(struct arena *arena, const struct options *options)
 {
 	struct dev dev = { .arena = arena, .stop_fd = process_stop_fd() };
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	int status = dev.stop_fd < 0 ? dev_fail(&dev, dev.stop_fd, "no signals: %s", strerror(-dev.stop_fd)) : dev_open(&dev, options->data);
+	int status =
+	    dev.stop_fd < 0 ? dev_fail(&dev, dev.stop_fd, "no signals: %s", strerror(-dev.stop_fd)) : dev_open(&dev, options->data);
 	if (status == 0)
 		status = start_all(&dev, options);
 	if (status == 0) {

@@ -23,21 +23,21 @@ struct dev_state {
 	const char *database, *database_owner; /* libpq URIs of wardmote_api and wardmote_owner */
 	const char *api_password, *owner_password;
 	const char *client_id, *client_secret;
-	const char *sample;                    /* the sample that was loaded to its end */
+	const char *sample; /* the sample that was loaded to its end */
 };
 
 struct dev {
 	struct arena *arena;
-	const char *folder;          /* DIR, absolute */
+	const char *folder; /* DIR, absolute */
 	int lock;
-	int stop_fd;                 /* readable when we are told to stop */
+	int stop_fd; /* readable when we are told to stop */
 	struct dev_state state;
 	/* the cluster */
-	const char *cluster_user;    /* who runs PostgreSQL: "postgres" when we are root, else NULL (ourselves) */
-	const char *cluster_folder;  /* DIR/pg, or elsewhere */
-	const char *socket_folder;   /* short and private */
-	const char *bin_folder;      /* of PostgreSQL's programs, with a slash at its end; empty: PATH */
-	pid_t postgres, server;      /* 0: not running */
+	const char *cluster_user; /* who runs PostgreSQL: "postgres" when we are root, else NULL (ourselves) */
+	const char *cluster_folder; /* DIR/pg, or elsewhere */
+	const char *socket_folder; /* short and private */
+	const char *bin_folder; /* of PostgreSQL's programs, with a slash at its end; empty: PATH */
+	pid_t postgres, server; /* 0: not running */
 	const char *error;
 };
 

@@ -23,8 +23,9 @@ enum { POSTGRES_MIN = 15, START_SECONDS = 60, POLL_MS = 20, OTHER_GONE_SECONDS =
 static const char fallback_parent[] = "/var/lib/wardmote-dev";
 
 /* The environment variables through which libpq and psql would take advice that is not ours. */
-static const char *const clean_environment[] = { "PGHOST",    "PGHOSTADDR", "PGPORT",    "PGDATABASE", "PGUSER", "PGPASSWORD",
-						 "PGSERVICE", "PGOPTIONS",  "PGSSLMODE", "PGPASSFILE", "PGDATA", "LC_ALL=C.UTF-8", NULL };
+static const char *const clean_environment[] = { "PGHOST",     "PGHOSTADDR",     "PGPORT",    "PGDATABASE", "PGUSER",
+						 "PGPASSWORD", "PGSERVICE",      "PGOPTIONS", "PGSSLMODE",  "PGPASSFILE",
+						 "PGDATA",     "LC_ALL=C.UTF-8", NULL };
 
 /* --- where PostgreSQL is --- */
 
@@ -82,7 +83,8 @@ static bool is_reachable(struct dev *dev, const char *folder)
 	if (dev->cluster_user == NULL)
 		return true;
 	const char *const argv[] = { "/usr/bin/test", "-x", folder, NULL };
-	return process_run(&(struct process_options){ .argv = argv, .user = dev->cluster_user, .output = -1, .end_signal = SIGKILL }, -1) == 0;
+	return process_run(&(struct process_options){ .argv = argv, .user = dev->cluster_user, .output = -1, .end_signal = SIGKILL }, -1) ==
+	       0;
 }
 
 static bool has_cluster(struct dev *dev, const char *folder)
@@ -95,14 +97,16 @@ static int choose_folder(struct dev *dev)
 	const char *here = arena_printf(dev->arena, "%s/pg", dev->folder);
 	const char *home = arena_printf(dev->arena, "%s/%s", fallback_parent, dev_hash(dev));
 	const char *elsewhere = arena_printf(dev->arena, "%s/pg", home);
-	bool away = !has_cluster(dev, here) && dev->cluster_user != NULL && (has_cluster(dev, elsewhere) || !is_reachable(dev, dev->folder));
+	bool away =
+	    !has_cluster(dev, here) && dev->cluster_user != NULL && (has_cluster(dev, elsewhere) || !is_reachable(dev, dev->folder));
 	dev->cluster_folder = away ? elsewhere : here;
 	if (!away)
 		return 0;
 	if ((mkdir(fallback_parent, 0755) != 0 && errno != EEXIST) || (mkdir(home, 0755) != 0 && errno != EEXIST))
 		return dev_fail(dev, -errno, "cannot make %s: %s", home, strerror(errno));
-	const char *note = arena_printf(dev->arena, "The user postgres cannot enter this folder. The database cluster that belongs to it is in\n%s\n",
-					dev->cluster_folder);
+	const char *note =
+	    arena_printf(dev->arena, "The user postgres cannot enter this folder. The database cluster that belongs to it is in\n%s\n",
+			 dev->cluster_folder);
 	return dev_write(dev, "database-is-elsewhere.txt", 0644, note);
 }
 
@@ -160,10 +164,14 @@ static int make_cluster(struct dev *dev, int log)
 	nftw(draft, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	if (mkdir(draft, 0700) != 0 || (user != NULL && chown(draft, user->pw_uid, user->pw_gid) != 0))
 		return dev_fail(dev, -errno, "cannot make %s: %s", draft, strerror(errno));
-	const char *const argv[] = { program(dev, "initdb"), "--pgdata", draft, "--username", "postgres", "--encoding", "UTF8", "--locale",
-				     "C.UTF-8", "--data-checksums", "--auth", "peer", "--no-instructions", NULL };
-	int status = process_run(&(struct process_options){ .argv = argv, .user = dev->cluster_user, .output = log, .end_signal = SIGTERM,
-							    .environment = clean_environment }, dev->stop_fd);
+	const char *const argv[] = {
+		program(dev, "initdb"), "--pgdata", draft,  "--username",        "postgres", "--encoding", "UTF8", "--locale", "C.UTF-8",
+		"--data-checksums",     "--auth",   "peer", "--no-instructions", NULL
+	};
+	int status = process_run(
+	    &(struct process_options){
+		.argv = argv, .user = dev->cluster_user, .output = log, .end_signal = SIGTERM, .environment = clean_environment },
+	    dev->stop_fd);
 	if (status < 0)
 		return dev_fail(dev, status, "initdb failed");
 	status = write_into(dev, draft, "pg_hba.conf", "local all postgres peer map=dev\nlocal all all scram-sha-256\n");
@@ -267,15 +275,17 @@ static int wait_until_ready(struct dev *dev)
 
 static int start_postgres(struct dev *dev, int log)
 {
-	const char *const argv[] = {
-		program(dev, "postgres"), "-D", dev->cluster_folder, "-c", "listen_addresses=", "-c",
-		arena_printf(dev->arena, "unix_socket_directories=%s", dev->socket_folder), "-c", "unix_socket_permissions=0700", "-c", "port=5432",
-		"-c", "cluster_name=wardmote-dev", "-c", "max_connections=100", "-c", "shared_buffers=128MB", "-c", "timezone=UTC", "-c",
-		/* What people typed into records stays out of the log. */
-		"log_error_verbosity=terse", "-c", "log_min_error_statement=panic", "-c", "log_parameter_max_length_on_error=0", NULL
-	};
-	int status = process_start(&(struct process_options){ .argv = argv, .user = dev->cluster_user, .output = log, .end_signal = SIGINT,
-							      .environment = clean_environment }, &dev->postgres);
+	const char *const argv[] = { program(dev, "postgres"), "-D", dev->cluster_folder, "-c", "listen_addresses=", "-c",
+				     arena_printf(dev->arena, "unix_socket_directories=%s", dev->socket_folder), "-c",
+				     "unix_socket_permissions=0700", "-c", "port=5432", "-c", "cluster_name=wardmote-dev", "-c",
+				     "max_connections=100", "-c", "shared_buffers=128MB", "-c", "timezone=UTC", "-c",
+				     /* What people typed into records stays out of the log. */
+				     "log_error_verbosity=terse", "-c", "log_min_error_statement=panic", "-c",
+				     "log_parameter_max_length_on_error=0", NULL };
+	int status = process_start(
+	    &(struct process_options){
+		.argv = argv, .user = dev->cluster_user, .output = log, .end_signal = SIGINT, .environment = clean_environment },
+	    &dev->postgres);
 	return status < 0 ? dev_fail(dev, status, "cannot start PostgreSQL: %s", strerror(-status)) : wait_until_ready(dev);
 }
 
@@ -295,10 +305,16 @@ static int run_setup(struct dev *dev, int log)
 	/* On standard input and not as -v arguments, which every process could read. */
 	const char *script = arena_printf(dev->arena, "\\set owner_password %s\n\\set api_password %s\n%s", state->owner_password,
 					  state->api_password, setup_script(dev->arena, "wardmote"));
-	const char *const argv[] = { program(dev, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", dev->socket_folder, "-p", "5432", "-U",
-				     "postgres", "-d", "postgres", NULL };
-	int status = process_run(&(struct process_options){ .argv = argv, .user = dev->cluster_user, .input = script, .output = log,
-							    .end_signal = SIGTERM, .environment = clean_environment }, dev->stop_fd);
+	const char *const argv[] = { program(dev, "psql"), "-X", "-q",   "-v", "ON_ERROR_STOP=1", "-h",
+				     dev->socket_folder,   "-p", "5432", "-U", "postgres",        "-d",
+				     "postgres",           NULL };
+	int status = process_run(&(struct process_options){ .argv = argv,
+							    .user = dev->cluster_user,
+							    .input = script,
+							    .output = log,
+							    .end_signal = SIGTERM,
+							    .environment = clean_environment },
+				 dev->stop_fd);
 	if (status == -EINTR)
 		return status;
 	if (status < 0) {

@@ -38,9 +38,10 @@ static void print_help(FILE *out)
 	fputs("usage: wardmote COMMAND [--SETTING VALUE]...\n\n", out);
 	for (int i = 0; i < N_COMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-	fputs("\nSettings: `wardmote config`. As flags --database URI, in the environment WARDMOTE_DATABASE=URI, in a file (--config FILE)\n"
-	      "database = URI.\n",
-	      out);
+	fputs(
+	    "\nSettings: `wardmote config`. As flags --database URI, in the environment WARDMOTE_DATABASE=URI, in a file (--config FILE)\n"
+	    "database = URI.\n",
+	    out);
 }
 
 static int cmd_help(int argc, char **argv)

@@ -57,20 +57,24 @@ static int refuse(struct run *run, const char *message)
 static int check_database(struct run *run)
 {
 	static const char text[] =
-		"SELECT string_agg(fault, '; ') FROM ("
-		" SELECT 'PostgreSQL 15 or newer is needed, this is ' || current_setting('server_version') AS fault"
-		"  WHERE current_setting('server_version_num')::int < 150000"
-		" UNION ALL SELECT 'migrations run as the role wardmote_owner, this session is ' || current_user WHERE current_user <> 'wardmote_owner'"
-		" UNION ALL SELECT 'the role wardmote_api does not exist' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wardmote_api')"
-		" UNION ALL SELECT 'the extension postgis is not installed' WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'postgis')"
-		" UNION ALL SELECT 'the database is not UTF8' WHERE current_setting('server_encoding') <> 'UTF8'"
-		" UNION ALL SELECT 'wardmote_owner may not create schemas' WHERE NOT has_database_privilege(current_database(), 'CREATE')"
-		") AS faults";
+	    "SELECT string_agg(fault, '; ') FROM ("
+	    " SELECT 'PostgreSQL 15 or newer is needed, this is ' || current_setting('server_version') AS fault"
+	    "  WHERE current_setting('server_version_num')::int < 150000"
+	    " UNION ALL SELECT 'migrations run as the role wardmote_owner, this session is ' || current_user WHERE current_user <> "
+	    "'wardmote_owner'"
+	    " UNION ALL SELECT 'the role wardmote_api does not exist' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = "
+	    "'wardmote_api')"
+	    " UNION ALL SELECT 'the extension postgis is not installed' WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = "
+	    "'postgis')"
+	    " UNION ALL SELECT 'the database is not UTF8' WHERE current_setting('server_encoding') <> 'UTF8'"
+	    " UNION ALL SELECT 'wardmote_owner may not create schemas' WHERE NOT has_database_privilege(current_database(), 'CREATE')"
+	    ") AS faults";
 	struct db_rows rows;
 	int status = query(run, text, 0, NULL, &rows);
 	if (status < 0 || rows.cells[0] == NULL)
 		return status;
-	return refuse(run, arena_printf(run->arena, "%s (`wardmote setup` prints what the database's administrator runs once)", rows.cells[0]));
+	return refuse(run,
+		      arena_printf(run->arena, "%s (`wardmote setup` prints what the database's administrator runs once)", rows.cells[0]));
 }
 
 static int take_lock(struct run *run)
@@ -212,7 +216,8 @@ static int apply_pending(struct run *run)
 			return -EIO;
 		long row = find_applied(run, migration_names[i]);
 		if (row >= 0 && strcmp(run->applied.cells[(size_t)row * run->applied.columns + 1], sum) != 0)
-			return refuse(run, arena_printf(run->arena, "%s was changed after it had been applied to this database", migration_names[i]));
+			return refuse(run, arena_printf(run->arena, "%s was changed after it had been applied to this database",
+							migration_names[i]));
 		if (row >= 0)
 			continue;
 		int status = apply(run, i, sum);

@@ -9,12 +9,12 @@
 #include <sys/types.h>
 
 struct process_options {
-	const char *const *argv;        /* argv[0] is a path, or a name to be found in PATH */
-	const char *user;               /* become this user (only root can); NULL: stay who we are */
-	const char *input;              /* text for its standard input; NULL: /dev/null */
-	int output;                     /* descriptor for its standard output and error; -1: ours */
+	const char *const *argv; /* argv[0] is a path, or a name to be found in PATH */
+	const char *user; /* become this user (only root can); NULL: stay who we are */
+	const char *input; /* text for its standard input; NULL: /dev/null */
+	int output; /* descriptor for its standard output and error; -1: ours */
 	const char *const *environment; /* NAME=VALUE to set, NAME to unset; NULL-terminated; NULL: none */
-	int end_signal;                 /* sent to it when we die */
+	int end_signal; /* sent to it when we die */
 };
 
 /* 0, or a negative errno. A child that cannot be started ends with status 127 after a message on its standard error. */

@@ -15,7 +15,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	int status = argc < 2 ? -1 : db_session_new(argv[1], &arena, &session, &error);
 	if (status == 0)
-		status = argc > 2 ? migrate_status(session, &arena, stdout, &pending, &error) : migrate_run(session, &arena, stdout, &error);
+		status =
+		    argc > 2 ? migrate_status(session, &arena, stdout, &pending, &error) : migrate_run(session, &arena, stdout, &error);
 	db_session_free(session);
 	if (status < 0)
 		fprintf(stderr, "%s\n", error);

@@ -190,8 +190,8 @@ static void text_settings_are_checked(void **state)
 		assert_refused(&load, "expected");
 	}
 	struct load load;
-	LOAD(&load, "--cors-origins", "https://example.org,http://localhost:3000", "--public-url", "https://example.org/wardmote", "--listen",
-	     "[::]:80");
+	LOAD(&load, "--cors-origins", "https://example.org,http://localhost:3000", "--public-url", "https://example.org/wardmote",
+	     "--listen", "[::]:80");
 	assert_int_equal(load.status, 0);
 	arena_done(&load.arena);
 }

@@ -156,10 +156,8 @@ static void a_full_sink_drops_and_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_line_is_one_json_object),
-		cmocka_unit_test(bytes_that_are_no_utf8_are_replaced),
-		cmocka_unit_test(what_does_not_fit_is_left_out_whole),
-		cmocka_unit_test(lines_below_the_level_are_not_written),
+		cmocka_unit_test(a_line_is_one_json_object),           cmocka_unit_test(bytes_that_are_no_utf8_are_replaced),
+		cmocka_unit_test(what_does_not_fit_is_left_out_whole), cmocka_unit_test(lines_below_the_level_are_not_written),
 		cmocka_unit_test(a_full_sink_drops_and_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
