@@ -156,6 +156,8 @@ void buffer_json(struct buffer *buffer, struct slice text)
 {
 	buffer_add(buffer, SLICE("\""));
 	size_t plain = 0;
+	if (text.ptr == NULL)
+		text = SLICE("");
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
 		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)

@@ -20,7 +20,7 @@
 #include "wardmote/openapi.h"
 #include "wardmote/resources.h"
 
-enum { LISTEN_FDS_START = 3, KEY_CHECK_MS = 2000 };
+enum { LISTEN_FDS_START = 3, KEY_CHECK_MS = 2000, SPARE_FILES = 200, LINGERING_FILES = 64 };
 
 struct listeners {
 	int public_fd, admin_fd;
@@ -139,6 +139,18 @@ static void raise_file_limit(void)
 	}
 }
 
+/* What is left of the file limit after the database, the admin listener, lingering sockets and some spare, shared among the workers. */
+static long connections_each(const struct config *config, size_t n_workers)
+{
+	struct rlimit limit;
+	long each = config->connection_limit / (long)n_workers;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return each;
+	long left = (long)limit.rlim_cur - config_connections(config) - SPARE_FILES - LINGERING_FILES * (long)n_workers;
+	long most = left / (long)n_workers;
+	return most < 10 ? 10 : each < most ? each : most;
+}
+
 /* The folder's own time changes with each key that is added or dropped. */
 static int64_t folder_changed_at(const char *folder)
 {
@@ -201,6 +213,7 @@ static int start_threads(struct server *server, const struct listeners *listener
 {
 	size_t n = count_workers(server->config);
 	server->n_workers = n;
+	server->connections_each = connections_each(server->config, n);
 	for (size_t i = 0; i < n; i++) {
 		int error = worker_start(server, i, listeners->public_fd);
 		if (error < 0) {

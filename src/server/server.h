@@ -38,6 +38,7 @@ struct server {
 	atomic_bool migrations_current;
 	atomic_long feed_lag_ms;
 	int64_t stop_deadline_us;       /* written before `stopping` */
+	long connections_each;          /* client connections of one worker */
 	struct worker *workers[WORKERS_MAX];
 	size_t n_workers;
 };

@@ -72,7 +72,8 @@ static void drain(struct worker *worker)
 {
 	http_server_quiesce(worker->http);
 	bool abandoned = false;
-	while (http_server_active(worker->http) > 0) {
+	/* Connections too, not only exchanges: the request of one just accepted may not have been read yet. */
+	while (http_server_active(worker->http) > 0 || (http_server_connections(worker->http) > 0 && !abandoned)) {
 		struct epoll_event event;
 		epoll_wait(worker->epoll, &event, 1, 20);
 		tick(worker);
@@ -132,7 +133,7 @@ static int open_http(struct worker *worker, int listen_fd)
 {
 	const struct config *config = worker->server->config;
 	struct http_limits limits = {
-		.connections = config->connection_limit / (long)worker->server->n_workers,
+		.connections = worker->server->connections_each,
 		.header_timeout_ms = config->header_timeout_ms,
 		.body_timeout_ms = config->body_timeout_ms,
 		.transfer_timeout_ms = config->transfer_timeout_ms,
