@@ -129,7 +129,7 @@ class Contract:
                 continue
             schema = header["schema"]
             value = int(value) if schema.get("type") == "integer" else value
-            problems = list(self.validator(("header", name), schema).iter_errors(value))
+            problems = list(self.validator(("header", name, schema.get("pattern")), schema).iter_errors(value))
             if problems:
                 raise ContractError(f"{where}: {name}: {value!r}: {problems[0].message}")
 
