@@ -5,7 +5,7 @@
 --   CREATE TABLE wardmote.<thing> (its own columns only);
 --   SELECT wardmote.protect('<thing>', 'owned' | 'admin' | 'shareable');      common columns, policies, view api.<thing>
 --   CREATE INDEX ... ON wardmote.<thing> (audience, <sort>, id);              those that lead with audience are repeated on the history table
---   SELECT wardmote.track('<thing>');                                         history, change log, view api.<thing>_version
+--   SELECT wardmote.track('<thing>');                                         history, change log, views api.<thing>_past and _version
 --   SELECT wardmote.refers('<thing>', '<column>', '<other>', false);          one line per reference
 -- A table with access rules of its own (partner, account) writes its policies and its view api.<thing> itself and then calls track().
 -- Later columns: ALTER TABLE wardmote.<thing> ADD COLUMN, then protect() or the view, then track() again: both may be repeated.
@@ -380,12 +380,13 @@ BEGIN
 	LOOP
 		EXECUTE format('ALTER TABLE history.%I ALTER COLUMN %I DROP NOT NULL', thing, c.attname);
 	END LOOP;
-	-- A list as of a date walks the same indexes as the list of today.
-	FOR c IN SELECT i.relname, replace(pg_get_indexdef(i.oid), ' ON wardmote.', ' ON history.') AS definition
-		FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
-		WHERE x.indrelid = format('wardmote.%I', thing)::regclass AND NOT x.indisunique AND a.attname = 'audience'
+	-- A list as of a date walks the same indexes as the list of today; the times in them pass over the versions of other days without a look at the row.
+	FOR c IN SELECT i.relname, (SELECT string_agg(pg_get_indexdef(i.oid, k, true), ', ' ORDER BY k) FROM generate_series(1, x.indnkeyatts) k) AS keys
+		FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam
+			JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+		WHERE x.indrelid = format('wardmote.%I', thing)::regclass AND NOT x.indisunique AND m.amname = 'btree' AND a.attname = 'audience'
 	LOOP
-		EXECUTE replace(c.definition, 'CREATE INDEX ', 'CREATE INDEX IF NOT EXISTS ');
+		EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON history.%I (%s, version_to, version_from)', c.relname, thing, c.keys);
 	END LOOP;
 	PERFORM wardmote.force_policies(format('history.%I', thing)::regclass);
 END
@@ -449,34 +450,37 @@ $sql$, 'track_' || thing, owner, wardmote.plural(thing), CASE WHEN owned THEN 'N
 END
 $body$;
 
--- api.<thing>_version: the current version and the earlier ones, each with the time from version_from (included) to version_to (not included). They are not
--- called valid_from and valid_to: places and assignments have fields of those names. A version is seen by its own visibility, and only by who sees the
--- record now; the past of a deleted record is its owner's.
-CREATE FUNCTION wardmote.make_version_view(thing text) RETURNS void LANGUAGE plpgsql AS $body$
+-- api.<thing>_past: the earlier versions and the tombstone; api.<thing>_version: those and the current one. Each has the time from version_from (included) to
+-- version_to (not included); they are not called valid_from and valid_to, since places have fields of those names. A version is seen by its own visibility,
+-- and only by who sees the record now; the past of a deleted record is its owner's. That is asked record by record: EXISTS would read the whole table first.
+CREATE FUNCTION wardmote.make_version_views(thing text) RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
 	large text := wardmote.large_column(thing);
 	owner text := CASE WHEN wardmote.has_column(thing, 'partner_id') THEN 'partner_id' ELSE 'id' END;
 	rule text := CASE WHEN wardmote.has_column(thing, 'audience') THEN wardmote.visible_text('h', wardmote.has_column(thing, 'readers')) ELSE 'true' END;
-	change text := '(SELECT c.seq FROM wardmote.change c WHERE c.record_id = %1$s.id AND c.version = %1$s.version)';
 	earlier text := (SELECT string_agg(CASE WHEN c = large THEN format('CASE WHEN NOT h.as_next THEN h.%1$I ELSE (SELECT n.%1$I FROM (
 			SELECT m.version, m.%1$I FROM history.%2$I m WHERE m.id = h.id AND m.version > h.version AND NOT m.as_next
 			UNION ALL SELECT m.version, m.%1$I FROM wardmote.%2$I m WHERE m.id = h.id) n ORDER BY n.version LIMIT 1) END AS %1$I', c, thing)
 		ELSE format('h.%I', c) END, ', ') FROM wardmote.columns_of(thing, false) c);
-	current text := (SELECT string_agg(format('t.%I', c), ', ') FROM wardmote.columns_of(thing, false) c);
+	columns text := (SELECT string_agg(format('t.%I', c), ', ') FROM wardmote.columns_of(thing, false) c);
 BEGIN
-	EXECUTE format('DROP VIEW IF EXISTS api.%I', thing || '_version');
+	EXECUTE format('DROP VIEW IF EXISTS api.%I, api.%I', thing || '_version', thing || '_past');
 	EXECUTE format($sql$
 CREATE VIEW api.%1$I AS
-SELECT t.updated_at AS version_from, 'infinity'::timestamptz AS version_to, %2$s AS change,
-	CASE t.version WHEN 1 THEN 'create' ELSE 'update' END AS operation, %3$s
-FROM api.%4$I t
+SELECT h.version_from, h.version_to, h.operation, %2$s
+FROM history.%3$I h
+WHERE %4$s AND coalesce((SELECT true FROM api.%3$I t WHERE t.id = h.id),
+	(SELECT true FROM history.%3$I d WHERE d.id = h.id AND d.operation = 'delete' AND d.%5$I = (SELECT wardmote.ctx_partner())))
+$sql$, thing || '_past', earlier, thing, rule, owner);
+	EXECUTE format($sql$
+CREATE VIEW api.%1$I AS
+SELECT t.updated_at AS version_from, 'infinity'::timestamptz AS version_to, CASE t.version WHEN 1 THEN 'create' ELSE 'update' END AS operation, %2$s
+FROM api.%3$I t
 UNION ALL
-SELECT h.version_from, h.version_to, %5$s AS change, h.operation, %6$s
-FROM history.%4$I h
-WHERE %7$s AND (EXISTS (SELECT FROM api.%4$I t WHERE t.id = h.id)
-	OR EXISTS (SELECT FROM history.%4$I d WHERE d.id = h.id AND d.operation = 'delete' AND d.%8$I = (SELECT wardmote.ctx_partner())))
-$sql$, thing || '_version', format(change, 't'), current, thing, format(change, 'h'), earlier, rule, owner);
-	EXECUTE format('GRANT SELECT ON api.%I TO wardmote_api', thing || '_version');
+SELECT t.version_from, t.version_to, t.operation, %2$s
+FROM api.%4$I t
+$sql$, thing || '_version', columns, thing, thing || '_past');
+	EXECUTE format('GRANT SELECT ON api.%I, api.%I TO wardmote_api', thing || '_version', thing || '_past');
 END
 $body$;
 
@@ -497,7 +501,7 @@ BEGIN
 	END LOOP;
 	PERFORM wardmote.make_history_table(thing);
 	PERFORM wardmote.make_history_trigger(thing);
-	PERFORM wardmote.make_version_view(thing);
+	PERFORM wardmote.make_version_views(thing);
 	PERFORM wardmote.make_dependants(thing);
 END
 $body$;

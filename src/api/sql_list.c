@@ -10,6 +10,8 @@
 #define BRANCH_LIMIT "501"
 #define ESTIMATE_FROM "10000"
 
+#define BIT(i) (UINT64_C(1) << (i))
+
 static const char audience_public[] = "t.audience = '00000000-0000-0000-0000-000000000001'::uuid";
 static const char audience_shared[] = "t.audience = '00000000-0000-0000-0000-000000000002'::uuid";
 static const char audience_own[] = "t.audience = (SELECT wardmote.ctx_partner())";
@@ -128,34 +130,66 @@ static void add_conditions(struct sql *sql)
 		add_bbox(sql);
 	if (is_own_only(sql))
 		sql_add(sql, " AND %s", sql_is_own(sql, "t"));
-	sql_add(sql, "%s", sql_moment(sql, "t"));
 }
 
 /* --- the page --- */
 
-static void add_branch(struct sql *sql, const struct page *page, const char *audience)
+/* The columns that the page needs: what is shown or embedded, what says whose a row is, and the keys. */
+static void add_page_columns(struct sql *sql, const struct page *page, uint64_t fields)
+{
+	const struct shape *shape = sql->shape;
+	bool has_key = false;
+	for (size_t i = 0; i < shape->n_fields; i++) {
+		const struct field *field = shape->fields[i];
+		bool is_key = strcmp(field->name, page->key) == 0;
+		bool is_shape = field_is_geometry(field) && sql->call->format == FORMAT_GEOJSON;
+		if (i > 0 && !((fields | sql->call->query.include) & BIT(i)) && strcmp(field->name, "partner_id") != 0 && !is_key && !is_shape)
+			continue;
+		sql_add(sql, "%st.\"%s\"", i == 0 ? "" : ", ", field->name);
+		has_key = has_key || is_key;
+	}
+	if (!has_key)
+		sql_add(sql, ", t.\"%s\"", page->key);
+}
+
+static void add_branch(struct sql *sql, const struct page *page, const char *source, const char *audience, const char *moment)
 {
 	const char *direction = page->descending ? " DESC" : "";
-	sql_add(sql, "(SELECT t.* FROM %s t WHERE %s", sql_source(sql, sql->shape->resource), audience);
+	sql_add(sql, "(SELECT ");
+	add_page_columns(sql, page, sql_shown(sql));
+	sql_add(sql, " FROM %s t WHERE %s", source, audience);
 	buffer_add(&sql->text, page->where);
 	buffer_add(&sql->text, page->after);
-	sql_add(sql, " ORDER BY t.%s%s, t.id%s LIMIT " BRANCH_LIMIT ")", page->key, direction, direction);
+	sql_add(sql, "%s ORDER BY t.%s%s, t.id%s LIMIT " BRANCH_LIMIT ")", moment, page->key, direction, direction);
+}
+
+/* As of a moment an audience has two branches: versions that are still current, and earlier ones. */
+static void add_audience(struct sql *sql, const struct page *page, const char *audience)
+{
+	const char *thing = sql->shape->resource->thing;
+	const char *source = arena_printf(sql->arena, "api.%s", thing);
+	if (sql->as_of == 0) {
+		add_branch(sql, page, source, audience, "");
+		return;
+	}
+	add_branch(sql, page, source, audience, arena_printf(sql->arena, " AND t.updated_at <= $%d::timestamptz", sql->as_of));
+	sql_add(sql, " UNION ALL ");
+	add_branch(sql, page, arena_printf(sql->arena, "api.%s_past", thing), audience, sql_moment(sql, "t"));
 }
 
 static void add_branches(struct sql *sql, const struct page *page)
 {
-	bool anonymous = sql->call->caller == CALLER_ANONYMOUS;
 	if (!(sql->shape->resource->flags & R_OWNED) || is_own_only(sql)) {
-		add_branch(sql, page, "true");
+		add_audience(sql, page, "true");
 		return;
 	}
-	add_branch(sql, page, audience_public);
-	if (anonymous)
+	add_audience(sql, page, audience_public);
+	if (sql->call->caller == CALLER_ANONYMOUS)
 		return;
 	const char *const others[] = { audience_shared, audience_own, audience_granted };
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		sql_add(sql, " UNION ALL ");
-		add_branch(sql, page, others[i]);
+		add_audience(sql, page, others[i]);
 	}
 }
 
@@ -166,14 +200,14 @@ static void add_count(struct sql *sql, const struct page *page)
 	if (sql->call->query.count == COUNT_EXACT) {
 		sql_add(sql, ", total AS (SELECT count(*) AS n FROM %s t WHERE true", source);
 		buffer_add(&sql->text, page->where);
-		sql_add(sql, ")");
+		sql_add(sql, "%s)", sql_moment(sql, "t"));
 	} else if (sql->call->query.count == COUNT_ESTIMATED) {
 		/* Exact while that is cheap; above, what the table holds as a whole. */
 		sql_add(sql, ", counted AS (SELECT count(*) AS n FROM (SELECT FROM %s t WHERE true", source);
 		buffer_add(&sql->text, page->where);
-		sql_add(sql, " LIMIT " ESTIMATE_FROM ") few), total AS (SELECT CASE WHEN n < " ESTIMATE_FROM " THEN n ELSE greatest(n,"
+		sql_add(sql, "%s LIMIT " ESTIMATE_FROM ") few), total AS (SELECT CASE WHEN n < " ESTIMATE_FROM " THEN n ELSE greatest(n,"
 			     " (SELECT reltuples::bigint FROM pg_class WHERE oid = 'wardmote.%s'::regclass)) END AS n FROM counted)",
-			resource->thing);
+			sql_moment(sql, "t"), resource->thing);
 	}
 }
 

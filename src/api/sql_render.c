@@ -71,7 +71,7 @@ static void render_include(struct sql *sql, const struct field *field)
 
 /* --- JSON --- */
 
-static void render_row(struct sql *sql, uint64_t fields)
+static void render_row(struct sql *sql, uint64_t fields, uint64_t visible)
 {
 	const struct shape *shape = sql->shape;
 	sql_add(sql, "(SELECT row_to_json(o) FROM (SELECT ");
@@ -85,22 +85,22 @@ static void render_row(struct sql *sql, uint64_t fields)
 		comma = ", ";
 	}
 	for (size_t i = 0; i < shape->n_fields; i++)
-		if (sql->call->query.include & BIT(i) & (shape->visible[A_PUBLIC] | fields))
+		if (sql->call->query.include & visible & BIT(i))
 			render_include(sql, shape->fields[i]);
 	sql_add(sql, ") o)");
 }
 
 void sql_render_object(struct sql *sql, uint64_t fields)
 {
-	uint64_t others = fields & visible_to_others(sql);
-	if (others == fields) {
-		render_row(sql, fields);
+	uint64_t others = visible_to_others(sql);
+	if (((fields | sql->call->query.include) & ~others) == 0) {
+		render_row(sql, fields, others);
 		return;
 	}
 	sql_add(sql, "CASE WHEN %s THEN ", sql_is_own(sql, "r"));
-	render_row(sql, fields);
+	render_row(sql, fields, sql->shape->visible[A_OWNER]);
 	sql_add(sql, " ELSE ");
-	render_row(sql, others);
+	render_row(sql, fields & others, others);
 	sql_add(sql, " END");
 }
 
