@@ -193,7 +193,8 @@ static void run_revoke(struct request *request, struct slice form)
 	}
 	bool access = auth_token_verify(worker->keys, &worker->server->policy, slice_of(token), clock_wall_seconds(), &claims, &why) == 0;
 	if (access && claims.session[0] != '\0')
-		ASK(request, revoked_row, true, flow_session_end_sql, claims.account, arena_copy(request->arena, slice_of(claims.session)));
+		ASK(request, revoked_row, true, flow_session_end_sql, arena_copy(request->arena, slice_of(claims.account)),
+		    arena_copy(request->arena, slice_of(claims.session)));
 	else
 		ASK(request, revoked_row, true, flow_revoke_sql, digest(request, token));
 }
