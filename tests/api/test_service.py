@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Entrances and documents, headers that every answer has, CORS, limits of rate, and what the gate refuses before routing."""
+import re
+import socket
+
+import pytest
+
+from wardmote_client import Client
+
+
+@pytest.fixture(scope="module", name="limited")
+def _limited(start_server, contract, anonymous):
+    """Clients of a server that allows five requests a minute."""
+    server = start_server(rate_anonymous=5, rate_account=5, cors_origins="https://app.example.org")
+    return lambda token, source: Client(server, contract, anonymous.coverage, token, source)
+
+
+# --- entrances ---
+
+def test_every_link_leads_somewhere(anonymous, administrator):
+    for path in ("/", "/v1"):
+        for rel, href in anonymous.get(path).links().items():
+            client = administrator if rel in ("accounts", "me") else anonymous
+            answer = client.get(href)
+            assert answer.status == 200, f"{path} {rel} {href}"
+
+
+def test_v1_links_every_collection(anonymous, records):
+    assert set(records.resources()) <= set(anonymous.get("/v1").links())
+
+
+def test_the_document_has_a_tag(anonymous):
+    first = anonymous.get("/openapi.json")
+    assert anonymous.get("/openapi.json", headers={"If-None-Match": first.etag}).status == 304
+
+
+def test_every_kind_of_problem_is_explained_where_its_type_leads(anonymous):
+    kinds = anonymous.get("/problems").json()["items"]
+    assert len({kind["type"] for kind in kinds}) == len(kinds) >= 20
+    for kind in kinds:
+        assert anonymous.get(kind["type"]).json() == kind
+    assert anonymous.get("/problems/no-such-kind").status == 404
+
+
+def test_security_contact(anonymous):
+    text = anonymous.get("/.well-known/security.txt").text()
+    assert "Contact: mailto:security@example.org\r\n" in text and "\r\nExpires: " in text
+
+
+def test_without_a_contact_there_is_no_such_page(limited, fresh_address):
+    assert limited(None, fresh_address).get("/.well-known/security.txt").status == 404
+
+
+# --- every answer ---
+
+def test_every_answer_names_its_request(anonymous):
+    answer = anonymous.get("/v1/nothing")
+    assert answer.status == 404
+    problem = answer.json()
+    assert problem["trace_id"] == answer.headers["x-request-id"]
+    assert problem["instance"] == f"urn:wardmote:request:{problem['trace_id']}"
+    given = anonymous.get("/v1/nothing", headers={"X-Request-Id": "my-own-request-17"})
+    assert given.json()["trace_id"] == "my-own-request-17"
+    trace = anonymous.get("/v1/nothing", headers={"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+    assert trace.json()["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/partners", "/v1/nothing"])
+def test_headers_for_browsers(anonymous, path):
+    answer = anonymous.get(path)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "server" not in answer.headers
+
+
+# --- CORS ---
+
+def test_allowed_origins_are_named_and_others_are_not(limited, fresh_address):
+    client = limited(None, fresh_address)
+    allowed = client.get("/v1/partners", headers={"Origin": "https://app.example.org"})
+    assert allowed.headers["access-control-allow-origin"] == "https://app.example.org"
+    assert "ETag" in allowed.headers["access-control-expose-headers"]
+    for origin in ("https://app.example.org.evil.example", "null", "http://app.example.org"):
+        assert "access-control-allow-origin" not in client.get("/v1/partners", headers={"Origin": origin}).headers
+
+
+def test_preflight(limited, fresh_address):
+    answer = limited(None, fresh_address).request("OPTIONS", "/v1/consultations", headers={
+        "Origin": "https://app.example.org", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, idempotency-key"})
+    assert answer.status == 204
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert "Idempotency-Key" in answer.headers["access-control-allow-headers"]
+
+
+# --- limits of rate ---
+
+def until_refused(client):
+    for _ in range(10):
+        answer = client.get("/v1/partners")
+        if answer.status == 429:
+            return answer
+        assert answer.status == 200
+        assert re.fullmatch(r'"[a-z]+";r=\d+;t=\d+', answer.headers["ratelimit"])
+    raise AssertionError("ten requests passed a limit of five")
+
+
+def test_too_many_from_one_address(limited, fresh_address):
+    answer = until_refused(limited(None, fresh_address))
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert answer.headers["ratelimit-policy"] == '"address";q=5;w=60'
+
+
+def test_too_many_of_one_account(limited, records, partner, fresh_address, anonymous):
+    record = records.account_record(partner.id, "viewer")
+    grant = limited(None, fresh_address).token_for(record["client_id"], record["client_secret"])
+    answer = until_refused(limited(grant, fresh_address))
+    assert answer.headers["ratelimit-policy"] == '"account";q=5;w=60'
+    assert anonymous is not None
+
+
+def test_too_many_passwords(anonymous, fresh_address, records, partner):
+    person = records.person(partner.id, "viewer")
+    client = anonymous.as_token(None, source=fresh_address)
+    for _ in range(30):
+        answer = client.post("/v1/sessions", {"login": person["login"], "password": "a guess at it"})
+        if answer.status == 429:
+            break
+        assert answer.status == 401
+    assert answer.status == 429 and int(answer.headers["retry-after"]) > 60
+
+
+# --- before routing ---
+
+def raw(anonymous, text, status):
+    """Sends bytes that no library sends; the answer is held against the document like any other."""
+    with socket.create_connection((anonymous.server.host, anonymous.server.port), timeout=10) as connection:
+        connection.sendall(text)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            part = connection.recv(65536)
+            assert part, f"closed without an answer to {text[:60]!r}"
+            answer += part
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
+    assert b"application/problem+json" in answer
+    anonymous.coverage.add("*", status, type("Answer", (), {"headers": {}}))
+
+
+@pytest.mark.parametrize("text, status", [
+    (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431),
+    (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", 501),
+    (b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    (b"GET / HTTP/1.2\r\nHost: x\r\n\r\n", 505),
+    (b"GET / HTTP/1.1\r\n\r\n", 400),
+    (b"GET /v1/../v1/partners HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET /v1/%70artners HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET /v1/partners%00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+])
+def test_refused_before_routing(anonymous, text, status):
+    raw(anonymous, text, status)
+
+
+def test_paths_that_lead_nowhere(anonymous):
+    for path in ("/v2", "/v1/", "/v1/Partners", "/v1/partners/", "/v1/partners/not-an-id", "/v1/partners.xml", "/openapi.yaml", "/favicon.ico"):
+        assert anonymous.get(path).status in (400, 404), path
