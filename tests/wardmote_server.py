@@ -26,7 +26,7 @@ def binary():
     named = os.environ.get("WARDMOTE_BIN")
     if named:
         return named
-    found = glob.glob(str(ROOT / "build*/src/server/wardmote"))
+    found = [path for pattern in ("build*", "build/*") for path in glob.glob(str(ROOT / pattern / "src/server/wardmote"))]
     if not found:
         raise RuntimeError("no wardmote binary: build one, or set WARDMOTE_BIN")
     return max(found, key=os.path.getmtime)
@@ -70,8 +70,8 @@ class Cluster:
     def start(self):
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-s", "-l", f"{self.folder}/log", "-o", self.settings, "start")
 
-    def stop(self):
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-s", "-m", "immediate", "stop")
+    def stop(self, mode="fast"):
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-s", "-m", mode, "stop")
 
     def uri(self, role, database="wardmote"):
         return f"postgresql://{role}@/{database}?host={self.folder}"
@@ -91,7 +91,7 @@ class Cluster:
         run(["migrate", "--database", self.uri("wardmote_owner", database)])
 
     def close(self):
-        self.stop()
+        self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -135,7 +135,8 @@ def test_a_database_that_goes_and_comes_back(start):
     finally:
         here.cluster.start()
     until(lambda: readiness(here.server) == 200)
-    until(lambda: here.client.get("/v1/communities").status == 200)
+    answer = here.client.get("/v1/communities")
+    assert answer.status == 200, answer.text()
 
 
 def test_a_write_whose_connection_breaks_is_settled_by_its_key(start):
