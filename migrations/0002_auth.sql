@@ -122,7 +122,14 @@ AS $$
 		ELSE false
 	END
 $$;
-GRANT EXECUTE ON FUNCTION wardmote.has_manager(uuid), wardmote.may_manage(uuid, text) TO wardmote_api;
+-- The scopes of the caller's token narrow whom it may give rights: a token without scopes (setting empty) narrows nothing.
+CREATE FUNCTION wardmote.within_scopes(scopes text[]) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$
+	SELECT coalesce(current_setting('wardmote.scopes', true), '') = ''
+		OR coalesce(scopes <@ string_to_array(current_setting('wardmote.scopes', true), ' '), false)
+$$;
+GRANT EXECUTE ON FUNCTION wardmote.has_manager(uuid), wardmote.may_manage(uuid, text), wardmote.within_scopes(text[]) TO wardmote_api;
 
 SELECT wardmote.force_policies('wardmote.account');
 CREATE POLICY reading ON wardmote.account FOR SELECT TO wardmote_api

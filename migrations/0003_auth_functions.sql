@@ -309,7 +309,8 @@ DECLARE
 BEGIN
 	IF target.id IS NULL THEN
 		RETURN;
-	ELSIF NOT wardmote.may_manage(target.partner_id, target.role) OR target.erased_at IS NOT NULL THEN
+	ELSIF NOT wardmote.may_manage(target.partner_id, target.role) OR NOT wardmote.within_scopes(target.scopes)
+		OR target.erased_at IS NOT NULL THEN
 		RETURN QUERY SELECT 403, '[]', NULL::text, NULL::text;
 		RETURN;
 	ELSIF target.kind <> 'service' THEN
@@ -345,7 +346,7 @@ DECLARE
 BEGIN
 	IF target.id IS NULL THEN
 		RETURN;
-	ELSIF target.erased_at IS NOT NULL
+	ELSIF target.erased_at IS NOT NULL OR NOT wardmote.within_scopes(target.scopes)
 		OR NOT (wardmote.may_manage(target.partner_id, target.role) OR (recovery AND target.role = 'manager')) THEN
 		RETURN QUERY SELECT 403, '[]', NULL::text, NULL::text;
 		RETURN;

@@ -31,7 +31,7 @@ struct request {
 	struct call call;
 	struct statement statement;
 	struct db_job job;
-	const char *actor[3];          /* parameters of act-as */
+	const char *actor[4];          /* parameters of act-as */
 	const char *claim[4];          /* of the idempotency claim */
 	const char *address;           /* see request_address */
 	const char *secret, *secret_name; /* shown once in the answer */

@@ -5,14 +5,16 @@
 #include "request.h"
 #include "wardmote/clock.h"
 
-#define ACT_CONTEXT                                                                                                                       \
-	"SELECT set_config('wardmote.account', a.id::text, true), set_config('wardmote.partner', a.partner_id::text, true), "             \
-	"set_config('wardmote.rank', a.rank::text, true)"
-#define ACT_ANONYMOUS                                                                                                                     \
-	"SELECT set_config('wardmote.account', '', true), set_config('wardmote.partner', '', true), set_config('wardmote.rank', '0', true)"
+#define ACT_CONTEXT                                                                                                                        \
+	"SELECT set_config('wardmote.account', a.id::text, true), set_config('wardmote.partner', a.partner_id::text, true), "              \
+	"set_config('wardmote.rank', a.rank::text, true), set_config('wardmote.scopes', $3, true)"
+#define ACT_ANONYMOUS                                                                                                                      \
+	"SELECT set_config('wardmote.account', '', true), set_config('wardmote.partner', '', true), set_config('wardmote.rank', '0', "     \
+	"true), "                                                                                                                          \
+	"set_config('wardmote.scopes', '', true)"
 #define ACT_READ ", set_config('transaction_read_only', 'on', true)"
 #define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
-#define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $3::uuid AND s.account_id = a.id)"
+#define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
 
 void segment_begin(struct request *request, enum lane lane, bool write)
 {
@@ -26,10 +28,12 @@ void segment_begin(struct request *request, enum lane lane, bool write)
 	request->job.acts = true;
 	request->actor[0] = request->claims.account;
 	request->actor[1] = arena_printf(request->arena, "%ld", request->claims.epoch);
-	request->actor[2] = request->claims.session;
+	/* A token with no scope at all still counts as narrowed. */
+	request->actor[2] = !request->claims.scoped ? "" : request->claims.scopes[0] == '\0' ? "-" : request->claims.scopes;
+	request->actor[3] = request->claims.session;
 	bool session = request->claims.session[0] != '\0';
 	step->parameters = request->actor;
-	step->n_parameters = session ? 3 : 2;
+	step->n_parameters = session ? 4 : 3;
 	if (write)
 		step->text = session ? ACT_CONTEXT ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_FROM;
 	else

@@ -183,3 +183,32 @@ def test_erasure_leaves_no_name(administrator, records, cluster):
 def test_personal_fields_are_flagged(contract):
     fields = contract.resolve(contract.document["components"]["schemas"]["Account"])["properties"]
     assert {name for name, field in fields.items() if "x-personal-data" in field} == {"name", "login", "issuer", "subject"}
+
+
+# --- scopes narrow what a program can hand on ---
+
+@pytest.fixture(name="narrow")
+def _narrow(partner, anonymous):
+    """A manager's program whose token covers accounts alone."""
+    made = partner.manager.post("/v1/accounts", service(role="manager", scopes=["accounts:read", "accounts:write"]))
+    assert made.status == 201
+    return anonymous.as_token(anonymous.token_for(made.json()["client_id"], made.json()["client_secret"]))
+
+
+def test_a_narrow_token_gives_no_account_more_than_itself(narrow):
+    for scopes in (None, ["risks:read"], ["accounts:read", "risks:read"]):
+        answer = narrow.post("/v1/accounts", service(scopes=scopes))
+        assert answer.status == 422 and answer.codes() == [("/scopes", "not_allowed")]
+    assert narrow.post("/v1/accounts", service(scopes=["accounts:read"])).status == 201
+
+
+def test_a_narrow_token_takes_over_no_wider_account(narrow, partner):
+    wide = partner.manager.post("/v1/accounts", service()).json()["id"]
+    person = partner.manager.post("/v1/accounts", {"kind": "person", "role": "viewer", "name": "Somebody",
+                                                   "login": unique("wide") + "@example.org"}).json()["id"]
+    assert narrow.post(f"/v1/accounts/{wide}/secrets", {}).status == 403
+    assert narrow.post(f"/v1/accounts/{person}/enrolments").status == 403
+    renamed = narrow.patch(f"/v1/accounts/{wide}", {"name": "Renamed"}, headers=ANY)
+    assert renamed.status == 200
+    widened = narrow.post("/v1/accounts", service(scopes=["accounts:read"])).json()["id"]
+    assert narrow.patch(f"/v1/accounts/{widened}", {"scopes": None}, headers=ANY).status == 422

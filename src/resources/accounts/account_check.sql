@@ -16,3 +16,7 @@ UNION ALL
 SELECT format('/scopes/%s', s.at - 1), 'duplicate', 'a scope is named once'
 FROM new CROSS JOIN LATERAL unnest(new.scopes) WITH ORDINALITY AS s (scope, at)
 WHERE EXISTS (SELECT FROM unnest(new.scopes) WITH ORDINALITY AS t (scope, at) WHERE t.at < s.at AND t.scope = s.scope)
+UNION ALL
+SELECT '/scopes', 'not_allowed', 'a token with scopes gives no account more than it has itself'
+FROM new LEFT JOIN cur ON true
+WHERE NOT wardmote.within_scopes(new.scopes) AND (cur.id IS NULL OR new.scopes IS DISTINCT FROM cur.scopes)
