@@ -41,7 +41,8 @@ struct call {
 	const char *idempotency_key;   /* NULL: none */
 };
 
-/* 0, or -E2BIG when the call needs more parameters than a statement has. */
+/* 0; -E2BIG when the call needs more parameters than a statement has; -EINVAL when it is not one for a statement (a native operation, GeoJSON of what has
+ * no geometry). */
 int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement);
 /* The probe of a refused caller: a row (403) where the caller sees the record, none where not. */
 int sql_probe(struct arena *arena, const struct call *call, struct statement *ret_statement);

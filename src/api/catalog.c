@@ -15,59 +15,124 @@ static const char *const visibilities[] = { "private", "shared", "public", NULL 
 static const char *const rights[] = { "read", "write", NULL };
 
 static const struct field grant_members[] = {
-	{ .name = "partner_id", .type = T_REF, .flags = F_REQUIRED, .refers = "partners", .doc = "The partner that is let in.",
+	{ .name = "partner_id",
+	  .type = T_REF,
+	  .flags = F_REQUIRED,
+	  .refers = "partners",
+	  .doc = "The partner that is let in.",
 	  .example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"" },
-	{ .name = "right", .type = T_ENUM, .flags = F_REQUIRED, .values = rights,
-	  .doc = "read: may see the record; write: may also change it, but not its visibility or grants, and not delete it.", .example = "\"read\"" },
+	{ .name = "right",
+	  .type = T_ENUM,
+	  .flags = F_REQUIRED,
+	  .values = rights,
+	  .doc = "read: may see the record; write: may also change it, but not its visibility or grants, and not delete it.",
+	  .example = "\"read\"" },
 	{ 0 },
 };
 
-static const struct field id_field = { .name = "id", .type = T_UUID, .flags = F_READONLY | F_FILTER, .doc = "Identifier, a UUID of version 7.",
+static const struct field id_field = { .name = "id",
+				       .type = T_UUID,
+				       .flags = F_READONLY | F_FILTER,
+				       .doc = "Identifier, a UUID of version 7.",
 				       .example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"" };
 
 static const struct field own_partner = {
-	.name = "partner_id", .type = T_REF, .flags = F_CREATE_ONLY | F_LEAVE | F_FILTER | F_INCLUDE, .refers = "partners",
-	.include_name = "partner", .initial = "@partner", .doc = "Partner that owns the record; by default the caller's.",
+	.name = "partner_id",
+	.type = T_REF,
+	.flags = F_CREATE_ONLY | F_LEAVE | F_FILTER | F_INCLUDE,
+	.refers = "partners",
+	.include_name = "partner",
+	.initial = "@partner",
+	.doc = "Partner that owns the record; by default the caller's.",
 	.example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"",
 };
 static const struct field shareable_partner = {
-	.name = "partner_id", .type = T_REF, .flags = F_CREATE_ONLY | F_LEAVE | F_FILTER | F_INCLUDE | F_NULLABLE, .refers = "partners",
-	.include_name = "partner", .initial = "@partner",
+	.name = "partner_id",
+	.type = T_REF,
+	.flags = F_CREATE_ONLY | F_LEAVE | F_FILTER | F_INCLUDE | F_NULLABLE,
+	.refers = "partners",
+	.include_name = "partner",
+	.initial = "@partner",
 	.doc = "Partner that owns the record, by default the caller's; null: shared by the network and run by administrators.",
 	.example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"",
 };
 
 static const struct field private_visibility = {
-	.name = "visibility", .type = T_ENUM, .flags = F_LEAVE | F_FILTER, .values = visibilities, .initial = "\"private\"",
+	.name = "visibility",
+	.type = T_ENUM,
+	.flags = F_LEAVE | F_FILTER,
+	.values = visibilities,
+	.initial = "\"private\"",
 	.doc = "Who sees the record: private (the default), its partner; shared, every partner of the network; public, anyone. Grants let "
 	       "further partners in.",
 	.example = "\"private\"",
 };
 static const struct field public_visibility = {
-	.name = "visibility", .type = T_ENUM, .flags = F_LEAVE | F_FILTER, .values = visibilities, .initial = "\"public\"",
+	.name = "visibility",
+	.type = T_ENUM,
+	.flags = F_LEAVE | F_FILTER,
+	.values = visibilities,
+	.initial = "\"public\"",
 	.doc = "Who sees the record: private, its partner; shared, every partner of the network; public (the default), anyone.",
 	.example = "\"public\"",
 };
 
 static const struct field owned_fields[] = {
-	{ .name = "grants", .type = T_OBJECTS, .flags = F_LEAVE, .audience = A_OWNER, .max = 100, .members = grant_members, .initial = "[]",
-	  .doc = "Partners let in by name; set by managers of the owner.", .example = "[]" },
-	{ .name = "external_id", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER, .audience = A_OWNER, .min = 1, .max = 200,
-	  .doc = "The owner's own reference, unique among its records of this kind; PUT finds the record by it.", .example = "\"crm/4711\"" },
-	{ .name = "source", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = 2000,
-	  .doc = "Where the record comes from: a document with its place, or a data set.", .example = "\"Council minutes, 12 May 2026, item 4\"" },
+	{ .name = "grants",
+	  .type = T_OBJECTS,
+	  .flags = F_LEAVE,
+	  .audience = A_OWNER,
+	  .max = 100,
+	  .members = grant_members,
+	  .initial = "[]",
+	  .doc = "Partners let in by name; set by managers of the owner.",
+	  .example = "[]" },
+	{ .name = "external_id",
+	  .type = T_TEXT,
+	  .flags = F_NULLABLE | F_FILTER,
+	  .audience = A_OWNER,
+	  .min = 1,
+	  .max = 200,
+	  .doc = "The owner's own reference, unique among its records of this kind; PUT finds the record by it.",
+	  .example = "\"crm/4711\"" },
+	{ .name = "source",
+	  .type = T_TEXT,
+	  .flags = F_NULLABLE,
+	  .min = 1,
+	  .max = 2000,
+	  .doc = "Where the record comes from: a document with its place, or a data set.",
+	  .example = "\"Council minutes, 12 May 2026, item 4\"" },
 };
 
 static const struct field last_fields[] = {
-	{ .name = "created_at", .type = T_TIMESTAMP, .flags = F_READONLY | F_FILTER, .doc = "When the record was made.",
+	{ .name = "created_at",
+	  .type = T_TIMESTAMP,
+	  .flags = F_READONLY | F_FILTER,
+	  .doc = "When the record was made.",
 	  .example = "\"2026-05-12T09:30:00.000000Z\"" },
-	{ .name = "updated_at", .type = T_TIMESTAMP, .flags = F_READONLY | F_FILTER, .doc = "When it last changed.",
+	{ .name = "updated_at",
+	  .type = T_TIMESTAMP,
+	  .flags = F_READONLY | F_FILTER,
+	  .doc = "When it last changed.",
 	  .example = "\"2026-05-12T09:30:00.000000Z\"" },
-	{ .name = "created_by", .type = T_UUID, .flags = F_READONLY | F_NULLABLE, .audience = A_OWNER,
-	  .doc = "Account that made it; shown to the owner.", .example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"" },
-	{ .name = "updated_by", .type = T_UUID, .flags = F_READONLY | F_NULLABLE, .audience = A_OWNER,
-	  .doc = "Account that last changed it; shown to the owner.", .example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"" },
-	{ .name = "version", .type = T_INT, .flags = F_READONLY, .min = 1, .max = INT32_MAX, .doc = "1, and one more with each change; part of the ETag.",
+	{ .name = "created_by",
+	  .type = T_UUID,
+	  .flags = F_READONLY | F_NULLABLE,
+	  .audience = A_OWNER,
+	  .doc = "Account that made it; shown to the owner.",
+	  .example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"" },
+	{ .name = "updated_by",
+	  .type = T_UUID,
+	  .flags = F_READONLY | F_NULLABLE,
+	  .audience = A_OWNER,
+	  .doc = "Account that last changed it; shown to the owner.",
+	  .example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"" },
+	{ .name = "version",
+	  .type = T_INT,
+	  .flags = F_READONLY,
+	  .min = 1,
+	  .max = INT32_MAX,
+	  .doc = "1, and one more with each change; part of the ETag.",
 	  .example = "1" },
 };
 
@@ -95,7 +160,8 @@ static void shape_fill(struct shape *shape, const struct resource *resource)
 	shape_add(shape, &id_field);
 	if (resource->flags & R_OWNED) {
 		shape_add(shape, resource->flags & R_SHAREABLE ? &shareable_partner : &own_partner);
-		shape_add(shape, resource->visibility != NULL && strcmp(resource->visibility, "public") == 0 ? &public_visibility : &private_visibility);
+		shape_add(shape, resource->visibility != NULL && strcmp(resource->visibility, "public") == 0 ? &public_visibility
+													     : &private_visibility);
 		for (size_t i = 0; i < N_OWNED; i++)
 			shape_add(shape, &owned_fields[i]);
 	}
@@ -144,26 +210,31 @@ struct standard {
 	enum lane lane;
 	enum body_kind body_kind;
 	bool writes, plural;
-	unsigned needs, unless;      /* flags of the resource */
+	unsigned needs, unless; /* flags of the resource */
 };
 
 /* clang-format off: one operation a row */
 static const struct standard standards[STANDARD_OPERATIONS] = {
 	{ V_LIST, "GET", "", "list_%s", "List %s", OP_AS_OF, LANE_READ, BODY_NONE, false, true, 0, 0 },
-	{ V_CREATE, "POST", "", "create_%s", "Create a %s", OP_IDEMPOTENT | OP_DRY_RUN | OP_CREATES, LANE_WRITE, BODY_JSON, true, false, 0, 0 },
-	{ V_PUT, "PUT", "", "put_%s", "Create or replace the %s with an external_id", OP_DRY_RUN, LANE_WRITE, BODY_JSON, true, false, R_OWNED, 0 },
+	{ V_CREATE, "POST", "", "create_%s", "Create a %s", OP_IDEMPOTENT | OP_DRY_RUN | OP_CREATES, LANE_WRITE, BODY_JSON, true, false, 0,
+	  0 },
+	{ V_PUT, "PUT", "", "put_%s", "Create or replace the %s with an external_id", OP_DRY_RUN, LANE_WRITE, BODY_JSON, true, false,
+	  R_OWNED, 0 },
 	{ V_GET, "GET", "/{id}", "get_%s", "Get a %s", OP_ITEM | OP_AS_OF, LANE_READ, BODY_NONE, false, false, 0, 0 },
-	{ V_PATCH, "PATCH", "/{id}", "patch_%s", "Change a %s", OP_ITEM | OP_IF_MATCH | OP_DRY_RUN, LANE_WRITE, BODY_MERGE_PATCH, true, false, 0, 0 },
-	{ V_DELETE, "DELETE", "/{id}", "delete_%s", "Delete a %s", OP_ITEM | OP_IF_MATCH | OP_DRY_RUN | OP_NO_CONTENT, LANE_WRITE, BODY_NONE,
-	  true, false, 0, R_NO_DELETE },
-	{ V_HISTORY, "GET", "/{id}/history", "list_%s_history", "List the versions of a %s", OP_ITEM, LANE_READ, BODY_NONE, false, false, 0, 0 },
+	{ V_PATCH, "PATCH", "/{id}", "patch_%s", "Change a %s", OP_ITEM | OP_IF_MATCH | OP_DRY_RUN, LANE_WRITE, BODY_MERGE_PATCH, true,
+	  false, 0, 0 },
+	{ V_DELETE, "DELETE", "/{id}", "delete_%s", "Delete a %s", OP_ITEM | OP_IF_MATCH | OP_DRY_RUN | OP_NO_CONTENT, LANE_WRITE,
+	  BODY_NONE, true, false, 0, R_NO_DELETE },
+	{ V_HISTORY, "GET", "/{id}/history", "list_%s_history", "List the versions of a %s", OP_ITEM, LANE_READ, BODY_NONE, false, false, 0,
+	  0 },
 };
 /* clang-format on */
 
 static const char *const docs[] = {
 	[V_LIST] = "Records that the caller may see, page by page.",
 	[V_CREATE] = "Checks everything that needs data at once. With an Idempotency-Key a repeated request gets the first answer.",
-	[V_PUT] = ("Replaces the caller's record with this external_id, creates it where there is none, and writes nothing where nothing differs. "
+	[V_PUT] = ("Replaces the caller's record with this external_id, creates it where there is none, and writes nothing where nothing "
+		   "differs. "
 		   "visibility, grants and what is set once stay where the body leaves them out."),
 	[V_GET] = "One record. With as_of: as it was then.",
 	[V_PATCH] = "A merge patch (RFC 7396): members that are there replace, null clears, arrays are replaced whole.",
@@ -281,7 +352,8 @@ static void catalog_fill(struct catalog *catalog, const struct resource *const *
 		add_route(catalog, general, general->resource == NULL ? NULL : catalog_shape(catalog, general->resource->name));
 }
 
-int catalog_new(const struct resource *const *resources, const struct operation *general, struct catalog **ret_catalog, const char **ret_error)
+int catalog_new(const struct resource *const *resources, const struct operation *general, struct catalog **ret_catalog,
+		const char **ret_error)
 {
 	struct catalog *catalog = calloc(1, sizeof *catalog);
 	if (catalog == NULL)

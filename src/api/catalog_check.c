@@ -11,7 +11,7 @@ struct check {
 	const struct catalog *catalog;
 	struct arena *arena;
 	const char **ret_error;
-	const char *where;          /* "consultations", "consultations.title" */
+	const char *where; /* "consultations", "consultations.title" */
 	bool failed;
 };
 
@@ -95,7 +95,8 @@ static void check_field(struct check *check, const struct field *field, const ch
 	expect(check, field->max == 0 || field->min <= field->max, "min > max");
 	expect(check, !(field->flags & F_REQUIRED) || field->initial == NULL, "required, so it has no initial value");
 	expect(check, !(field->flags & F_REQUIRED) || !(field->flags & (F_READONLY | F_NULLABLE)), "required and read-only or nullable");
-	expect(check, !(field->flags & F_PERSONAL) || (field->purpose != NULL && field->retention != NULL), "personal without purpose and retention");
+	expect(check, !(field->flags & F_PERSONAL) || (field->purpose != NULL && field->retention != NULL),
+	       "personal without purpose and retention");
 	expect(check, field->initial == NULL || strcmp(field->initial, "@partner") == 0 || is_json(field->initial), "initial is not JSON");
 	expect(check, field->example == NULL || is_json(field->example), "example is not JSON");
 	expect(check, !(field->flags & F_SEARCH) || field->audience == A_PUBLIC, "q= would search a field that not everyone sees");
@@ -120,8 +121,9 @@ static void check_include(struct check *check, const struct shape *shape, const 
 		return;
 	expect(check, shape_field(shape, slice_of(field->include_name)) < 0, "the name for include= is a field's");
 	for (size_t i = 0; i < shape->n_fields; i++)
-		expect(check, shape->fields[i] == field || shape->fields[i]->include_name == NULL || !(shape->fields[i]->flags & F_INCLUDE) ||
-				      strcmp(shape->fields[i]->include_name, field->include_name) != 0,
+		expect(check,
+		       shape->fields[i] == field || shape->fields[i]->include_name == NULL || !(shape->fields[i]->flags & F_INCLUDE) ||
+			   strcmp(shape->fields[i]->include_name, field->include_name) != 0,
 		       "two includes of one name");
 }
 
@@ -134,7 +136,8 @@ static void check_sorts(struct check *check, const struct shape *shape)
 		int field = shape_field(shape, slice_of(sort->name));
 		expect(check, field >= 0, "sorts by an unknown field");
 		expect(check, sort->type != NULL, "a sort without a type");
-		expect(check, field < 0 || shape->fields[field]->audience <= sort->audience, "a sort tells of a field to who may not see it");
+		expect(check, field < 0 || shape->fields[field]->audience <= sort->audience,
+		       "a sort tells of a field to who may not see it");
 		expect(check, field < 0 || sort->column != NULL || !(shape->fields[field]->flags & F_NULLABLE),
 		       "a nullable field sorts by a generated column");
 		updated = updated || strcmp(sort->name, "updated_at") == 0;
@@ -161,7 +164,9 @@ static void check_shape(struct check *check, const struct shape *shape)
 	expect(check, resource->example == NULL || is_json(resource->example), "example is not JSON");
 	for (size_t i = 0; i < check->catalog->n_shapes; i++) {
 		const struct shape *other = &check->catalog->shapes[i];
-		expect(check, other == shape || (strcmp(other->resource->name, resource->name) != 0 && strcmp(other->resource->thing, resource->thing) != 0),
+		expect(check,
+		       other == shape ||
+			   (strcmp(other->resource->name, resource->name) != 0 && strcmp(other->resource->thing, resource->thing) != 0),
 		       "two resources of one name");
 	}
 	check_sorts(check, shape);
@@ -172,6 +177,8 @@ static void check_shape(struct check *check, const struct shape *shape)
 		check_include(check, shape, shape->fields[i]);
 		expect(check, shape_field(shape, slice_of(shape->fields[i]->name)) == (int)i, "a name twice");
 		geometries += field_is_geometry(shape->fields[i]);
+		expect(check, !field_is_geometry(shape->fields[i]) || shape->fields[i]->audience == A_PUBLIC,
+		       "bbox= would tell where a hidden place is");
 	}
 	check->where = resource->name;
 	expect(check, geometries <= 1, "more than one geometry");

@@ -14,8 +14,8 @@ struct path {
 	const struct route *routes[METHODS_MAX];
 	size_t n_routes;
 	const char *allow;
-	bool lists_geometry;                 /* .geojson is a suffix of it */
-	bool has_formats;                    /* .csv is */
+	bool lists_geometry; /* .geojson is a suffix of it */
+	bool has_formats; /* .csv is */
 };
 
 struct catalog {
@@ -25,7 +25,7 @@ struct catalog {
 	size_t n_shapes;
 	struct route *routes;
 	size_t n_routes;
-	struct path *paths;                  /* literal segments before parameters */
+	struct path *paths; /* literal segments before parameters */
 	size_t n_paths;
 };
 

@@ -72,13 +72,15 @@ int catalog_index(struct catalog *catalog, const char **ret_error)
 		if (path == NULL) {
 			path = &catalog->paths[catalog->n_paths++];
 			if (split(slice_of(operation->path), path->segments, &path->n_segments) < 0) {
-				*ret_error = arena_printf(&catalog->arena, "%s: the path is too deep or has an empty segment", operation->id);
+				*ret_error =
+				    arena_printf(&catalog->arena, "%s: the path is too deep or has an empty segment", operation->id);
 				return -EINVAL;
 			}
 		}
 		for (size_t k = 0; k < path->n_routes; k++) {
 			if (path->n_routes == METHODS_MAX || strcmp(path->routes[k]->operation->method, operation->method) == 0) {
-				*ret_error = arena_printf(&catalog->arena, "%s: its method and path are another operation's", operation->id);
+				*ret_error =
+				    arena_printf(&catalog->arena, "%s: its method and path are another operation's", operation->id);
 				return -EINVAL;
 			}
 		}

@@ -59,8 +59,10 @@ const char *sql_moment(const struct sql *sql, const char *alias)
 {
 	if (sql->as_of == 0)
 		return "";
-	return arena_printf(sql->arena, " AND %1$s.version_from <= $%2$d::timestamptz AND $%2$d::timestamptz < %1$s.version_to AND %1$s.operation <> 'delete'",
-			    alias, sql->as_of);
+	return arena_printf(
+	    sql->arena,
+	    " AND %1$s.version_from <= $%2$d::timestamptz AND $%2$d::timestamptz < %1$s.version_to AND %1$s.operation <> 'delete'", alias,
+	    sql->as_of);
 }
 
 const char *sql_type(const struct field *field)
@@ -95,9 +97,14 @@ const char *sql_type(const struct field *field)
 	return "text";
 }
 
-/* A record that belongs to no partner by a field is one (the partners themselves). */
+/* A record that belongs to no partner by a field is one (the partners themselves); what the network shares is its administrators'. */
 const char *sql_is_own(const struct sql *sql, const char *alias)
 {
+	if (sql->shape->resource->flags & R_SHAREABLE)
+		return arena_printf(sql->arena,
+				    "(%1$s.partner_id = (SELECT wardmote.ctx_partner()) OR (%1$s.partner_id IS NULL AND (SELECT "
+				    "wardmote.may_administer())))",
+				    alias);
 	bool has_partner = shape_field(sql->shape, SLICE("partner_id")) >= 0;
 	return arena_printf(sql->arena, "%s.%s = (SELECT wardmote.ctx_partner())", alias, has_partner ? "partner_id" : "id");
 }
@@ -114,17 +121,20 @@ static const char *keyed_path(struct arena *arena, const struct call *call)
 void sql_tail(struct sql *sql)
 {
 	const struct call *call = sql->call;
-	if (call->idempotency_key != NULL) {
+	if (call->idempotency_key != NULL && !call->query.dry_run) {
 		int key = sql_parameter(sql, call->idempotency_key);
 		int method = sql_parameter(sql, call->route->operation->method);
 		int path = sql_parameter(sql, keyed_path(sql->arena, call));
 		int hash = sql_parameter(sql, arena_printf(sql->arena, "%016" PRIx64, call->body.hash));
 		int id = sql_parameter(sql, call->id);
-		sql_add(sql,
-			", saved AS (INSERT INTO wardmote.idempotency (key, method, path, hash, status, body, etag, link, record_id, version)"
-			" SELECT $%d::text, $%d::text, $%d::text, $%d::text, a.status, CASE WHEN octet_length(a.body) <= %d THEN a.body END, a.etag, a.link,"
-			" coalesce(substring(a.link FROM '[0-9a-f-]{36}$')::uuid, $%d::uuid), a.etag::integer FROM answer a WHERE a.status < 300)",
-			key, method, path, hash, ANSWER_KEPT_MAX, id);
+		sql_add(
+		    sql,
+		    ", saved AS (INSERT INTO wardmote.idempotency (key, method, path, hash, status, body, etag, link, record_id, version)"
+		    " SELECT $%d::text, $%d::text, $%d::text, $%d::text, a.status, CASE WHEN octet_length(a.body) <= %d THEN a.body END, "
+		    "a.etag, a.link,"
+		    " coalesce(substring(a.link FROM '[0-9a-f-]{36}$')::uuid, $%d::uuid), a.etag::integer FROM answer a WHERE a.status < "
+		    "300)",
+		    key, method, path, hash, ANSWER_KEPT_MAX, id);
 	}
 	sql_add(sql, " SELECT status, body, etag, link FROM answer");
 }
@@ -132,7 +142,8 @@ void sql_tail(struct sql *sql)
 static struct sql sql_begin(struct arena *arena, const struct call *call, struct statement *statement)
 {
 	*statement = (struct statement){ 0 };
-	return (struct sql){ .arena = arena, .call = call, .shape = call->route->shape, .text = { .arena = arena }, .statement = statement };
+	return (
+	    struct sql){ .arena = arena, .call = call, .shape = call->route->shape, .text = { .arena = arena }, .statement = statement };
 }
 
 static int sql_end(struct sql *sql)
@@ -155,7 +166,9 @@ int sql_replay(struct arena *arena, const struct call *call, struct statement *r
 	if (sql.shape != NULL) {
 		sql_add(&sql, "coalesce(s.body, CASE WHEN s.status <> 204 THEN ");
 		sql_render_object(&sql, sql_shown(&sql));
-		sql_add(&sql, "::text END) AS body, s.etag, s.link FROM wardmote.idempotency s LEFT JOIN api.%s_version r ON r.id = s.record_id AND r.version = s.version",
+		sql_add(&sql,
+			"::text END) AS body, s.etag, s.link FROM wardmote.idempotency s LEFT JOIN api.%s_version r ON r.id = s.record_id "
+			"AND r.version = s.version",
 			sql.shape->resource->thing);
 	} else {
 		sql_add(&sql, "s.body, s.etag, s.link FROM wardmote.idempotency s");
@@ -214,6 +227,8 @@ static void sql_hand_written(struct sql *sql)
 int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement)
 {
 	struct sql sql = sql_begin(arena, call, ret_statement);
+	if (call->format == FORMAT_GEOJSON && shape_geometry(sql.shape) < 0)
+		return -EINVAL;
 	switch (call->route->operation->verb) {
 	case V_LIST:
 		sql_list(&sql);
@@ -259,7 +274,9 @@ struct slice sql_describe(struct arena *arena, const struct catalog *catalog, co
 		for (size_t i = 0; i < n; i++) {
 			if (routes[i].shape != shape || routes[i].operation->verb != verbs[v])
 				continue;
-			struct call call = { .route = &routes[i], .catalog = catalog, .caller = CALLER_OFFICER, .id = "", .query = { .limit = 50 } };
+			struct call call = {
+				.route = &routes[i], .catalog = catalog, .caller = CALLER_OFFICER, .id = "", .query = { .limit = 50 }
+			};
 			struct statement statement;
 			if (sql_build(arena, &call, &statement) == 0)
 				buffer_format(&text, "-- %s\n%s;\n\n", routes[i].operation->id, statement.text);

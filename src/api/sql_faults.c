@@ -16,7 +16,8 @@ static const char *is_news(const struct sql *sql, const struct field *field)
 {
 	if (!changes(sql))
 		return "true";
-	return arena_printf(sql->arena, "(NOT EXISTS (SELECT FROM cur) OR new.%s IS DISTINCT FROM (SELECT c.%s FROM cur c))", field->name, field->name);
+	return arena_printf(sql->arena, "(NOT EXISTS (SELECT FROM cur) OR new.%s IS DISTINCT FROM (SELECT c.%s FROM cur c))", field->name,
+			    field->name);
 }
 
 static const char *may_refer(const struct resource *target)
@@ -32,13 +33,15 @@ static void add_ids(struct sql *sql, const struct field *field)
 	if (field->type == T_REF)
 		sql_add(sql, "new CROSS JOIN LATERAL (SELECT new.%s, '/%s') u (id, pointer)", field->name, field->name);
 	else if (field->type == T_REFS)
-		sql_add(sql, "new CROSS JOIN LATERAL (SELECT e, '/%s/' || n - 1 FROM unnest(new.%s) WITH ORDINALITY v (e, n)) u (id, pointer)", field->name,
-			field->name);
-	else
 		sql_add(sql,
-			"new CROSS JOIN LATERAL (SELECT (e ->> '%1$s')::uuid, '/%2$s/' || n - 1 || '/%1$s' FROM jsonb_array_elements(new.%2$s)"
-			" WITH ORDINALITY v (e, n)) u (id, pointer)",
-			field_reference(field)->name, field->name);
+			"new CROSS JOIN LATERAL (SELECT e, '/%s/' || n - 1 FROM unnest(new.%s) WITH ORDINALITY v (e, n)) u (id, pointer)",
+			field->name, field->name);
+	else
+		sql_add(
+		    sql,
+		    "new CROSS JOIN LATERAL (SELECT (e ->> '%1$s')::uuid, '/%2$s/' || n - 1 || '/%1$s' FROM jsonb_array_elements(new.%2$s)"
+		    " WITH ORDINALITY v (e, n)) u (id, pointer)",
+		    field_reference(field)->name, field->name);
 }
 
 static void add_reference_faults(struct sql *sql, const struct field *field)
@@ -47,7 +50,8 @@ static void add_reference_faults(struct sql *sql, const struct field *field)
 	const struct resource *target = catalog_shape(sql->call->catalog, reference->refers)->resource;
 	sql_add(sql, " UNION ALL SELECT u.pointer, 'not_found', 'there is no such record in %s' FROM ", target->name);
 	add_ids(sql, field);
-	sql_add(sql, " WHERE u.id IS NOT NULL AND %s AND NOT EXISTS (SELECT FROM api.%s o WHERE o.id = u.id)", is_news(sql, field), target->thing);
+	sql_add(sql, " WHERE u.id IS NOT NULL AND %s AND NOT EXISTS (SELECT FROM api.%s o WHERE o.id = u.id)", is_news(sql, field),
+		target->thing);
 	if (field->type == T_REFS && changes(sql))
 		sql_add(sql, " AND NOT EXISTS (SELECT FROM cur c WHERE u.id = ANY (c.%s))", field->name);
 	if (!((field->flags | reference->flags) & F_OWNED_REF))
@@ -60,7 +64,8 @@ static void add_reference_faults(struct sql *sql, const struct field *field)
 static void add_code_faults(struct sql *sql, const struct field *field)
 {
 	sql_add(sql,
-		" UNION ALL SELECT '/%1$s/' || u.n - 1, 'not_found', 'there is no such code in the list %2$s' FROM new CROSS JOIN LATERAL unnest(new.%1$s)"
+		" UNION ALL SELECT '/%1$s/' || u.n - 1, 'not_found', 'there is no such code in the list %2$s' FROM new CROSS JOIN LATERAL "
+		"unnest(new.%1$s)"
 		" WITH ORDINALITY u (code, n) WHERE NOT EXISTS (SELECT FROM " CODES " o WHERE o.list = '%2$s' AND o.code = u.code)",
 		field->name, field->code_list);
 	if (changes(sql))
@@ -90,13 +95,19 @@ void sql_faults(struct sql *sql)
 		if (field_is_geometry(field))
 			add_geometry_faults(sql, field);
 		if ((field->flags & F_CREATE_ONLY) && changes(sql))
-			sql_add(sql, " UNION ALL SELECT '/%1$s', 'create_only', 'this is set once, when the record is created' FROM new JOIN cur ON"
-				     " new.%1$s IS DISTINCT FROM cur.%1$s",
-				field->name);
+			sql_add(
+			    sql,
+			    " UNION ALL SELECT '/%1$s', 'create_only', 'this is set once, when the record is created' FROM new JOIN cur ON"
+			    " new.%1$s IS DISTINCT FROM cur.%1$s",
+			    field->name);
 	}
+	if (shape->resource->flags & R_SHAREABLE)
+		sql_add(sql, " UNION ALL SELECT '/visibility', 'not_allowed', 'a record of the whole network is not private' FROM new"
+			     " WHERE new.partner_id IS NULL AND new.visibility = 'private'");
 	if (sql->call->route->operation->verb == V_PUT)
 		sql_add(sql,
-			" UNION ALL SELECT '/external_id', 'mismatch', 'the body and the query name different records' FROM (SELECT $%1$d::jsonb AS body) b"
+			" UNION ALL SELECT '/external_id', 'mismatch', 'the body and the query name different records' FROM (SELECT "
+			"$%1$d::jsonb AS body) b"
 			" WHERE b.body ? 'external_id' AND b.body ->> 'external_id' IS DISTINCT FROM $%2$d::text",
 			sql->body, sql->key);
 	if (shape->resource->check_sql != NULL) {
@@ -134,7 +145,8 @@ void sql_forbidden(struct sql *sql)
 			" new.visibility <> cur.visibility AND NOT %s",
 			cur_own);
 		sql_add(sql,
-			" UNION ALL SELECT '/grants', 'owner_only', 'only a manager of its owner sets the grants of a record' FROM new LEFT JOIN cur ON true"
+			" UNION ALL SELECT '/grants', 'owner_only', 'only a manager of its owner sets the grants of a record' FROM new "
+			"LEFT JOIN cur ON true"
 			" WHERE new.grants <> coalesce(cur.grants, '[]') AND (wardmote.ctx_rank() < 3 OR (cur.id IS NOT NULL AND NOT %s))",
 			cur_own);
 	}

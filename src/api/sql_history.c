@@ -10,7 +10,8 @@ void sql_history(struct sql *sql)
 	int id = sql_parameter(sql, call->id);
 	int limit = sql_parameter(sql, arena_printf(sql->arena, "%ld", call->query.limit));
 	int after = sql_parameter(sql, call->query.keys[0]);
-	sql_add(sql, "WITH page AS (SELECT r.version, r.operation, r.version_from, r.version_to, row_number() OVER (ORDER BY r.version DESC) AS row_n, ");
+	sql_add(sql, "WITH page AS (SELECT r.version, r.operation, r.version_from, r.version_to, row_number() OVER (ORDER BY r.version "
+		     "DESC) AS row_n, ");
 	sql_add(sql, "CASE WHEN r.operation <> 'delete' THEN ");
 	sql_render_object(sql, sql_shown(sql));
 	sql_add(sql,
@@ -18,18 +19,21 @@ void sql_history(struct sql *sql)
 		" ORDER BY r.version DESC LIMIT $%d::integer + 1), ",
 		resource->thing, id, after, after, limit);
 	/* The one row more than the page has is also what its last version is compared with. */
+	sql_add(
+	    sql,
+	    "item AS (SELECT p.row_n, json_build_object('version', p.version, 'operation', p.operation,"
+	    " 'valid_from', to_char(p.version_from AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+	    " 'valid_to', CASE WHEN isfinite(p.version_to) THEN to_char(p.version_to AT TIME ZONE 'UTC', "
+	    "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') END,"
+	    " 'changed', CASE WHEN p.record IS NOT NULL AND b.record IS NOT NULL THEN"
+	    " (SELECT coalesce(json_agg(n.key), '[]') FROM json_each(p.record) WITH ORDINALITY n (key, value, at)"
+	    " WHERE n.key NOT IN ('version', 'updated_at', 'updated_by') AND n.value::text IS DISTINCT FROM (b.record -> n.key)::text) END,"
+	    " 'record', p.record) AS item"
+	    " FROM page p LEFT JOIN page b ON b.version = p.version - 1 WHERE p.row_n <= $%d::integer), ",
+	    limit);
 	sql_add(sql,
-		"item AS (SELECT p.row_n, json_build_object('version', p.version, 'operation', p.operation,"
-		" 'valid_from', to_char(p.version_from AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-		" 'valid_to', CASE WHEN isfinite(p.version_to) THEN to_char(p.version_to AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') END,"
-		" 'changed', CASE WHEN p.record IS NOT NULL AND b.record IS NOT NULL THEN"
-		" (SELECT coalesce(json_agg(n.key), '[]') FROM json_each(p.record) WITH ORDINALITY n (key, value, at)"
-		" WHERE n.key NOT IN ('version', 'updated_at', 'updated_by') AND n.value::text IS DISTINCT FROM (b.record -> n.key)::text) END,"
-		" 'record', p.record) AS item"
-		" FROM page p LEFT JOIN page b ON b.version = p.version - 1 WHERE p.row_n <= $%d::integer), ",
-		limit);
-	sql_add(sql,
-		"answer AS (SELECT 200 AS status, '{\"items\":[' || coalesce(string_agg(i.item::text, ',' ORDER BY i.row_n), '') || ']' AS body,"
+		"answer AS (SELECT 200 AS status, '{\"items\":[' || coalesce(string_agg(i.item::text, ',' ORDER BY i.row_n), '') || ']' AS "
+		"body,"
 		" NULL::text AS etag, (SELECT p.version::text || chr(31) || $%d::text FROM page p WHERE p.row_n = $%d::integer"
 		" AND EXISTS (SELECT FROM page n WHERE n.row_n > $%d::integer)) AS link FROM item i"
 		" HAVING count(*) > 0 OR EXISTS (SELECT FROM api.%s WHERE id = $%d::uuid))",

@@ -16,15 +16,16 @@ static const char audience_public[] = "t.audience = '00000000-0000-0000-0000-000
 static const char audience_shared[] = "t.audience = '00000000-0000-0000-0000-000000000002'::uuid";
 static const char audience_own[] = "t.audience = (SELECT wardmote.ctx_partner())";
 /* Not what a branch before it has: private records of other partners. */
-static const char audience_granted[] = "t.readers @> ARRAY[(SELECT wardmote.ctx_partner())] AND t.grants <> '[]' AND t.visibility = 'private'"
-				       " AND t.partner_id <> (SELECT wardmote.ctx_partner())";
+static const char audience_granted[] =
+    "t.readers @> ARRAY[(SELECT wardmote.ctx_partner())] AND t.grants <> '[]' AND t.visibility = 'private'"
+    " AND t.partner_id <> (SELECT wardmote.ctx_partner())";
 
 struct page {
-	const char *key;          /* column */
+	const char *key; /* column */
 	const char *key_type;
 	bool descending;
-	struct slice where;       /* " AND ..." */
-	struct slice after;       /* the keyset condition; empty on the first page */
+	struct slice where; /* " AND ..." */
+	struct slice after; /* the keyset condition; empty on the first page */
 };
 
 /* --- conditions --- */
@@ -40,8 +41,8 @@ static void add_any_of(struct sql *sql, const struct filter *filter)
 	bool is_array = field->type == T_REFS || field->type == T_CODES || field->type == T_TEXTS;
 	bool negated = filter->op == FILTER_NONE_OF;
 	int n = sql_parameter(sql, filter->value);
-	sql_add(sql, is_array ? " AND %st.%s && $%d::%s[]%s" : " AND %st.%s = ANY ($%d::%s[])%s", negated ? "(" : "", field->name, n, sql_type(field),
-		negated ? ") IS NOT TRUE" : "");
+	sql_add(sql, is_array ? " AND %st.%s && $%d::%s[]%s" : " AND %st.%s = ANY ($%d::%s[])%s", negated ? "(" : "", field->name, n,
+		sql_type(field), negated ? ") IS NOT TRUE" : "");
 }
 
 static void add_filter(struct sql *sql, const struct filter *filter)
@@ -114,7 +115,8 @@ static bool is_own_only(const struct sql *sql)
 /* Takes what was added to the statement's text since `start` out of it. */
 static struct slice cut(struct sql *sql, size_t start)
 {
-	struct slice part = { arena_copy(sql->arena, (struct slice){ sql->text.ptr + start, sql->text.len - start }), sql->text.len - start };
+	struct slice part = { arena_copy(sql->arena, (struct slice){ sql->text.ptr + start, sql->text.len - start }),
+			      sql->text.len - start };
 	sql->text.len = start;
 	return part;
 }
@@ -143,7 +145,8 @@ static void add_page_columns(struct sql *sql, const struct page *page, uint64_t 
 		const struct field *field = shape->fields[i];
 		bool is_key = strcmp(field->name, page->key) == 0;
 		bool is_shape = field_is_geometry(field) && sql->call->format == FORMAT_GEOJSON;
-		if (i > 0 && !((fields | sql->call->query.include) & BIT(i)) && strcmp(field->name, "partner_id") != 0 && !is_key && !is_shape)
+		if (i > 0 && !((fields | sql->call->query.include) & BIT(i)) && strcmp(field->name, "partner_id") != 0 && !is_key &&
+		    !is_shape)
 			continue;
 		sql_add(sql, "%st.\"%s\"", i == 0 ? "" : ", ", field->name);
 		has_key = has_key || is_key;
@@ -205,8 +208,9 @@ static void add_count(struct sql *sql, const struct page *page)
 		/* Exact while that is cheap; above, what the table holds as a whole. */
 		sql_add(sql, ", counted AS (SELECT count(*) AS n FROM (SELECT FROM %s t WHERE true", source);
 		buffer_add(&sql->text, page->where);
-		sql_add(sql, "%s LIMIT " ESTIMATE_FROM ") few), total AS (SELECT CASE WHEN n < " ESTIMATE_FROM " THEN n ELSE greatest(n,"
-			     " (SELECT reltuples::bigint FROM pg_class WHERE oid = 'wardmote.%s'::regclass)) END AS n FROM counted)",
+		sql_add(sql,
+			"%s LIMIT " ESTIMATE_FROM ") few), total AS (SELECT CASE WHEN n < " ESTIMATE_FROM " THEN n ELSE greatest(n,"
+			" (SELECT reltuples::bigint FROM pg_class WHERE oid = 'wardmote.%s'::regclass)) END AS n FROM counted)",
 			sql_moment(sql, "t"), resource->thing);
 	}
 }
@@ -222,7 +226,8 @@ static void add_body(struct sql *sql, uint64_t fields)
 		sql_add(sql, ", E'\\r\\n' ORDER BY r.row_n) || E'\\r\\n', '')");
 		return;
 	}
-	sql_add(sql, format == FORMAT_JSON ? "'{\"items\":[' || coalesce(string_agg((" : "'{\"type\":\"FeatureCollection\",\"features\":[' || coalesce(string_agg((");
+	sql_add(sql, format == FORMAT_JSON ? "'{\"items\":[' || coalesce(string_agg(("
+					   : "'{\"type\":\"FeatureCollection\",\"features\":[' || coalesce(string_agg((");
 	if (format == FORMAT_JSON)
 		sql_render_object(sql, fields);
 	else
@@ -234,7 +239,9 @@ static struct page page_of(struct sql *sql)
 {
 	const struct query *query = &sql->call->query;
 	const struct sort *sort = query->sort != NULL ? query->sort : sql->shape->resource->sorts;
-	struct page page = { .key = sort->column != NULL ? sort->column : sort->name, .key_type = sort->type, .descending = query->descending };
+	struct page page = { .key = sort->column != NULL ? sort->column : sort->name,
+			     .key_type = sort->type,
+			     .descending = query->descending };
 	size_t start = sql->text.len;
 	add_conditions(sql);
 	page.where = cut(sql, start);
@@ -260,7 +267,8 @@ void sql_list(struct sql *sql)
 	sql_add(sql, "merged AS (SELECT b.* FROM (");
 	add_branches(sql, &page);
 	sql_add(sql, ") b ORDER BY b.%s%s, b.id%s LIMIT $%d::integer + 1)", page.key, direction, direction, limit);
-	sql_add(sql, ", page AS (SELECT m.*, row_number() OVER (ORDER BY m.%s%s, m.id%s) AS row_n FROM merged m)", page.key, direction, direction);
+	sql_add(sql, ", page AS (SELECT m.*, row_number() OVER (ORDER BY m.%s%s, m.id%s) AS row_n FROM merged m)", page.key, direction,
+		direction);
 	add_count(sql, &page);
 	sql_add(sql, ", answer AS (SELECT 200 AS status, ");
 	add_body(sql, sql_shown(sql));
@@ -294,7 +302,7 @@ void sql_get(struct sql *sql)
 		sql_render_object(sql, fields);
 		sql_add(sql, ")::text");
 	}
-	sql_add(sql, " AS body, r.version::text AS etag, NULL::text AS link FROM %s r WHERE r.id = $%d::uuid%s)", sql_source(sql, sql->shape->resource),
-		id, sql_moment(sql, "r"));
+	sql_add(sql, " AS body, r.version::text AS etag, NULL::text AS link FROM %s r WHERE r.id = $%d::uuid%s)",
+		sql_source(sql, sql->shape->resource), id, sql_moment(sql, "r"));
 	sql_tail(sql);
 }

@@ -62,8 +62,8 @@ static void render_include(struct sql *sql, const struct field *field)
 	if (field->type == T_REFS)
 		sql_add(sql, "unnest(r.%s) WITH ORDINALITY u (id, n)", field->name);
 	else
-		sql_add(sql, "(SELECT (e ->> '%s')::uuid, n FROM jsonb_array_elements(r.%s) WITH ORDINALITY v (e, n)) u (id, n)", reference->name,
-			field->name);
+		sql_add(sql, "(SELECT (e ->> '%s')::uuid, n FROM jsonb_array_elements(r.%s) WITH ORDINALITY v (e, n)) u (id, n)",
+			reference->name, field->name);
 	sql_add(sql, " CROSS JOIN LATERAL (SELECT ");
 	render_summary_columns(sql, target);
 	sql_add(sql, " FROM %s i WHERE i.id = u.id%s) s) AS %s", source, moment, field->include_name);

@@ -45,7 +45,8 @@ static void add_initials(struct sql *sql, bool replaces)
 		if (field->initial != NULL && strcmp(field->initial, "@partner") == 0)
 			partner = field->name;
 		else
-			buffer_format(&object, "%s\"%s\":%s", object.len > 1 ? "," : "", field->name, field->initial == NULL ? "null" : field->initial);
+			buffer_format(&object, "%s\"%s\":%s", object.len > 1 ? "," : "", field->name,
+				      field->initial == NULL ? "null" : field->initial);
 	}
 	buffer_text(&object, "}");
 	sql_literal(sql, object.ptr);
@@ -116,7 +117,8 @@ static void add_new(struct sql *sql)
 		add_initials(sql, false);
 		sql_add(sql, " || ");
 	} else if (verb == V_PUT) {
-		sql_add(sql, " FROM (SELECT) one LEFT JOIN cur ON true CROSS JOIN LATERAL jsonb_populate_record(cur.whole, CASE WHEN cur.id IS NULL THEN ");
+		sql_add(sql, " FROM (SELECT) one LEFT JOIN cur ON true CROSS JOIN LATERAL jsonb_populate_record(cur.whole, CASE WHEN "
+			     "cur.id IS NULL THEN ");
 		add_initials(sql, false);
 		sql_add(sql, " ELSE ");
 		add_initials(sql, true);
@@ -141,8 +143,10 @@ static void add_cur(struct sql *sql)
 		sql_add(sql, "t.id = $%d::uuid)", sql->key);
 		return;
 	}
-	const char *named = arena_printf(sql->arena, "CASE WHEN $%d::jsonb ? 'partner_id' THEN ($%d::jsonb ->> 'partner_id')::uuid ELSE (SELECT wardmote.ctx_partner()) END",
-					 sql->body, sql->body);
+	const char *named = arena_printf(
+	    sql->arena,
+	    "CASE WHEN $%d::jsonb ? 'partner_id' THEN ($%d::jsonb ->> 'partner_id')::uuid ELSE (SELECT wardmote.ctx_partner()) END",
+	    sql->body, sql->body);
 	sql_add(sql, "t.external_id = $%d::text AND ", sql->key);
 	if (resource->flags & R_SHAREABLE)
 		sql_add(sql, "t.partner_id IS NOT DISTINCT FROM (%s))", named);
@@ -245,8 +249,8 @@ static const char *unwritten(const struct sql *sql)
 static void add_refusals(struct sql *sql)
 {
 	sql_add(sql,
-		" UNION ALL SELECT v.status, CASE v.status WHEN 403 THEN " SQL_ERRORS " WHEN 422 THEN " SQL_ERRORS " WHEN 409 THEN " SQL_ERRORS
-		" END, NULL, NULL FROM verdict v WHERE v.status <> 0",
+		" UNION ALL SELECT v.status, CASE v.status WHEN 403 THEN " SQL_ERRORS " WHEN 422 THEN " SQL_ERRORS
+		" WHEN 409 THEN " SQL_ERRORS " END, NULL, NULL FROM verdict v WHERE v.status <> 0",
 		"refused", "faults", "gates");
 }
 
@@ -268,9 +272,12 @@ void sql_create_or_change(struct sql *sql)
 	add_stored(sql);
 	sql_add(sql, ", answer AS (SELECT r.answer_status AS status, (");
 	sql_render_object(sql, sql_shown(sql));
-	sql_add(sql, ")::text AS body, r.version::text AS etag, CASE r.answer_status WHEN 201 THEN '/v1/%s/' || r.id END AS link FROM stored r", resource->name);
+	sql_add(sql,
+		")::text AS body, r.version::text AS etag, CASE r.answer_status WHEN 201 THEN '/v1/%s/' || r.id END AS link FROM stored r",
+		resource->name);
 	add_refusals(sql);
-	sql_add(sql, " UNION ALL SELECT %s, NULL, NULL, NULL FROM verdict v WHERE v.status = 0 AND NOT EXISTS (SELECT FROM stored))", unwritten(sql));
+	sql_add(sql, " UNION ALL SELECT %s, NULL, NULL, NULL FROM verdict v WHERE v.status = 0 AND NOT EXISTS (SELECT FROM stored))",
+		unwritten(sql));
 	sql_tail(sql);
 }
 
@@ -283,7 +290,8 @@ void sql_delete(struct sql *sql)
 	sql_add(sql, "WITH cur AS MATERIALIZED (SELECT t.* FROM api.%s t WHERE t.id = $%d::uuid)", resource->thing, sql->key);
 	sql_own_faults(sql, "gates", resource->delete_sql);
 	sql_add(sql,
-		", users (pointer, code, detail) AS MATERIALIZED (SELECT '', 'in_use', format('%%s of %%s refer to it in %%s', d.n, d.resource, d.field)"
+		", users (pointer, code, detail) AS MATERIALIZED (SELECT '', 'in_use', format('%%s of %%s refer to it in %%s', d.n, "
+		"d.resource, d.field)"
 		" FROM wardmote.dependants_%s($%d::uuid) d)",
 		resource->thing, sql->key);
 	sql_add(sql,
@@ -291,12 +299,14 @@ void sql_delete(struct sql *sql)
 		" WHEN EXISTS (SELECT FROM gates) OR EXISTS (SELECT FROM users) THEN 409 ELSE 0 END AS status FROM cur)",
 		resource->flags & R_OWNED ? own : "true", sql->expected);
 	sql_add(sql,
-		", gone AS (DELETE FROM wardmote.%s t USING cur, verdict WHERE verdict.status = 0 AND t.id = cur.id AND t.version = cur.version RETURNING t.id)",
+		", gone AS (DELETE FROM wardmote.%s t USING cur, verdict WHERE verdict.status = 0 AND t.id = cur.id AND t.version = "
+		"cur.version RETURNING t.id)",
 		resource->thing);
 	sql_add(sql,
 		", answer AS (SELECT 204 AS status, NULL::text AS body, NULL::text AS etag, NULL::text AS link FROM gone"
 		" UNION ALL SELECT v.status, CASE v.status WHEN 409 THEN " SQL_ERRORS " END, NULL, NULL FROM verdict v WHERE v.status <> 0",
 		"(SELECT * FROM gates UNION ALL SELECT * FROM users)");
-	sql_add(sql, " UNION ALL SELECT %s, NULL, NULL, NULL FROM verdict v WHERE v.status = 0 AND NOT EXISTS (SELECT FROM gone))", unwritten(sql));
+	sql_add(sql, " UNION ALL SELECT %s, NULL, NULL, NULL FROM verdict v WHERE v.status = 0 AND NOT EXISTS (SELECT FROM gone))",
+		unwritten(sql));
 	sql_tail(sql);
 }

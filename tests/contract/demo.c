@@ -41,7 +41,12 @@ static const struct resource code = {
 static const struct field place_fields[] = {
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SUMMARY, .min = 1, .max = 200, .doc = "Name." },
 	{ .name = "geometry", .type = T_GEOMETRY, .flags = F_NULLABLE | F_HEAVY, .doc = "Boundary." },
-	{ .name = "parent_id", .type = T_REF, .flags = F_NULLABLE | F_FILTER | F_INCLUDE, .refers = "places", .include_name = "parent", .doc = "Within." },
+	{ .name = "parent_id",
+	  .type = T_REF,
+	  .flags = F_NULLABLE | F_FILTER | F_INCLUDE,
+	  .refers = "places",
+	  .include_name = "parent",
+	  .doc = "Within." },
 	{ .name = "population", .type = T_INT, .flags = F_NULLABLE | F_FILTER, .max = 1000000, .doc = "People." },
 };
 static const struct sort place_sorts[] = { { .name = "name", .type = "text" }, { .name = "updated_at", .type = "timestamptz" }, { 0 } };
@@ -73,16 +78,40 @@ static const struct field note_fields[] = {
 	{ .name = "open_on", .type = T_DATE, .flags = F_NULLABLE | F_FILTER, .doc = "Day." },
 	{ .name = "start_time", .type = T_TIME, .flags = F_NULLABLE | F_FILTER, .doc = "Time." },
 	{ .name = "seen_at", .type = T_TIMESTAMP, .flags = F_NULLABLE | F_FILTER, .audience = A_PARTNER, .doc = "Seen." },
-	{ .name = "place_id", .type = T_REF, .flags = F_NULLABLE | F_FILTER | F_INCLUDE, .refers = "places", .include_name = "place", .doc = "Place." },
-	{ .name = "place_ids", .type = T_REFS, .flags = F_FILTER | F_INCLUDE, .refers = "places", .include_name = "places", .max = 20, .initial = "[]",
+	{ .name = "place_id",
+	  .type = T_REF,
+	  .flags = F_NULLABLE | F_FILTER | F_INCLUDE,
+	  .refers = "places",
+	  .include_name = "place",
+	  .doc = "Place." },
+	{ .name = "place_ids",
+	  .type = T_REFS,
+	  .flags = F_FILTER | F_INCLUDE,
+	  .refers = "places",
+	  .include_name = "places",
+	  .max = 20,
+	  .initial = "[]",
 	  .doc = "Places." },
 	{ .name = "topics", .type = T_CODES, .flags = F_FILTER, .code_list = "topic", .max = 20, .initial = "[]", .doc = "Topics." },
 	{ .name = "tags", .type = T_TEXTS, .max = 20, .initial = "[]", .doc = "Words." },
-	{ .name = "members", .type = T_OBJECTS, .flags = F_INCLUDE, .members = member_fields, .include_name = "partners", .max = 20, .initial = "[]",
+	{ .name = "members",
+	  .type = T_OBJECTS,
+	  .flags = F_INCLUDE,
+	  .members = member_fields,
+	  .include_name = "partners",
+	  .max = 20,
+	  .initial = "[]",
 	  .doc = "Members." },
-	{ .name = "internal", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER, .audience = A_OWNER, .min = 1, .max = 200, .doc = "For ourselves." },
+	{ .name = "internal",
+	  .type = T_TEXT,
+	  .flags = F_NULLABLE | F_FILTER,
+	  .audience = A_OWNER,
+	  .min = 1,
+	  .max = 200,
+	  .doc = "For ourselves." },
 	{ .name = "website", .type = T_URL, .flags = F_NULLABLE, .doc = "Link." },
 	{ .name = "status", .type = T_ENUM, .flags = F_READONLY | F_FILTER, .values = note_statuses, .doc = "State." },
+	{ .name = "after_id", .type = T_REF, .flags = F_NULLABLE | F_OWNED_REF, .refers = "notes", .doc = "The one before." },
 	{ .name = "hours", .type = T_INT, .flags = F_NULLABLE | F_FILTER, .min = 0, .max = 100, .doc = "Hours." },
 };
 static const struct sort note_sorts[] = {
@@ -91,15 +120,28 @@ static const struct sort note_sorts[] = {
 	{ .name = "updated_at", .type = "timestamptz" },
 	{ 0 },
 };
-static const struct field finish_body[] = { { .name = "why", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = 100, .doc = "Why." }, { 0 } };
+static const struct field finish_body[] = { { .name = "why", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = 100, .doc = "Why." },
+					    { 0 } };
 static const struct resource note;
 static const struct operation note_operations[] = {
-	{ .id = "finish_note", .method = "POST", .path = "/v1/notes/{id}/finish", .verb = V_SQL, .resource = &note, .least = CALLER_OFFICER,
-	  .scope = "notes:write", .lane = LANE_WRITE, .flags = OP_ITEM | OP_IDEMPOTENT | OP_DRY_RUN, .body_kind = BODY_JSON, .body = finish_body,
-	  .sql = "-- Finishes a note.\nWITH moved AS (UPDATE wardmote.note n SET status = 'done', internal = $1 ->> 'why' WHERE n.id = $2 RETURNING n.*),\n"
-		 "answer AS (SELECT 200 AS status, json_build_object('id', m.id, 'status', m.status)::text AS body, m.version::text AS etag,"
-		 " NULL::text AS link FROM moved m)",
-	  .summary = "Finish", .doc = "Finish." },
+	{ .id = "finish_note",
+	  .method = "POST",
+	  .path = "/v1/notes/{id}/finish",
+	  .verb = V_SQL,
+	  .resource = &note,
+	  .least = CALLER_OFFICER,
+	  .scope = "notes:write",
+	  .lane = LANE_WRITE,
+	  .flags = OP_ITEM | OP_IDEMPOTENT | OP_DRY_RUN,
+	  .body_kind = BODY_JSON,
+	  .body = finish_body,
+	  .sql =
+	      "-- Finishes a note.\nWITH moved AS (UPDATE wardmote.note n SET status = 'done', internal = $1 ->> 'why' WHERE n.id = $2 "
+	      "RETURNING n.*),\n"
+	      "answer AS (SELECT 200 AS status, json_build_object('id', m.id, 'status', m.status)::text AS body, m.version::text AS etag,"
+	      " NULL::text AS link FROM moved m)",
+	  .summary = "Finish",
+	  .doc = "Finish." },
 	{ 0 },
 };
 static const struct resource note = {
@@ -123,6 +165,12 @@ static const struct resource note = {
 const struct resource *const demo_resources[] = { &partner, &code, &place, &note, NULL };
 const struct operation demo_general[] = {
 	{ .id = "get_root", .method = "GET", .path = "/", .verb = V_NATIVE, .native = NATIVE_ROOT, .summary = "Root", .doc = "Root." },
-	{ .id = "get_problem", .method = "GET", .path = "/problems/{slug}", .verb = V_NATIVE, .native = NATIVE_PROBLEM, .summary = "Problem", .doc = "Problem." },
+	{ .id = "get_problem",
+	  .method = "GET",
+	  .path = "/problems/{slug}",
+	  .verb = V_NATIVE,
+	  .native = NATIVE_PROBLEM,
+	  .summary = "Problem",
+	  .doc = "Problem." },
 	{ 0 },
 };

@@ -53,7 +53,10 @@ static json_t *answer(struct arena *arena, const struct catalog *catalog, const 
 	int r = catalog_match(catalog, arena, slice_of(member(request, "method")), (struct slice){ target.ptr, path_len }, &match);
 	if (r < 0 || match.route == NULL)
 		return json_pack("{si}", "status", r == 0 ? 405 : 404);
-	struct call call = { .route = match.route, .catalog = catalog, .id = match.id, .expected_version = member(request, "version"),
+	struct call call = { .route = match.route,
+			     .catalog = catalog,
+			     .id = match.id,
+			     .expected_version = member(request, "version"),
 			     .idempotency_key = member(request, "key") };
 	call.caller = (enum caller)json_integer_value(json_object_get(request, "caller"));
 	if (match.suffix != NULL)

@@ -373,6 +373,26 @@ def test_all_faults_of_data_come_at_once(officer, administrator):
     assert administrator("POST", "/v1/places", {"name": "Bow", "geometry": crossed}).faults() == [("/geometry", "invalid_geometry")]
 
 
+def test_some_references_are_to_records_that_one_may_change(manager, officer, other):
+    read = manager.make("notes", **note(grants=[{"partner_id": B, "right": "read"}]))
+    write = manager.make("notes", **note(grants=[{"partner_id": B, "right": "write"}]))
+    hidden = officer.make("notes", **note())
+    for before, faults in ((read, [("/after_id", "not_writable")]), (hidden, [("/after_id", "not_found")])):
+        assert other("POST", "/v1/notes", note(after_id=before["id"])).faults() == faults
+    assert other.make("notes", **note(after_id=write["id"]))["after_id"] == write["id"]
+
+
+def test_what_the_network_shares_is_its_administrators(administrator, officer):
+    name = word()
+    shared = administrator("PUT", f"/v1/codes?external_id={name}", {"list": "topic", "code": name, "label": "x", "partner_id": None})
+    assert shared.status == 201 and shared.json()["external_id"] == name and shared.json()["partner_id"] is None
+    assert administrator("PUT", f"/v1/codes?external_id={name}", {"list": "topic", "code": name, "label": "x", "partner_id": None}).etag == "1"
+    assert administrator.get(f"/v1/codes?external_id={name}").items()[0]["id"] == shared.json()["id"]
+    assert "external_id" not in officer.get(shared.link).json() and patch(officer, shared.link, 1, label="y").status == 403
+    assert administrator("POST", "/v1/codes", {"list": "topic", "code": name, "label": "x", "partner_id": None, "visibility": "private"}
+                         ).faults() == [("/visibility", "not_allowed")]
+
+
 def test_a_reference_that_was_hidden_later_does_not_block_a_change(officer, other, administrator):
     place = administrator.make("places", name="To be hidden")
     record = other.make("notes", **note(place_id=place["id"], place_ids=[place["id"]]))
@@ -647,9 +667,9 @@ def test_a_late_commit_is_never_skipped(world, officer):
 
 # --- idempotency, hand-written statements, dry run ---
 
-def claim(world, key, body, path="/v1/notes"):
+def claim(world, key, body):
     statement = world.driver.statement(method="POST", target="/v1/notes", caller=2, body=json.dumps(body), key=key)
-    return ("SELECT wardmote.claim_key(%s, 'POST', %s, %s)", (key, path, statement["parameters"][-2]))
+    return ("SELECT wardmote.claim_key(%s, 'POST', '/v1/notes', %s)", (key, statement["parameters"][-2]))
 
 
 def test_a_key_answers_once(world, officer, other):
@@ -666,6 +686,7 @@ def test_a_key_answers_once(world, officer, other):
     assert error.value.pgcode == "WM422"
     assert other("POST", "/v1/notes", body, key=key, before=claim(world, key, body)).status == 201
     assert officer("POST", "/v1/notes", note(hours=9), key=word()).status == 422
+    assert officer("POST", "/v1/notes?dry_run=true", body, key=key).status == 201  # stores nothing, so it meets no stored answer
     officer("DELETE", first.link, version="1")
     assert officer("POST", "/v1/notes", body, key=key, replay=True).status == 201  # its owner may see the past
     world.value("UPDATE wardmote.idempotency SET created_at = now() - interval '2 days' WHERE key = %s AND partner_id = %s RETURNING 1", key, A)

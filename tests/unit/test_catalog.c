@@ -48,7 +48,10 @@ struct target {
 #define NOTES "GET, HEAD, POST, PUT, OPTIONS"
 #define NOTE "GET, HEAD, PATCH, DELETE, OPTIONS"
 #define READ "GET, HEAD, OPTIONS"
-#define REFUSED(target, error) { .method = "GET", .path = target, .result = error }
+#define REFUSED(target, error)                                                                                                             \
+	{                                                                                                                                  \
+		.method = "GET", .path = target, .result = error                                                                           \
+	}
 
 static const struct target targets[] = {
 	{ "GET", "/", 0, "get_root", NULL, NULL, NULL, READ },
@@ -193,7 +196,13 @@ static const char *const no_values[] = { NULL };
 static void expect_fault(const struct field *field, const struct sort *sorts, const char *wanted)
 {
 	struct resource resource = {
-		.name = "things", .thing = "thing", .doc = "Things.", .read = CALLER_ANONYMOUS, .write = CALLER_OFFICER, .fields = field, .n_fields = 1,
+		.name = "things",
+		.thing = "thing",
+		.doc = "Things.",
+		.read = CALLER_ANONYMOUS,
+		.write = CALLER_OFFICER,
+		.fields = field,
+		.n_fields = 1,
 		.sorts = sorts,
 	};
 	const struct resource *const resources[] = { &resource, NULL };
@@ -226,8 +235,10 @@ static void test_faulty_fields(void **state)
 		{ { .name = "bad", .type = T_REF, .refers = "nowhere", .doc = "x" }, "things.bad: refers to an unknown resource" },
 		{ { .name = "bad", .type = T_CODES, .doc = "x" }, "things.bad: codes without a list" },
 		{ { .name = "bad", .type = T_OBJECTS, .doc = "x" }, "things.bad: objects without members" },
-		{ { .name = "bad", .type = T_TEXT, .flags = F_PERSONAL, .doc = "x" }, "things.bad: personal without purpose and retention" },
-		{ { .name = "bad", .type = T_TEXT, .flags = F_REQUIRED | F_NULLABLE, .doc = "x" }, "things.bad: required and read-only or nullable" },
+		{ { .name = "bad", .type = T_TEXT, .flags = F_PERSONAL, .doc = "x" },
+		  "things.bad: personal without purpose and retention" },
+		{ { .name = "bad", .type = T_TEXT, .flags = F_REQUIRED | F_NULLABLE, .doc = "x" },
+		  "things.bad: required and read-only or nullable" },
 		{ { .name = "bad", .type = T_TEXT, .flags = F_SEARCH, .audience = A_OWNER, .doc = "x" },
 		  "things.bad: q= would search a field that not everyone sees" },
 		{ { .name = "bad", .type = T_TEXT, .initial = "none", .doc = "x" }, "things.bad: initial is not JSON" },
@@ -244,7 +255,8 @@ static void test_faulty_sorts(void **state)
 	static const struct field secret = { .name = "secret", .type = T_TEXT, .audience = A_OWNER, .doc = "x" };
 	static const struct field maybe = { .name = "maybe", .type = T_DATE, .flags = F_NULLABLE, .doc = "x" };
 	static const struct sort none[] = { { 0 } }, unknown[] = { { .name = "nothing", .type = "text" }, { 0 } },
-				 telling[] = { { .name = "secret", .type = "text" }, { 0 } }, nullable[] = { { .name = "maybe", .type = "date" }, { 0 } },
+				 telling[] = { { .name = "secret", .type = "text" }, { 0 } },
+				 nullable[] = { { .name = "maybe", .type = "date" }, { 0 } },
 				 other[] = { { .name = "created_at", .type = "timestamptz" }, { 0 } };
 	expect_fault(&secret, none, "things: a list needs a default sort");
 	expect_fault(&secret, unknown, "things: sorts by an unknown field");
