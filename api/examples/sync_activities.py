@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A nightly sync: PUTs fifty activities under the ids that they have in our own calendar. Run it as often as you like: what has not changed is not written.
-Needs only Python 3. WARDMOTE_URL, WARDMOTE_CLIENT_ID and WARDMOTE_CLIENT_SECRET (an officer's service account) come from the environment."""
+Needs only Python 3. URL, CLIENT_ID and CLIENT_SECRET (an officer's service account) come from the environment."""
 import base64
 import json
 import os
@@ -10,12 +10,12 @@ import urllib.request
 
 
 def send(method, path, body, headers):
-    request = urllib.request.Request(os.environ["WARDMOTE_URL"] + path, body and body.encode(), headers, method=method)
+    request = urllib.request.Request(os.environ["URL"] + path, body and body.encode(), headers, method=method)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.status, json.load(answer)
 
 
-credentials = base64.b64encode(f"{os.environ['WARDMOTE_CLIENT_ID']}:{os.environ['WARDMOTE_CLIENT_SECRET']}".encode()).decode()
+credentials = base64.b64encode(f"{os.environ['CLIENT_ID']}:{os.environ['CLIENT_SECRET']}".encode()).decode()
 form = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
 token = send("POST", "/oauth/token", "grant_type=client_credentials", form)[1]["access_token"]
 us = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
