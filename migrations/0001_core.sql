@@ -4,7 +4,7 @@
 -- A migration that adds a partner-owned resource does, in this order:
 --   CREATE TABLE wardmote.<thing> (its own columns only);
 --   SELECT wardmote.protect('<thing>', 'owned' | 'admin' | 'shareable');      common columns, policies, view api.<thing>
---   CREATE INDEX ... ON wardmote.<thing> (audience, <sort>, id);              those that lead with audience are repeated on the history table
+--   CREATE INDEX ... ON wardmote.<thing> (audience, <sort>, id);              those that lead with audience serve lists, today's and past
 --   SELECT wardmote.track('<thing>');                                         history, change log, views api.<thing>_past and _version
 --   SELECT wardmote.refers('<thing>', '<column>', '<other>', false);          one line per reference
 -- A table with access rules of its own (partner, account) writes its policies and its view api.<thing> itself and then calls track().
@@ -73,8 +73,19 @@ BEGIN
 END
 $$;
 
+-- Is this version not the current one any more? Asked after a write that hit nothing: volatile, so that it sees what was committed since.
+CREATE FUNCTION wardmote.moved_on(thing text, id uuid, version integer) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	current boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM api.%I t WHERE t.id = $1 AND t.version = $2)', thing) INTO current USING id, version;
+	RETURN NOT current;
+END
+$$;
+
 GRANT EXECUTE ON FUNCTION wardmote.uuid7(), wardmote.ctx_partner(), wardmote.ctx_account(), wardmote.ctx_rank(), wardmote.owns(uuid),
-	wardmote.may_write(uuid, uuid[]), wardmote.may_administer(), wardmote.granted(jsonb, text), wardmote.csv(text), wardmote.again() TO wardmote_api;
+	wardmote.may_write(uuid, uuid[]), wardmote.may_administer(), wardmote.granted(jsonb, text), wardmote.csv(text), wardmote.again(),
+	wardmote.moved_on(text, uuid, integer) TO wardmote_api;
 
 -- The API's name of a thing: boundary_set -> boundary-sets, locality -> localities.
 CREATE FUNCTION wardmote.plural(thing text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -380,15 +391,30 @@ BEGIN
 	LOOP
 		EXECUTE format('ALTER TABLE history.%I ALTER COLUMN %I DROP NOT NULL', thing, c.attname);
 	END LOOP;
-	-- A list as of a date walks the same indexes as the list of today; the times in them pass over the versions of other days without a look at the row.
-	FOR c IN SELECT i.relname, (SELECT string_agg(pg_get_indexdef(i.oid, k, true), ', ' ORDER BY k) FROM generate_series(1, x.indnkeyatts) k) AS keys
-		FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam
-			JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
-		WHERE x.indrelid = format('wardmote.%I', thing)::regclass AND NOT x.indisunique AND m.amname = 'btree' AND a.attname = 'audience'
-	LOOP
-		EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON history.%I (%s, version_to, version_from)', c.relname, thing, c.keys);
-	END LOOP;
 	PERFORM wardmote.force_policies(format('history.%I', thing)::regclass);
+END
+$body$;
+
+-- A list as of a date walks the same indexes as the list of today, those that lead with the audience: here those of the history table are made like them. The
+-- times at the end of the keys pass over records and versions of other days without a look at the row. An index that later is made CONCURRENTLY on a
+-- large table has updated_at among its keys from the start; others are made again.
+CREATE FUNCTION wardmote.make_list_indexes(thing text) RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT i.relname, string_agg(pg_get_indexdef(i.oid, k, true), ', ' ORDER BY k) AS keys,
+			bool_or(pg_get_indexdef(i.oid, k, true) = 'updated_at') AS is_timed, pg_get_expr(x.indpred, x.indrelid) AS condition
+		FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam CROSS JOIN generate_series(1, x.indnkeyatts) k
+		WHERE x.indrelid = format('wardmote.%I', thing)::regclass AND NOT x.indisunique AND m.amname = 'btree'
+			AND pg_get_indexdef(i.oid, 1, true) = 'audience'
+		GROUP BY i.oid, i.relname, x.indpred, x.indrelid
+	LOOP
+		EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON history.%I (%s, version_to, version_from) %s', c.relname, thing, c.keys, 'WHERE ' || c.condition);
+		IF NOT c.is_timed THEN
+			EXECUTE format('DROP INDEX wardmote.%I', c.relname);
+			EXECUTE format('CREATE INDEX %I ON wardmote.%I (%s, updated_at) %s', c.relname, thing, c.keys, 'WHERE ' || c.condition);
+		END IF;
+	END LOOP;
 END
 $body$;
 
@@ -500,6 +526,7 @@ BEGIN
 		EXECUTE format('ALTER TABLE wardmote.%I ADD CONSTRAINT %I CHECK (isfinite(%I))', thing, thing || '_' || c || '_finite', c);
 	END LOOP;
 	PERFORM wardmote.make_history_table(thing);
+	PERFORM wardmote.make_list_indexes(thing);
 	PERFORM wardmote.make_history_trigger(thing);
 	PERFORM wardmote.make_version_views(thing);
 	PERFORM wardmote.make_dependants(thing);

@@ -121,7 +121,7 @@ def test_each_sort_has_an_index(shapes, db):
     faults = []
     for shape in shapes:
         have, lead = columns(db, f"wardmote.{shape['thing']}"), ["audience"] if shape["owned"] else []
-        names = [index[1] for index in indexes(db, shape["thing"]) if index[0] == "btree"]
+        names = [index[1][:len(lead) + 2] for index in indexes(db, shape["thing"]) if index[0] == "btree"]
         for sort in shape["sorts"]:
             column = have[sort["column"]]
             if column[1] or column[0].replace("timestamp with time zone", "timestamptz") != sort["type"]:
