@@ -58,6 +58,7 @@ struct db_job {
 	void *row;                 /* the answer step's result */
 	void *error;               /* the first error of the segment */
 	bool actor;                /* act-as found its account */
+	bool stranger;             /* act-as answered that there is no such account: whatever else the segment says does not matter */
 	unsigned char tries;
 	int64_t enqueued_us, sent_us;
 };

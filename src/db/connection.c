@@ -257,8 +257,10 @@ static void take(struct connection *connection, const struct expected *head, PGr
 		return;
 	}
 	if (head->kind == EXPECT_STEP && status == PGRES_TUPLES_OK) {
-		if (job->acts && head->step == 0)
+		if (job->acts && head->step == 0) {
 			job->actor = PQntuples(result) == 1;
+			job->stranger = !job->actor;
+		}
 		if (head->step == job->answer && job->row == NULL) {
 			job->row = result;
 			return;

@@ -87,6 +87,7 @@ static bool try_again(struct db_pool *pool, struct db_job *job)
 	job->row = NULL;
 	job->error = NULL;
 	job->actor = false;
+	job->stranger = false;
 	queue_push_front(&pool->queues[job->lane], job);
 	pool->n_queued++;
 	return true;
@@ -131,6 +132,11 @@ static void settle_error(struct db_pool *pool, struct connection *connection, st
 
 void job_settle(struct db_pool *pool, struct connection *connection, struct db_job *job)
 {
+	/* A statement that ran for nobody may fail in its own way: the answer is about the account. */
+	if (job->stranger) {
+		job_fail(pool, job, DB_NO_ACTOR);
+		return;
+	}
 	if (job->error != NULL) {
 		settle_error(pool, connection, job);
 		return;
