@@ -130,7 +130,8 @@ def pytest_sessionfinish(session, exitstatus):
     rows = sorted({row for row in COVERAGE.seen})
     name = getattr(session.config, "workerinput", {}).get("workerid", "main")
     (pathlib.Path(os.environ[FOLDER]) / f"{name}.json").write_text(json.dumps(rows), encoding="utf-8")
-    if hasattr(session.config, "workerinput") or exitstatus != 0 or not _is_whole(session.config):
+    finished = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if hasattr(session.config, "workerinput") or not finished or not _is_whole(session.config):
         return
     whole = Coverage()
     for path in pathlib.Path(os.environ[FOLDER]).glob("*.json"):
