@@ -219,8 +219,9 @@ $$;
 -- Kinds: owned (a partner's records), admin (administrators write, for any partner), shareable (as owned; those of nobody are the administrators').
 CREATE FUNCTION wardmote.protect(thing text, kind text) RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $body$
 DECLARE
-	write_rule text := CASE kind WHEN 'admin' THEN 'wardmote.may_administer()' ELSE 'wardmote.may_write(partner_id, writers)' END;
-	owner_rule text := CASE kind WHEN 'admin' THEN 'wardmote.may_administer()' ELSE 'wardmote.owns(partner_id)' END;
+	administers text := 'wardmote.may_administer() AND ' || wardmote.visible_text(thing);
+	write_rule text := CASE kind WHEN 'admin' THEN administers ELSE 'wardmote.may_write(partner_id, writers)' END;
+	owner_rule text := CASE kind WHEN 'admin' THEN administers ELSE 'wardmote.owns(partner_id)' END;
 	fresh boolean := NOT wardmote.has_column(thing, 'audience');
 BEGIN
 	IF kind NOT IN ('owned', 'admin', 'shareable') THEN
