@@ -175,7 +175,8 @@ int sql_replay(struct arena *arena, const struct call *call, struct statement *r
 	}
 	sql_add(&sql, " WHERE %s AND s.method = $%d::text AND s.path = $%d::text AND s.key = $%d::text", own, method, path, key);
 	if (sql.shape != NULL)
-		sql_add(&sql, " AND (r.id IS NOT NULL OR s.version IS NULL)");
+		sql_add(&sql, " AND (r.id IS NOT NULL OR (s.version IS NULL AND EXISTS (SELECT FROM api.%s n WHERE n.id = s.record_id)))",
+			sql.shape->resource->thing);
 	return sql_end(&sql);
 }
 

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Idempotency keys: the claim goes into the write's own segment; where an answer is stored already, a second segment fetches it. The record it
- * is about must still be one that the caller sees. */
+/* Idempotency keys: the claim goes into the write's own segment; where an answer is stored already, a second segment fetches it, or renders it again where
+ * it was too long to keep. The version that was answered must be one that the caller may still see. */
 #include <inttypes.h>
 
 #include "request.h"
 #include "wardmote/clock.h"
-
-#define STORED                                                                                                                            \
-	"SELECT i.status, i.body, i.etag, i.link FROM wardmote.idempotency i WHERE i.partner_id = (SELECT wardmote.ctx_partner()) "        \
-	"AND i.key = $1 AND i.method = $2 AND i.path = $3"
 
 void replay_claim(struct request *request)
 {
@@ -34,13 +30,12 @@ static void replay_done(struct db_job *job, const struct db_result *result)
 
 void replay_start(struct request *request)
 {
-	const struct shape *shape = request->match.route->shape;
-	const char *text = STORED;
-	if (shape != NULL)
-		text = arena_printf(request->arena, STORED " AND (i.record_id IS NULL OR EXISTS (SELECT FROM api.%s r WHERE r.id = i.record_id))",
-				    shape->resource->thing);
 	request->replaying = true;
+	if (sql_replay(request->arena, &request->call, &request->statement) < 0) {
+		respond_problem(request, PROBLEM_INTERNAL, NULL);
+		return;
+	}
 	segment_begin(request, LANE_READ, false);
-	segment_add(request, text, 3, request->claim, true);
+	segment_add(request, request->statement.text, request->statement.n_parameters, request->statement.parameters, true);
 	segment_send(request, replay_done);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Programs that sync every night: PUT by external_id, retries with a key, and nothing written where nothing differs."""
 import threading
+import time
 
 from wardmote_records import unique
 
@@ -87,6 +88,20 @@ def test_a_refused_request_leaves_its_key_free(partner):
     assert partner.officer.post("/v1/communities", {"name": "Good", "kind": "interest"}, headers=headers).status == 201
 
 
+def test_a_long_answer_is_replayed_whole(partner):
+    """Too long to be kept, it is rendered again: as the version that was answered, not as the record is now."""
+    headers = {"Idempotency-Key": unique("key")}
+    texts = ("summary", "take_part_how", "purpose", "relevance", "intended_outcome", "can_influence", "cannot_influence", "feedback_how", "notes")
+    body = {"title": unique("Long"), **{name: "word " * 799 + "end" for name in texts}}
+    first = partner.officer.post("/v1/consultations", body, headers=headers)
+    assert first.status == 201 and len(first.text()) > 32768
+    changed = partner.officer.patch(first.headers["location"], {"title": "Changed since"}, headers={"If-Match": first.etag})
+    assert changed.status == 200
+    again = partner.officer.post("/v1/consultations", body, headers=headers)
+    assert (again.status, again.json(), again.etag) == (201, first.json(), first.etag)
+    assert again.headers["idempotency-replayed"] == "true"
+
+
 def test_keys_belong_to_a_partner(partner, other):
     headers = {"Idempotency-Key": unique("key")}
     ids = {client.post("/v1/communities", {"name": "Keys", "kind": "interest"}, headers=headers).json()["id"] for client in (partner.officer, other.officer)}
@@ -106,3 +121,24 @@ def test_eight_changes_at_once_are_all_kept_or_refused(partner):
     answers = together(8, lambda number: clients[number].patch(path, {"name": f"Race {number}"}, headers={"If-Match": record.etag}))
     assert sorted(answer.status for answer in answers) == [200] + [412] * 7
     assert partner.viewer.get(path).json()["version"] == 2
+
+
+# --- the feed ---
+
+def heard(client, ids, count):
+    """The changes of these records, once `count` of them have come."""
+    until = time.monotonic() + 10
+    while True:
+        found = [change for change in client.pages("/v1/changes", params={"limit": 500}) if change["id"] in ids]
+        if len(found) >= count or time.monotonic() > until:
+            return found
+        time.sleep(0.05)
+
+
+def test_of_other_accounts_only_managers_hear(records, partner):
+    account = records.account_record(partner.id, "officer")
+    viewer = records.account_record(partner.id, "viewer")
+    ids = {account["id"], viewer["id"]}
+    assert {change["id"] for change in heard(partner.manager, ids, 2)} == ids
+    client = partner.manager.as_token(partner.manager.token_for(viewer["client_id"], viewer["client_secret"]))
+    assert {change["id"] for change in heard(client, ids, 1)} == {viewer["id"]}
