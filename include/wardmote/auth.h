@@ -64,6 +64,8 @@ int auth_cache_new(size_t entries, struct auth_cache **ret_cache);
 void auth_cache_free(struct auth_cache *cache);
 int auth_cache_verify(struct auth_cache *cache, struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
 		      const struct auth_claims **ret_claims, const char **ret_why);
+/* Would the token be found without a verification? */
+bool auth_cache_has(struct auth_cache *cache, const struct auth_keys *keys, struct slice token);
 /* The database did not know the account at this epoch any more. */
 void auth_cache_drop(struct auth_cache *cache, struct slice token);
 void auth_cache_stats(const struct auth_cache *cache, uint64_t *ret_hits, uint64_t *ret_misses);

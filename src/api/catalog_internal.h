@@ -41,7 +41,5 @@ static inline bool field_is_geometry(const struct field *field)
 
 /* The index of the shape's geometry, or -1. */
 int shape_geometry(const struct shape *shape);
-/* What a T_REF, T_REFS or T_OBJECTS refers to: the field itself, or the member that holds the id; NULL when it refers to nothing. */
-const struct field *field_reference(const struct field *field);
 
 #endif

@@ -106,6 +106,13 @@ int auth_cache_verify(struct auth_cache *cache, struct auth_keys *keys, const st
 	return 0;
 }
 
+bool auth_cache_has(struct auth_cache *cache, const struct auth_keys *keys, struct slice token)
+{
+	unsigned char digest[DIGEST_LEN];
+	crypto_generichash(digest, sizeof(digest), (const unsigned char *)token.ptr, token.len, NULL, 0);
+	return cache->keys == keys && find(cache, digest) != NULL;
+}
+
 void auth_cache_drop(struct auth_cache *cache, struct slice token)
 {
 	unsigned char digest[DIGEST_LEN];

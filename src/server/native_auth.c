@@ -6,6 +6,7 @@
 #include "../resources/accounts/flows.h"
 #include "native.h"
 #include "wardmote/clock.h"
+#include "wardmote/network.h"
 
 /* What happens with the row of the segment in flight, or with the finished hash. */
 typedef void (*row_fn)(struct request *request, const struct db_result *result);
@@ -55,10 +56,12 @@ static void hash(struct request *request, hash_fn hashed, const char *password, 
 	struct auth_flow *flow = request->flow;
 	flow->hashed = hashed;
 	flow->hash = (struct auth_hash_job){ .password = slice_of(password), .stored = stored, .wake_fd = request->worker->wake_fd, .context = request };
-	if (auth_hasher_submit(request->worker->server->hasher, &flow->hash) == 0)
+	if (auth_hasher_submit(request->worker->server->hasher, &flow->hash) == 0) {
+		request->worker->hashes++;
 		request_wait(request);
-	else
-		respond_problem(request, PROBLEM_UNAVAILABLE, "Too many sign-ins at once. Nothing was done; try again.");
+		return;
+	}
+	respond_problem(request, PROBLEM_UNAVAILABLE, "Too many sign-ins at once. Nothing was done; try again.");
 }
 
 void native_hash_done(struct auth_hash_job *job)
@@ -83,9 +86,12 @@ void native_free(struct request *request)
 		explicit_bzero((char *)(uintptr_t)flow->new_password, strlen(flow->new_password));
 }
 
+/* What attempts are counted by. A site has all addresses of an IPv6 network: counting each of them would count nothing. */
 static const char *address(struct request *request)
 {
-	return request_address(request);
+	char *key = arena_alloc(request->arena, NETWORK_KEY_MAX);
+	network_key(request_address(request), key);
+	return key;
 }
 
 static const char *digest(struct request *request, const char *secret)

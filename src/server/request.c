@@ -98,6 +98,17 @@ static bool bearer(struct slice field, struct slice *ret_token)
 	return true;
 }
 
+static bool refuse_token(struct request *request, struct rate_verdict verdict)
+{
+	request->rate = verdict;
+	request->limited = !verdict.allowed;
+	if (request->limited)
+		respond_problem(request, PROBLEM_TOO_MANY_REQUESTS, "Too many requests with a token that does not hold.");
+	else
+		respond_problem(request, PROBLEM_INVALID_TOKEN, NULL);
+	return false;
+}
+
 static bool stage_authenticate(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
@@ -105,20 +116,20 @@ static bool stage_authenticate(struct request *request)
 	if (field.ptr == NULL || (operation->flags & OP_OAUTH))
 		return true; /* the token endpoint reads Basic credentials itself */
 	const struct auth_claims *claims = NULL;
-	const char *why = "scheme";
+	const char *why;
 	struct worker *worker = request->worker;
-	if (!bearer(field, &request->token) || auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token,
-								 clock_wall_seconds(), &claims, &why) < 0) {
-		/* Failures count against the address, so that guessing is slow. */
-		request->rate = rate_take(worker->server->rates, request_address_hash(request) ^ 1, BAD_TOKENS_A_MINUTE, clock_monotonic_us());
-		if (!request->rate.allowed) {
-			request->limited = true;
-			respond_problem(request, PROBLEM_TOO_MANY_REQUESTS, "Too many requests with a token that does not hold.");
-			return false;
-		}
-		respond_problem(request, PROBLEM_INVALID_TOKEN, NULL);
-		return false;
-	}
+	/* Failures count against the address, so that guessing is slow. Verifying costs more than all the rest of a request: who has failed too often gets
+	 * no more of it. */
+	struct rate_table *rates = worker->server->rates;
+	uint64_t key = request_address_hash(request) ^ 1;
+	int64_t now_us = clock_monotonic_us();
+	struct rate_verdict left = rate_look(rates, key, BAD_TOKENS_A_MINUTE, now_us);
+	bool is_token = bearer(field, &request->token);
+	if (is_token && !left.allowed && !auth_cache_has(worker->tokens, worker->keys, request->token))
+		return refuse_token(request, left);
+	if (!is_token ||
+	    auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token, clock_wall_seconds(), &claims, &why) < 0)
+		return refuse_token(request, rate_take(rates, key, BAD_TOKENS_A_MINUTE, now_us));
 	request->claims = *claims;
 	request->authenticated = true;
 	request->caller = claims->role;
@@ -331,6 +342,24 @@ static bool stage_query(struct request *request)
 	return true;
 }
 
+/* What include= embeds is read like any other record: a token with scopes needs those of the included resources too. */
+static bool stage_include(struct request *request)
+{
+	const struct shape *shape = request->match.route->shape;
+	uint64_t include = request->call.query.include;
+	for (size_t i = 0; include != 0 && i < shape->n_fields; i++) {
+		if (!(include & UINT64_C(1) << i))
+			continue;
+		const char *scope = arena_printf(request->arena, "%s:read", field_reference(shape->fields[i])->refers);
+		if (!request->authenticated || auth_has_scope(&request->claims, scope))
+			continue;
+		request->missing_scope = scope;
+		respond_problem(request, PROBLEM_INSUFFICIENT_SCOPE, arena_printf(request->arena, "The token lacks the scope %s.", scope));
+		return false;
+	}
+	return true;
+}
+
 static bool validate_resource(struct request *request, struct slice bytes)
 {
 	static const enum body_mode modes[] = { [V_CREATE] = MODE_CREATE, [V_PUT] = MODE_REPLACE, [V_PATCH] = MODE_MERGE };
@@ -398,6 +427,8 @@ void request_body(void *context, struct slice body)
 	check_body(request, body);
 	if (request->faults.n > 0)
 		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+	else if (!stage_include(request))
+		return;
 	else if (request_operation(request)->verb == V_NATIVE && !request->probe)
 		native_run(request, body);
 	else

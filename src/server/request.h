@@ -28,6 +28,7 @@ struct request {
 	enum format format;
 	struct rate_verdict rate;
 	bool limited;                  /* the verdict above is set */
+	const char *missing_scope;     /* of a refusal, where it is not the operation's own */
 	struct call call;
 	struct statement statement;
 	struct db_job job;

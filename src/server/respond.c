@@ -98,7 +98,8 @@ static void challenge(struct request *request, struct http_answer *answer, enum 
 		respond_field(answer, "WWW-Authenticate", "Bearer realm=\"wardmote\", error=\"invalid_token\"");
 	if (problem == PROBLEM_INSUFFICIENT_SCOPE && operation != NULL)
 		respond_field(answer, "WWW-Authenticate",
-			      arena_printf(request->arena, "Bearer realm=\"wardmote\", error=\"insufficient_scope\", scope=\"%s\"", operation->scope));
+			      arena_printf(request->arena, "Bearer realm=\"wardmote\", error=\"insufficient_scope\", scope=\"%s\"",
+					   request->missing_scope != NULL ? request->missing_scope : operation->scope));
 }
 
 static const char *accepted_types(const struct request *request)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Entrances and documents, headers that every answer has, CORS, limits of rate, and what the gate refuses before routing."""
+import os
 import re
 import socket
 
@@ -127,6 +128,38 @@ def test_too_many_passwords(anonymous, fresh_address, records, partner):
             break
         assert answer.status == 401
     assert answer.status == 429 and int(answer.headers["retry-after"]) > 60
+
+
+def test_all_addresses_of_a_site_are_one(start_server, contract, anonymous):
+    """Whoever has one address of an IPv6 network has 2^64 of them: guesses are counted by network."""
+    server = start_server(trusted_proxies="127.0.0.0/8")
+    client = Client(server, contract, anonymous.coverage)
+    network = f"2001:db8:{os.getpid() % 65536:x}:1"
+
+    def guess(number, address):
+        body = {"code": f"wme_{number:043d}", "password": "a long enough guess"}
+        return client.post("/v1/sessions/enrolments", body, headers={"X-Forwarded-For": address}).status
+
+    assert {guess(number, f"{network}::{number + 1:x}") for number in range(100)} == {422}
+    assert guess(100, f"{network}:ffff::1") == 429
+    assert guess(101, f"{network[:-1]}2::1") == 422
+
+
+def test_an_address_with_many_bad_tokens_has_no_more_verified(start_server, contract, anonymous, records, partner):
+    server = start_server(rate_anonymous=0)
+    source = "127.9.8.7"
+    record = records.account_record(partner.id, "viewer")
+    client = Client(server, contract, anonymous.coverage, source=source)
+    known = client.as_token(client.token_for(record["client_id"], record["client_secret"]))
+    fresh = client.as_token(client.token_for(record["client_id"], record["client_secret"]))
+    assert known.get("/v1/me").status == 200
+    bad = client.as_token(known.token[:-4] + "AAAA")
+    statuses = [bad.get("/v1/me").status for _ in range(80)]
+    assert statuses[:50] == [401] * 50 and statuses[-1] == 429
+    refused = fresh.get("/v1/me")
+    assert refused.status == 429 and int(refused.headers["retry-after"]) >= 1
+    assert known.get("/v1/me").status == 200  # what was verified before costs nothing
+    assert fresh.as_token(fresh.token, source="127.9.8.6").get("/v1/me").status == 200  # nor do other addresses pay for it
 
 
 # --- before routing ---

@@ -102,6 +102,19 @@ def test_a_token_cannot_ask_for_more(anonymous, records, partner):
     assert grant(anonymous, service, scope="risks:write").json()["error"] == "invalid_scope"
 
 
+def test_what_is_included_is_read(records, partner):
+    community = partner.officer.post("/v1/communities", {"name": "Known to us", "kind": "interest"}).json()
+    record = partner.officer.post("/v1/consultations", {"title": "Included", "community_ids": [community["id"]]}).json()
+    narrow = records.account(partner.id, "officer", ["consultations:read"])
+    wide = records.account(partner.id, "officer", ["consultations:read", "communities:read"])
+    for path in ("/v1/consultations", f"/v1/consultations/{record['id']}"):
+        answer = narrow.get(path, params={"include": "communities"})
+        assert answer.status == 403 and answer.json()["type"].endswith("/problems/insufficient-scope")
+        assert 'scope="communities:read"' in answer.headers["www-authenticate"]
+        assert narrow.get(path).status == 200
+        assert "Known to us" in wide.get(path, params={"include": "communities"}).text()
+
+
 def test_no_scope_is_not_every_scope(anonymous, records, partner):
     service = records.account_record(partner.id, "officer", scopes=[], by=partner.manager)
     client = anonymous.as_token(grant(anonymous, service).json()["access_token"])
@@ -130,6 +143,19 @@ def test_suspending_a_partner_ends_its_tokens(anonymous, administrator, records)
     assert partner.officer.get("/v1/me").status == 401
     assert administrator.patch(path, {"status": "active"}, headers={"If-Match": "*"}).status == 200
     assert partner.officer.get("/v1/me").status == 401
+
+
+def test_a_disabled_account_is_nobody_whatever_it_asks_for(anonymous, administrator, records):
+    """Also where a policy or constraint would have spoken against nobody's statement."""
+    home = administrator.get("/v1/me").json()["partner_id"]
+    account = records.account_record(home, "administrator")
+    client = anonymous.as_token(anonymous.token_for(account["client_id"], account["client_secret"]))
+    assert client.get("/v1/me").status == 200
+    assert administrator.patch(f"/v1/accounts/{account['id']}", {"disabled": True}, headers={"If-Match": "*"}).status == 200
+    for path, body in (("/v1/partners", {"name": "Nobody's", "kind": "voluntary"}),
+                       ("/v1/accounts", {"kind": "service", "role": "viewer", "name": "Nobody's"})):
+        answer = client.post(path, body)
+        assert answer.status == 401 and 'error="invalid_token"' in answer.headers["www-authenticate"], answer.text()
 
 
 def test_a_token_in_the_query_is_no_token(anonymous, service):
