@@ -387,7 +387,7 @@ const struct gate_verdict *gate_check(const struct gate_head *head, struct gate_
 
 const struct gate_verdict *gate_check_layout(const struct gate_layout *layout, const struct gate_field *fields, size_t n_fields)
 {
-	/* Each space and line end was replaced by as many NULs. The parts are compared by address only: none is read. */
+	/* Each space and line end was replaced by as many NULs. The parts are compared by address; only what is known to lie in the head is read. */
 	if (layout->target != layout->method + strlen(layout->method) + 1 || layout->version != layout->target + layout->target_len + 1)
 		return &head_layout;
 	const char *cursor = layout->version + strlen(layout->version) + 2;
@@ -403,5 +403,12 @@ const struct gate_verdict *gate_check_layout(const struct gate_layout *layout, c
 		}
 		cursor = value.ptr + value.len + 2;
 	}
-	return cursor + 2 == layout->end ? NULL : &head_layout;
+	if (cursor + 2 != layout->end)
+		return &head_layout;
+	/* LF NUL x LF is as long as two line ends, and leaves its x. */
+	for (const char *at = cursor - 2; at < layout->end; at++) {
+		if (*at != '\0')
+			return &head_layout;
+	}
+	return NULL;
 }

@@ -194,6 +194,7 @@ REFUSED = [
     ("bare LF after the request line", b"GET /echo HTTP/1.1\nHost: localhost\r\n\r\n", {400}, "head_layout"),
     ("bare LF at the end of the head", b"GET /echo HTTP/1.1\r\nHost: localhost\r\n\n", {400}, "head_layout"),
     ("bare LFs only", b"GET /echo HTTP/1.1\nHost: localhost\n\n", {400}, "head_layout"),
+    ("LF NUL x LF at the end of the head", b"GET /echo HTTP/1.1\r\nHost: localhost\n\0x\n", {400}, "head_layout"),
     ("bare CR in a value", request(b"A: a\rInj: 1\r\n"), {400}, "field_value"),
     ("escape in a value", request(b"A: a\x1b[31m\r\n"), {400}, "field_value"),
     ("DEL in a value", request(b"A: a\x7f\r\n"), {400}, "field_value"),

@@ -70,7 +70,8 @@ static bool take_line(struct cursor *cursor, bool nul_ends, struct slice *ret_li
 	if (lf == NULL)
 		return false;
 	bool plain = lf > cursor->at && (lf[-1] == '\r' || (nul_ends && lf[-1] == '\0'));
-	*ret_last = !plain && starts_with((struct cursor){ lf, cursor->end }, SLICE("\n\0\r\n"));
+	struct cursor from_lf = { lf, cursor->end };
+	*ret_last = !plain && (starts_with(from_lf, SLICE("\n\0\r\n")) || (nul_ends && starts_with(from_lf, SLICE("\n\0\0\n"))));
 	if (!plain && !*ret_last)
 		return false;
 	struct slice line = { cursor->at, (size_t)(lf - cursor->at) - plain };
