@@ -166,13 +166,20 @@ class Contract:
             given = request.headers.get(name) if parameter["in"] == "header" else request.query.get(name)
             if parameter.get("required") and parameter["in"] != "path" and given is None:
                 raise ContractError(f"{where} was accepted without {name}")
-        body = self.resolve(operation.get("requestBody"))
-        if request.body_json is not None and body is not None:
-            for media_type, content in body["content"].items():
-                problems = list(self.validator((operation["operationId"], "body", media_type), content["schema"]).iter_errors(request.body_json))
-                if problems:
-                    problem = jsonschema.exceptions.best_match(problems)
-                    raise ContractError(f"{where} was accepted with a body that is not documented: {problem.json_path}: {problem.message[:300]}")
+        if request.body and "requestBody" in operation:
+            self._check_input(where, operation, request)
+
+    def _check_input(self, where, operation, request):
+        media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        content = operation["requestBody"]["content"].get(media_type)
+        if content is None:
+            raise ContractError(f"{where} was accepted with a body of the undocumented type {media_type}")
+        if request.body_json is None:
+            return
+        problems = list(self.validator((operation["operationId"], "body", media_type), content["schema"]).iter_errors(request.body_json))
+        if problems:
+            problem = jsonschema.exceptions.best_match(problems)
+            raise ContractError(f"{where} was accepted with a body that is not documented: {problem.json_path}: {problem.message[:300]}")
 
 
 def close(schema):

@@ -41,8 +41,8 @@ static void fill(struct openapi *doc, const char *version)
 	doc->schemas = json_object_get(components, "schemas");
 	doc->responses = json_object_get(components, "responses");
 	openapi_set(json_object_get(doc->root, "info"), "version", openapi_pack("s", version));
-	openapi_add(json_object_get(doc->root, "servers"),
-		    openapi_pack("{ss,ss,sb}", "url", doc->base_url, "description", "This installation, in production or local.", "x-internal", 0));
+	openapi_add(json_object_get(doc->root, "servers"), openapi_pack("{ss,ss,sb}", "url", doc->base_url, "description",
+									"This installation, in production or local.", "x-internal", 0));
 	add_scopes(doc);
 	merge_native(doc);
 	openapi_problems(doc);
@@ -55,7 +55,9 @@ static void fill(struct openapi *doc, const char *version)
 
 struct slice openapi_render(struct arena *arena, const struct catalog *catalog, const char *base_url, const char *version)
 {
-	struct openapi doc = { .arena = arena, .catalog = catalog, .base_url = base_url, .root = openapi_load(openapi_base, "openapi_base.json") };
+	struct openapi doc = {
+		.arena = arena, .catalog = catalog, .base_url = base_url, .root = openapi_load(openapi_base, "openapi_base.json")
+	};
 	fill(&doc, version);
 	char *text = json_dumps(doc.root, JSON_INDENT(2));
 	if (text == NULL)

@@ -101,8 +101,9 @@ static json_t *problem_example(const struct openapi *doc, const struct problem_k
 {
 	static const char id[] = "4bf92f3577b34da6a3ce929d0e0e4736";
 	return openapi_pack("{ss,s{ss,ss,si,ss,ss,ss}}", "summary", kind->title, "value", "type",
-			    arena_printf(doc->arena, "%s/problems/%s", doc->base_url, kind->slug), "title", kind->title, "status", kind->status, "detail",
-			    kind->title, "instance", arena_printf(doc->arena, "urn:wardmote:request:%s", id), "trace_id", id);
+			    arena_printf(doc->arena, "%s/problems/%s", doc->base_url, kind->slug), "title", kind->title, "status",
+			    kind->status, "detail", kind->title, "instance", arena_printf(doc->arena, "urn:wardmote:request:%s", id),
+			    "trace_id", id);
 }
 
 /* Extensions do not count as users of a component, so what only they name moves to them. */
@@ -129,8 +130,8 @@ static json_t *refusal_answer(const struct openapi *doc, const struct refusal *r
 	json_t *headers = headers_of(doc, refusal->headers, 2);
 	if (refusal->name == NULL)
 		inline_headers(doc, headers, refusal->headers, 2);
-	return openapi_pack("{ss,so,s{s{so,so}}}", "description", text.ptr, "headers", headers, "content", "application/problem+json", "schema",
-			    openapi_ref(doc->arena, "schemas", "Problem"), "examples", examples);
+	return openapi_pack("{ss,so,s{s{so,so}}}", "description", text.ptr, "headers", headers, "content", "application/problem+json",
+			    "schema", openapi_ref(doc->arena, "schemas", "Problem"), "examples", examples);
 }
 
 void openapi_problems(struct openapi *doc)
@@ -228,7 +229,9 @@ static void mark_statuses(const struct openapi *doc, const struct operation *ope
 	if (operation->flags & OP_IF_MATCH)
 		mark(set, (const int[]){ 412, 428, 0 });
 	if (operation->flags & OP_IDEMPOTENT)
-		mark(set, (const int[]){ 409, 422, 0 });
+		set[409] = true; /* the same key is in flight */
+	if (operation->flags & OP_IDEMPOTENT && operation->body_kind != BODY_NONE)
+		set[422] = true; /* the same key, another body */
 	if (operation->body_kind != BODY_NONE)
 		mark(set, (const int[]){ 413, 415, 0 });
 	mark_verb(doc, operation, set);
@@ -272,10 +275,12 @@ static json_t *content_of(const struct openapi *doc, const struct route *route)
 	if (place && operation->verb == V_GET)
 		json_object_update_new(content, json_content(doc, "application/geo+json", openapi_name(doc->arena, thing, "Feature")));
 	if (operation->verb == V_LIST)
-		openapi_set(content, "text/csv",
-			    openapi_pack("{s{ss,si,ss,ss}}", "schema", "type", "string", "maxLength", 1 << 28, "pattern", "^[^\\x00-\\x08]*$", "description",
-					 "RFC 4180 with a header row; a value that a spreadsheet would take for a formula has an apostrophe in front. Pages "
-					 "are linked by the header field Link."));
+		openapi_set(
+		    content, "text/csv",
+		    openapi_pack(
+			"{s{ss,si,ss,ss}}", "schema", "type", "string", "maxLength", 1 << 28, "pattern", "^[^\\x00-\\x08]*$", "description",
+			"RFC 4180 with a header row; a value that a spreadsheet would take for a formula has an apostrophe in front. Pages "
+			"are linked by the header field Link."));
 	return content;
 }
 

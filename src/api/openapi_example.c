@@ -40,7 +40,8 @@ static json_t *by_type(const struct field *field)
 	case T_OBJECTS:
 		return openapi_pack("[o]", example_object(field->members));
 	case T_GEOMETRY:
-		return openapi_load("{\"type\":\"MultiPolygon\",\"coordinates\":[[[[1.2,52.6],[1.3,52.6],[1.3,52.7],[1.2,52.6]]]]}", "geometry");
+		return openapi_load("{\"type\":\"MultiPolygon\",\"coordinates\":[[[[1.2,52.6],[1.3,52.6],[1.3,52.7],[1.2,52.6]]]]}",
+				    "geometry");
 	case T_POINT:
 		return openapi_load("{\"type\":\"Point\",\"coordinates\":[1.2926,52.6287]}", "point");
 	case T_URL:

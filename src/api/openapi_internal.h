@@ -17,16 +17,16 @@ struct openapi {
 };
 
 enum purpose {
-	FOR_ANSWER,  /* as rendered */
-	FOR_INPUT,   /* create and replace */
-	FOR_PATCH,   /* merge-patch */
+	FOR_ANSWER, /* as rendered */
+	FOR_INPUT, /* create and replace */
+	FOR_PATCH, /* merge-patch */
 };
 
 /* --- openapi_build.c: jansson without return values --- */
-json_t *openapi_pack(const char *format, ...);                           /* json_pack */
+json_t *openapi_pack(const char *format, ...); /* json_pack */
 json_t *openapi_load(const char *text, const char *what);
-void openapi_set(json_t *object, const char *key, json_t *value);        /* takes the reference */
-void openapi_add(json_t *array, json_t *value);                          /* takes the reference */
+void openapi_set(json_t *object, const char *key, json_t *value); /* takes the reference */
+void openapi_add(json_t *array, json_t *value); /* takes the reference */
 json_t *openapi_ref(struct arena *arena, const char *kind, const char *name); /* {"$ref": "#/components/<kind>/<name>"} */
 /* "boundary_set" with "List" gives "BoundarySetList". */
 const char *openapi_name(struct arena *arena, const char *thing, const char *suffix);

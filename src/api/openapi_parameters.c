@@ -98,7 +98,9 @@ static void add_sort(const struct openapi *doc, json_t *list, const struct shape
 		openapi_add(names, openapi_pack("s", arena_printf(doc->arena, "-%s", sorts[i].name)));
 	}
 	json_t *schema = openapi_pack("{ss,so,ss}", "type", "string", "enum", names, "default", sorts[0].name);
-	openapi_add(list, query_parameter("sort", "Order of the records; with - in front: descending. Records that are equal are ordered by id.", schema));
+	openapi_add(list,
+		    query_parameter("sort", "Order of the records; with - in front: descending. Records that are equal are ordered by id.",
+				    schema));
 }
 
 static void add_fields(json_t *list, const struct shape *shape)
@@ -106,8 +108,9 @@ static void add_fields(json_t *list, const struct shape *shape)
 	json_t *names = openapi_pack("[]");
 	for (size_t i = 0; i < shape->n_fields; i++)
 		openapi_add(names, openapi_pack("s", shape->fields[i]->name));
-	openapi_add(list, list_parameter("fields", "Only these members, and id: the others are left out, also those that the schema requires.",
-					 openapi_pack("{ss,so}", "type", "string", "enum", names), FIELDS_MAX));
+	openapi_add(list,
+		    list_parameter("fields", "Only these members, and id: the others are left out, also those that the schema requires.",
+				   openapi_pack("{ss,so}", "type", "string", "enum", names), FIELDS_MAX));
 }
 
 static void add_include(json_t *list, const struct shape *shape)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const char *const caller_names[] = {
-	[CALLER_ANONYMOUS] = "anonymous", [CALLER_VIEWER] = "viewer",		   [CALLER_OFFICER] = "officer",
-	[CALLER_MANAGER] = "manager",	  [CALLER_ADMINISTRATOR] = "administrator",
+	[CALLER_ANONYMOUS] = "anonymous",         [CALLER_VIEWER] = "viewer", [CALLER_OFFICER] = "officer", [CALLER_MANAGER] = "manager",
+	[CALLER_ADMINISTRATOR] = "administrator",
 };
 
 /* The resource's name, or what follows /v1/, or the first segment of a longer path: "sessions", "oauth"; "service" for the rest. */
@@ -29,9 +29,7 @@ static void add_tag(struct openapi *doc, const struct operation *operation, cons
 	json_t *tags = json_object_get(doc->root, "tags");
 	size_t i;
 	json_t *known;
-	json_array_foreach(tags, i, known)
-		if (strcmp(json_string_value(json_object_get(known, "name")), tag) == 0)
-			return;
+	json_array_foreach(tags, i, known) if (strcmp(json_string_value(json_object_get(known, "name")), tag) == 0) return;
 	const char *text = operation->resource != NULL ? operation->resource->doc : "Operations of no one resource.";
 	openapi_add(tags, openapi_pack("{ss,ss}", "name", tag, "description", text));
 }
@@ -102,10 +100,13 @@ static const char *media_of(enum body_kind kind)
 static json_t *request_body(const struct openapi *doc, const struct route *route)
 {
 	const struct operation *operation = route->operation;
-	json_t *content = openapi_pack("{so,so}", "schema", input_schema(doc, route), "example", input_example(doc, route));
-	return openapi_pack("{ss,sb,s{so}}", "description",
-			    operation->flags & OP_GEOMETRY ? "At most 16 MiB, of which 1 MiB beside the geometry." : "At most 1 MiB.", "required", 1, "content",
-			    media_of(operation->body_kind), content);
+	json_t *input = openapi_pack("{so,so}", "schema", input_schema(doc, route), "example", input_example(doc, route));
+	json_t *content = openapi_pack("{so}", media_of(operation->body_kind), input);
+	if (operation->body_kind == BODY_MERGE_PATCH)
+		openapi_set(content, "application/json", json_incref(input)); /* taken for the same */
+	return openapi_pack("{ss,sb,so}", "description",
+			    operation->flags & OP_GEOMETRY ? "At most 16 MiB, of which 1 MiB beside the geometry." : "At most 1 MiB.",
+			    "required", 1, "content", content);
 }
 
 /* What is said of an operation beyond its own documentation. */
@@ -116,9 +117,11 @@ static const char *description_of(const struct openapi *doc, const struct operat
 	if (operation->least > CALLER_ANONYMOUS)
 		buffer_format(&text, "\n\nFor accounts of role %s or above.", caller_names[operation->least]);
 	if (operation->scope != NULL)
-		buffer_format(&text, "%s A token with scopes needs `%s`.", operation->least > CALLER_ANONYMOUS ? "" : "\n\n", operation->scope);
+		buffer_format(&text, "%s A token with scopes needs `%s`.", operation->least > CALLER_ANONYMOUS ? "" : "\n\n",
+			      operation->scope);
 	if (operation->verb == V_LIST)
-		buffer_text(&text, "\n\nAs CSV and, where records have a place, GeoJSON: by Accept or by `.csv` or `.geojson` after the path.");
+		buffer_text(&text,
+			    "\n\nAs CSV and, where records have a place, GeoJSON: by Accept or by `.csv` or `.geojson` after the path.");
 	if (operation->flags & OP_SECRET)
 		buffer_text(&text, "\n\nThe secret is shown this once; a replay of the answer has null in its place.");
 	return text.ptr;

@@ -34,8 +34,8 @@ static json_t *enum_schema(const char *const *values)
 
 static json_t *array_schema(const struct field *field, json_t *items, bool unique)
 {
-	json_t *schema = openapi_pack("{ss,sI,sI,so}", "type", "array", "minItems", (json_int_t)field->min, "maxItems", (json_int_t)field_max(field),
-				      "items", items);
+	json_t *schema = openapi_pack("{ss,sI,sI,so}", "type", "array", "minItems", (json_int_t)field->min, "maxItems",
+				      (json_int_t)field_max(field), "items", items);
 	if (unique)
 		openapi_set(schema, "uniqueItems", json_true());
 	return schema;
@@ -105,8 +105,7 @@ json_t *openapi_value(const struct openapi *doc, const struct field *field, enum
 static void add_personal(json_t *schema, const struct field *field)
 {
 	if (field->flags & F_PERSONAL)
-		openapi_set(schema, "x-personal-data",
-			    openapi_pack("{ss,ss}", "purpose", field->purpose, "retention", field->retention));
+		openapi_set(schema, "x-personal-data", openapi_pack("{ss,ss}", "purpose", field->purpose, "retention", field->retention));
 	if (field->audience != A_PUBLIC)
 		openapi_set(schema, "x-audience", openapi_pack("s", audience_names[field->audience]));
 	if (field->code_list != NULL)
@@ -206,10 +205,12 @@ static void add_included(const struct openapi *doc, struct object *object, const
 {
 	const struct shape *target = included(doc, field);
 	json_t *summary = openapi_ref(doc->arena, "schemas", openapi_name(doc->arena, target->resource->thing, "Summary"));
-	json_t *schema = field->type == T_REF ? openapi_pack("{s[o{ss}]}", "anyOf", summary, "type", "null")
-					      : openapi_pack("{ss,sI,so}", "type", "array", "maxItems", (json_int_t)field_max(field), "items", summary);
+	json_t *schema = field->type == T_REF
+			     ? openapi_pack("{s[o{ss}]}", "anyOf", summary, "type", "null")
+			     : openapi_pack("{ss,sI,so}", "type", "array", "maxItems", (json_int_t)field_max(field), "items", summary);
 	openapi_set(schema, "description",
-		    openapi_pack("s", arena_printf(doc->arena, "Only with include=%s: what the caller may see of %s.", field->include_name, field->name)));
+		    openapi_pack("s", arena_printf(doc->arena, "Only with include=%s: what the caller may see of %s.", field->include_name,
+						   field->name)));
 	openapi_set(object->properties, field->include_name, schema);
 }
 
@@ -267,8 +268,7 @@ static void add_template(struct openapi *doc, const struct shape *shape, const c
 	json_t *schemas = openapi_load(text.ptr, "schemas of a resource");
 	const char *key;
 	json_t *schema;
-	json_object_foreach(schemas, key, schema)
-		openapi_set(doc->schemas, key, json_incref(schema));
+	json_object_foreach(schemas, key, schema) openapi_set(doc->schemas, key, json_incref(schema));
 	json_decref(schemas);
 }
 
