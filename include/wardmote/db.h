@@ -100,6 +100,13 @@ struct db_session;
 /* 0, or -ECONNREFUSED with the server's message in *ret_error. */
 int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error);
 void db_session_free(struct db_session *session);
+/* How the session reaches its server. */
+struct db_path {
+	bool local;                /* a unix socket or a loopback address */
+	bool encrypted;
+	const char *sslmode;       /* as it holds after URI, environment and defaults: "prefer", "verify-full" */
+};
+void db_session_path(const struct db_session *session, struct arena *arena, struct db_path *ret_path);
 /* One statement with text parameters (or several, when there are no parameters). Rows as text: ret_rows[row * columns + column], NULL for null.
  * 0, or -EIO with a message in *ret_error (SQLSTATE first: "42P01: relation ..."). */
 struct db_rows {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "wardmote/db.h"
+#include "wardmote/network.h"
 
 struct db_session {
 	PGconn *connection;
@@ -90,6 +91,22 @@ void db_session_free(struct db_session *session)
 		return;
 	PQfinish(session->connection);
 	free(session);
+}
+
+void db_session_path(const struct db_session *session, struct arena *arena, struct db_path *ret_path)
+{
+	const char *host = PQhost(session->connection), *address = PQhostaddr(session->connection);
+	bool socket = host != NULL && (host[0] == '/' || host[0] == '@');
+	*ret_path = (struct db_path){
+		.local = socket || (address != NULL && network_list_has("127.0.0.0/8, ::1", slice_of(address))),
+		.encrypted = PQsslInUse(session->connection) != 0 || PQgssEncInUse(session->connection) != 0,
+		.sslmode = "prefer",
+	};
+	PQconninfoOption *options = PQconninfo(session->connection);
+	for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+		if (strcmp(option->keyword, "sslmode") == 0 && option->val != NULL)
+			ret_path->sslmode = arena_copy(arena, slice_of(option->val));
+	PQconninfoFree(options);
 }
 
 static void copy_rows(struct arena *arena, const PGresult *result, struct db_rows *ret_rows)

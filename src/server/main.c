@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{ "key", cmd_key, "key create, key rotate: the folder of signing keys" },
 	{ "load", cmd_load, "fill a running server from folders of JSON files" },
 	{ "dev", cmd_dev, "run everything on this machine: private database, sample data, server" },
+	{ "doctor", cmd_doctor, "look at a live installation: settings, keys, database; --json" },
 	{ "config", cmd_config, "show every setting: value, origin, default, meaning" },
 	{ "openapi", cmd_openapi, "print the API description (OpenAPI 3.1)" },
 	{ "problems", cmd_problems, "print the registry of problems" },

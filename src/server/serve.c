@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "commands.h"
+#include "connections.h"
 #include "server.h"
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
@@ -209,6 +210,24 @@ static void drain(struct server *server, struct admin *admin, int signals)
 	server->n_workers = 0;
 }
 
+/* A database that does not answer is no reason not to start: the server waits for it. */
+static int check_room(struct server *server, const char **ret_error)
+{
+	struct db_session *session = NULL;
+	const char *error = NULL, *fault = NULL;
+	long left = 0;
+	if (db_session_new(server->config->database, &server->arena, &session, &error) == 0 &&
+	    connections_left(session, &server->arena, &left, &error) == 0)
+		fault = connections_fault(server->config, left, &server->arena);
+	else
+		log_message(LOG_LEVEL_WARNING, "whether the database has room for our connections is not known", NULL, NULL);
+	db_session_free(session);
+	if (fault == NULL)
+		return 0;
+	*ret_error = arena_printf(&server->arena, "%s: lower workers or lane_*, or raise max_connections", fault);
+	return -EUSERS;
+}
+
 static int start_threads(struct server *server, const struct listeners *listeners, pthread_t *ret_jobs, int stop_fd)
 {
 	size_t n = count_workers(server->config);
@@ -284,6 +303,8 @@ int serve_run(const struct config *config)
 	raise_file_limit();
 	const char *error = "";
 	int failed = server_init(server, config, &error);
+	if (failed == 0)
+		failed = check_room(server, &error);
 	if (failed == 0)
 		failed = run(server, signals, &error);
 	if (failed < 0)
