@@ -149,7 +149,8 @@ $$;
 GRANT EXECUTE ON FUNCTION wardmote.sequence_changes() TO wardmote_api;
 
 -- What the caller hears: a record that comes into sight is a create, one that leaves it a delete (tombstone). A change that is not a tombstone is
--- told only while the record can still be seen, so that a hidden record's past is hidden too.
+-- told only while the record can still be seen, so that a hidden record's past is hidden too. Accounts have no visibility of their own: who hears of one
+-- is who sees it in api.account.
 DO $do$
 BEGIN
 	EXECUTE format($view$
@@ -158,9 +159,14 @@ SELECT f.position, c.at, c.resource, c.record_id, c.version,
 	CASE WHEN NOT seen.after THEN 'delete' WHEN NOT seen.before THEN 'create' ELSE 'update' END AS operation
 FROM wardmote.feed f
 JOIN wardmote.change c ON c.seq = f.change
-CROSS JOIN LATERAL (SELECT coalesce(%1$s, false) AS before, coalesce(%2$s, false) AS after OFFSET 0) AS seen
+CROSS JOIN LATERAL (SELECT c.resource = 'accounts' AS is_account, c.record_id = (SELECT wardmote.ctx_account())
+	OR (c.partner_id = (SELECT wardmote.ctx_partner()) AND (SELECT wardmote.ctx_rank()) >= 3) OR (SELECT wardmote.ctx_rank()) >= 4 AS is_seen) AS account
+CROSS JOIN LATERAL (SELECT
+	coalesce(CASE WHEN account.is_account THEN account.is_seen AND c.operation <> 'create' ELSE %1$s END, false) AS before,
+	coalesce(CASE WHEN account.is_account THEN account.is_seen ELSE %2$s END, false) AS after OFFSET 0) AS seen
 WHERE (seen.before AND NOT seen.after)
-	OR (seen.after AND (SELECT coalesce(%3$s, false) FROM wardmote.change l WHERE l.record_id = c.record_id ORDER BY l.version DESC LIMIT 1))
+	OR (seen.after AND (account.is_account
+		OR (SELECT coalesce(%3$s, false) FROM wardmote.change l WHERE l.record_id = c.record_id ORDER BY l.version DESC LIMIT 1)))
 $view$, wardmote.visible_text('c', true, '_before'), wardmote.visible_text('c', true, '_after'), wardmote.visible_text('l', true, '_after'));
 END
 $do$;

@@ -10,8 +10,6 @@ static const char changes_sql[] =
 	"WITH page AS (SELECT c.position, json_build_object('resource', c.resource, 'id', c.record_id, 'version', c.version, 'operation', c.operation, "
 	"'at', to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) AS item "
 	"FROM api.change c WHERE c.position > $1::bigint AND ($3::text[] IS NULL OR c.resource = ANY ($3::text[])) "
-	/* Accounts have no visibility of their own: of others' only managers hear, who alone can read them. */
-	"AND (c.resource <> 'accounts' OR c.record_id = (SELECT wardmote.ctx_account()) OR (SELECT wardmote.ctx_rank()) >= 3) "
 	"ORDER BY c.position LIMIT $2::bigint) "
 	"SELECT 200, '{\"items\":' || coalesce(json_agg(item ORDER BY position), '[]'::json)::text, "
 	"CASE WHEN count(*) = $2::bigint THEN 'more' END, coalesce(max(position), $1::bigint)::text FROM page";
