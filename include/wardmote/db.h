@@ -100,6 +100,8 @@ struct db_session;
 /* 0, or -ECONNREFUSED with the server's message in *ret_error. */
 int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error);
 void db_session_free(struct db_session *session);
+/* From now on a statement is given up, -EIO, when it takes longer or when stop_fd becomes readable (-1: none). The session is then of no further use. */
+void db_session_limit(struct db_session *session, long patience_ms, int stop_fd);
 /* How the session reaches its server. */
 struct db_path {
 	bool local;                /* a unix socket or a loopback address */

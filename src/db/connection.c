@@ -6,8 +6,19 @@
 
 #include "internal.h"
 
+static void unwatch(struct connection *connection)
+{
+	if (connection->fd >= 0)
+		epoll_ctl(connection->pool->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+	connection->fd = -1;
+	connection->events = 0;
+}
+
 static void watch(struct connection *connection, unsigned events)
 {
+	/* While it connects libpq may have gone on to another host with a new socket of the same number, which epoll does not know. */
+	if (connection->state == CONNECTION_CONNECTING)
+		unwatch(connection);
 	int fd = PQsocket(connection->pg);
 	struct epoll_event event = { .events = events, .data.ptr = connection };
 	if (connection->fd != fd) {
@@ -24,10 +35,7 @@ static void watch(struct connection *connection, unsigned events)
 
 void connection_close(struct connection *connection)
 {
-	if (connection->fd >= 0)
-		epoll_ctl(connection->pool->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
-	connection->fd = -1;
-	connection->events = 0;
+	unwatch(connection);
 	PQfinish(connection->pg);
 	connection->pg = NULL;
 	statements_clear(&connection->statements);
@@ -38,6 +46,7 @@ void connection_close(struct connection *connection)
 	connection->state = CONNECTION_DOWN;
 	connection->separator = false;
 	connection->dirty = false;
+	connection->retired = false;
 }
 
 static bool lane_connected(const struct db_pool *pool, enum lane lane)
@@ -222,6 +231,8 @@ bool connection_send(struct connection *connection, struct db_job *job, int64_t 
 	}
 	expect(connection, job, EXPECT_SYNC, 0);
 	job->sent_us = now_us;
+	if (connection->in_flight == 0)
+		connection->heard_us = now_us;
 	connection->in_flight++;
 	connection->dirty = true;
 	return true;
@@ -269,6 +280,12 @@ static void take(struct connection *connection, const struct expected *head, PGr
 	PQclear(result);
 }
 
+static bool is_fatal(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	return severity != NULL && strcmp(severity, "ERROR") != 0;
+}
+
 /* The results of one Sync at most; false when the connection is gone or has nothing more. */
 static bool read_one(struct connection *connection, int64_t now_us)
 {
@@ -284,6 +301,7 @@ static bool read_one(struct connection *connection, int64_t now_us)
 		}
 		return separator;
 	}
+	connection->heard_us = now_us;
 	struct expected head = connection->fifo[connection->fifo_head];
 	if (connection->fifo_n == 0 || !fits(head.kind, PQresultStatus(result))) {
 		bool broken = PQstatus(connection->pg) != CONNECTION_OK;
@@ -295,8 +313,8 @@ static bool read_one(struct connection *connection, int64_t now_us)
 	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
 		connection->separator = true;
 		if (head.kind == EXPECT_SYNC) {
-			/* The commit itself failed and its Sync is still to come; or the connection broke, and nobody knows. */
-			if (PQstatus(connection->pg) == CONNECTION_OK)
+			/* The commit itself failed and its Sync is still to come; or the connection broke or is about to, and nobody knows. */
+			if (PQstatus(connection->pg) == CONNECTION_OK && !is_fatal(result))
 				take(connection, &head, result);
 			else
 				PQclear(result);
@@ -319,7 +337,8 @@ void connection_read(struct connection *connection, int64_t now_us)
 {
 	while (connection->state == CONNECTION_READY && connection->fifo_n > 0 && read_one(connection, now_us))
 		continue;
-	if (connection->state == CONNECTION_READY && PQstatus(connection->pg) != CONNECTION_OK)
+	bool over = connection->retired && connection->in_flight == 0;
+	if (connection->state == CONNECTION_READY && (over || PQstatus(connection->pg) != CONNECTION_OK))
 		connection_lose(connection, now_us);
 }
 

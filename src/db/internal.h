@@ -56,6 +56,8 @@ struct connection {
 	struct expected *fifo;   /* ring */
 	size_t fifo_size, fifo_head, fifo_n;
 	bool separator;          /* a NULL must come before the next result */
+	bool retired;            /* its server takes no writes any more: no new jobs, dropped when it is empty */
+	int64_t heard_us;        /* when its last result came, or, if later, its oldest job was sent: silence counts from here */
 	size_t in_flight;        /* jobs whose Sync has not come back */
 	bool dirty;              /* sent something this tick */
 	struct statements statements;

@@ -43,6 +43,11 @@ static void decode(const struct db_job *job, struct db_result *result)
 		result->outcome = DB_NO_ROW;
 		return;
 	}
+	if (PQnfields(row) != 4) {
+		result->outcome = DB_ERROR; /* not the uniform row: a mistake of ours, which must not be read past its end */
+		memcpy(result->sqlstate, "XX000", 6);
+		return;
+	}
 	result->outcome = DB_ROW;
 	result->owner = row;
 	result->status = (int)strtol(PQgetvalue(row, 0, 0), NULL, 10);
@@ -51,7 +56,7 @@ static void decode(const struct db_job *job, struct db_result *result)
 	result->link = text_cell(row, 3);
 }
 
-enum verdict { VERDICT_ERROR, VERDICT_RETRY, VERDICT_TIMEOUT, VERDICT_BUSY, VERDICT_UNAVAILABLE, VERDICT_PLAN };
+enum verdict { VERDICT_ERROR, VERDICT_RETRY, VERDICT_TIMEOUT, VERDICT_BUSY, VERDICT_UNAVAILABLE, VERDICT_PLAN, VERDICT_READ_ONLY };
 
 static enum verdict verdict(const char *sqlstate)
 {
@@ -61,7 +66,7 @@ static enum verdict verdict(const char *sqlstate)
 	} rows[] = {
 		{ "40001", VERDICT_RETRY }, { "40P01", VERDICT_RETRY },	      { "26000", VERDICT_PLAN },	{ "0A000", VERDICT_PLAN },
 		{ "57014", VERDICT_TIMEOUT }, { "55P03", VERDICT_BUSY },      { "57P", VERDICT_UNAVAILABLE },	{ "08", VERDICT_UNAVAILABLE },
-		{ "53", VERDICT_UNAVAILABLE }, { "25006", VERDICT_UNAVAILABLE }, { "58", VERDICT_UNAVAILABLE },
+		{ "53", VERDICT_UNAVAILABLE }, { "25006", VERDICT_READ_ONLY }, { "58", VERDICT_UNAVAILABLE },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		if (strncmp(sqlstate, rows[i].prefix, strlen(rows[i].prefix)) == 0)
@@ -119,6 +124,12 @@ static void settle_error(struct db_pool *pool, struct connection *connection, st
 		break;
 	case VERDICT_BUSY:
 		result.outcome = DB_BUSY;
+		break;
+	case VERDICT_READ_ONLY:
+		/* A standby, or about to be one. (A read that tries to write is our mistake and says nothing of the server.) */
+		if (job->write)
+			connection->retired = true;
+		result.outcome = job->write ? DB_UNAVAILABLE : DB_ERROR;
 		break;
 	case VERDICT_UNAVAILABLE:
 		result.outcome = DB_UNAVAILABLE;

@@ -134,7 +134,7 @@ static struct connection *least_loaded(struct db_pool *pool, enum lane lane)
 	struct connection *best = NULL;
 	for (size_t i = 0; i < pool->n_connections; i++) {
 		struct connection *connection = &pool->connections[i];
-		if (connection->lane != lane || connection->state != CONNECTION_READY)
+		if (connection->lane != lane || connection->state != CONNECTION_READY || connection->retired)
 			continue;
 		if (connection->in_flight >= (size_t)pool->settings.depth[lane])
 			continue;
@@ -176,8 +176,8 @@ static void tend(struct db_pool *pool, int64_t now_us)
 			connection_start(connection, now_us);
 		if (connection->state != CONNECTION_READY || connection->in_flight == 0)
 			continue;
-		int64_t patience = (pool->settings.statement_timeout_ms[connection->lane] + STALL_GRACE_MS) * 1000;
-		if (now_us - connection->fifo[connection->fifo_head].job->sent_us > patience * (int64_t)connection->in_flight)
+		/* The server ends each statement in time: when even that does not come, nobody is there. */
+		if (now_us - connection->heard_us > (pool->settings.statement_timeout_ms[connection->lane] + STALL_GRACE_MS) * 1000)
 			connection_lose(connection, now_us);
 	}
 }
@@ -239,15 +239,16 @@ void db_pool_stats(const struct db_pool *pool, struct db_stats *ret_stats)
 
 void db_pool_abandon(struct db_pool *pool)
 {
+	/* First what is in flight: reads among it go back into the queue. */
+	int64_t now_us = clock_monotonic_us();
+	for (size_t i = 0; pool->connections != NULL && i < pool->n_connections; i++) {
+		if (pool->connections[i].in_flight > 0)
+			connection_lose(&pool->connections[i], now_us);
+	}
 	for (int lane = 0; lane < LANES; lane++) {
 		while (pool->queues[lane].n > 0) {
 			pool->n_queued--;
 			job_fail(pool, queue_pop(&pool->queues[lane]), DB_UNAVAILABLE);
 		}
-	}
-	int64_t now_us = clock_monotonic_us();
-	for (size_t i = 0; i < pool->n_connections; i++) {
-		if (pool->connections[i].in_flight > 0)
-			connection_lose(&pool->connections[i], now_us);
 	}
 }

@@ -2,13 +2,17 @@
 /* Plain blocking connections, for commands and the jobs thread. */
 #include <errno.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdlib.h>
 
+#include "wardmote/clock.h"
 #include "wardmote/db.h"
 #include "wardmote/network.h"
 
 struct db_session {
 	PGconn *connection;
+	long patience_ms; /* 0: no end */
+	int stop_fd;
 };
 
 /* libpq's messages end with a line break and may have several lines; for people one line each is enough. */
@@ -44,7 +48,8 @@ static const char *describe_error(struct arena *arena, const PGconn *connection,
 	const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
 	struct buffer message = { .arena = arena };
 	if (primary == NULL) {
-		buffer_format(&message, "08006: %s", tidy(arena, PQerrorMessage(connection)));
+		const char *reason = tidy(arena, PQerrorMessage(connection));
+		buffer_format(&message, "08006: %s", reason[0] == '\0' ? "no answer in time" : reason);
 		return message.ptr;
 	}
 	buffer_format(&message, "%s: %s", state == NULL ? "XX000" : state, primary);
@@ -73,6 +78,7 @@ int db_session_new(const char *uri, struct arena *arena, struct db_session **ret
 	if (session == NULL)
 		abort();
 	session->connection = connection;
+	session->stop_fd = -1;
 	struct db_rows rows;
 	int status = db_session_query(session, arena,
 				      "SET TimeZone = 'UTC'; SET search_path = pg_catalog, public; SET client_min_messages = warning", 0,
@@ -109,6 +115,52 @@ void db_session_path(const struct db_session *session, struct arena *arena, stru
 	PQconninfoFree(options);
 }
 
+void db_session_limit(struct db_session *session, long patience_ms, int stop_fd)
+{
+	session->patience_ms = patience_ms;
+	session->stop_fd = stop_fd;
+}
+
+/* More input came, and nothing asks to stop. */
+static bool wait_input(const struct db_session *session, int64_t deadline_us)
+{
+	struct pollfd fds[] = { { .fd = PQsocket(session->connection), .events = POLLIN }, { .fd = session->stop_fd, .events = POLLIN } };
+	int64_t left_us = deadline_us - clock_monotonic_us();
+	if (left_us <= 0 || (poll(fds, 2, (int)(left_us / 1000 + 1)) < 0 && errno != EINTR) || fds[1].revents != 0)
+		return false;
+	return fds[0].revents == 0 || PQconsumeInput(session->connection) == 1;
+}
+
+/* As PQexec does, but with an end: NULL when there was none in time. */
+static PGresult *await_result(const struct db_session *session)
+{
+	int64_t deadline_us = clock_monotonic_us() + session->patience_ms * 1000;
+	PGresult *last = NULL;
+	for (;;) {
+		while (!PQisBusy(session->connection)) {
+			PGresult *result = PQgetResult(session->connection);
+			if (result == NULL)
+				return last;
+			PQclear(last);
+			last = result;
+		}
+		if (!wait_input(session, deadline_us)) {
+			PQclear(last);
+			return NULL;
+		}
+	}
+}
+
+/* The simple protocol takes several statements at once, the extended one takes parameters. */
+static PGresult *execute(const struct db_session *session, const char *text, size_t n, const char *const *parameters)
+{
+	PGconn *connection = session->connection;
+	if (session->patience_ms == 0)
+		return n == 0 ? PQexec(connection, text) : PQexecParams(connection, text, (int)n, NULL, parameters, NULL, NULL, 0);
+	int sent = n == 0 ? PQsendQuery(connection, text) : PQsendQueryParams(connection, text, (int)n, NULL, parameters, NULL, NULL, 0);
+	return sent == 1 ? await_result(session) : NULL;
+}
+
 static void copy_rows(struct arena *arena, const PGresult *result, struct db_rows *ret_rows)
 {
 	size_t rows = (size_t)PQntuples(result), columns = (size_t)PQnfields(result);
@@ -126,8 +178,7 @@ int db_session_query(struct db_session *session, struct arena *arena, const char
 		     struct db_rows *ret_rows, const char **ret_error)
 {
 	PGconn *connection = session->connection;
-	/* The simple protocol takes several statements at once, the extended one takes parameters. */
-	PGresult *result = n == 0 ? PQexec(connection, text) : PQexecParams(connection, text, (int)n, NULL, parameters, NULL, NULL, 0);
+	PGresult *result = execute(session, text, n, parameters);
 	ExecStatusType state = PQresultStatus(result);
 	int status = 0;
 	if (state == PGRES_TUPLES_OK || state == PGRES_COMMAND_OK) {
