@@ -9,7 +9,7 @@
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
 
-enum { ROUND_MS = 100, CHECK_MS = 1000, PRUNE_MS = 60000 };
+enum { ROUND_MS = 100, CHECK_MS = 1000, PRUNE_MS = 60000, PATIENCE_MS = 10000 };
 
 struct jobs {
 	struct server *server;
@@ -24,6 +24,8 @@ static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct
 	if (jobs->session == NULL) {
 		if (db_session_new(jobs->server->config->database, arena, &jobs->session, &error) < 0)
 			return false;
+		/* A database that is silent is away, and must not hold up the end of the process. */
+		db_session_limit(jobs->session, PATIENCE_MS, jobs->stop_fd);
 		db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, &error);
 	}
 	if (db_session_query(jobs->session, arena, text, 0, NULL, ret_rows, &error) == 0)

@@ -21,7 +21,7 @@
 #include "wardmote/openapi.h"
 #include "wardmote/resources.h"
 
-enum { LISTEN_FDS_START = 3, KEY_CHECK_MS = 2000, SPARE_FILES = 200, LINGERING_FILES = 64 };
+enum { LISTEN_FDS_START = 3, KEY_CHECK_MS = 2000, SPARE_FILES = 200, LINGERING_FILES = 64, DRAIN_LOOK_US = 20000 };
 
 struct listeners {
 	int public_fd, admin_fd;
@@ -188,23 +188,42 @@ static void wait_for_stop(struct server *server, struct admin *admin, int signal
 	}
 }
 
+/* While draining: answers the admin listener for at most so long. True when another signal says: now. */
+static bool attend(struct admin *admin, int signals, int64_t most_us)
+{
+	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = admin == NULL ? -1 : admin_fd(admin), .events = POLLIN } };
+	poll(fds, 2, (int)(most_us / 1000 + 1));
+	if (admin != NULL)
+		admin_run(admin);
+	struct signalfd_siginfo info = { 0 };
+	return (fds[0].revents & POLLIN) && read(signals, &info, sizeof info) == (ssize_t)sizeof info && info.ssi_signo != SIGHUP;
+}
+
+static bool all_finished(struct server *server)
+{
+	for (size_t i = 0; i < server->n_workers; i++) {
+		if (!atomic_load(&server->workers[i]->finished))
+			return false;
+	}
+	return true;
+}
+
 static void drain(struct server *server, struct admin *admin, int signals)
 {
 	log_message(LOG_LEVEL_INFO, "draining", NULL, NULL);
 	atomic_store(&server->draining, true);
-	int64_t until_us = clock_monotonic_us() + server->config->drain_wait_ms * 1000;
-	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = admin_fd(admin), .events = POLLIN } };
-	int64_t left_us;
-	while ((left_us = until_us - clock_monotonic_us()) > 0) {
-		poll(fds, 2, (int)(left_us / 1000 + 1));
-		admin_run(admin);
-		if (fds[0].revents & POLLIN)
-			break; /* a second signal: now */
-	}
-	server->stop_deadline_us = clock_monotonic_us() + server->config->drain_timeout_ms * 1000;
+	int64_t left_us, until_us = clock_monotonic_us() + server->config->drain_wait_ms * 1000;
+	bool now = false;
+	while (!now && (left_us = until_us - clock_monotonic_us()) > 0)
+		now = attend(admin, signals, left_us);
+	atomic_store(&server->stop_deadline_us, clock_monotonic_us() + (now ? 0 : server->config->drain_timeout_ms * 1000));
 	atomic_store(&server->stopping, true);
 	for (size_t i = 0; i < server->n_workers; i++)
 		worker_wake(server->workers[i]);
+	while (!all_finished(server)) {
+		if (attend(admin, signals, DRAIN_LOOK_US))
+			atomic_store(&server->stop_deadline_us, clock_monotonic_us());
+	}
 	for (size_t i = 0; i < server->n_workers; i++)
 		worker_join(server->workers[i]);
 	server->n_workers = 0;

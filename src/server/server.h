@@ -37,7 +37,7 @@ struct server {
 	atomic_bool database_ok;        /* seen by the jobs thread */
 	atomic_bool migrations_current;
 	atomic_long feed_lag_ms;
-	int64_t stop_deadline_us;       /* written before `stopping` */
+	atomic_int_least64_t stop_deadline_us; /* written before `stopping`; a second signal sets it to now */
 	long connections_each;          /* client connections of one worker */
 	struct worker *workers[WORKERS_MAX];
 	size_t n_workers;
@@ -56,6 +56,8 @@ struct worker {
 	bool replied;                   /* a suspended exchange was answered this tick */
 	struct metrics metrics;
 	atomic_bool ready;              /* every lane has a connection */
+	atomic_bool finished;           /* drained: ready to be joined */
+	size_t hashes;                  /* given to the password helper and not yet back: they lie in requests of this worker */
 	atomic_size_t active;
 	struct db_stats db_stats;       /* these three are copied under stats_lock once a second */
 	uint64_t token_hits, token_misses;

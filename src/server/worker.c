@@ -28,8 +28,10 @@ static void finish_hashes(struct worker *worker)
 	if (read(worker->wake_fd, &count, sizeof count) < 0)
 		return;
 	struct auth_hash_job *job;
-	while ((job = auth_hasher_take(worker->server->hasher, worker->wake_fd)) != NULL)
+	while ((job = auth_hasher_take(worker->server->hasher, worker->wake_fd)) != NULL) {
+		worker->hashes--;
 		native_hash_done(job);
+	}
 }
 
 static void publish(struct worker *worker)
@@ -77,12 +79,12 @@ static void drain(struct worker *worker)
 		struct epoll_event event;
 		epoll_wait(worker->epoll, &event, 1, 20);
 		tick(worker);
-		int64_t late_us = clock_monotonic_us() - worker->server->stop_deadline_us;
+		int64_t late_us = clock_monotonic_us() - atomic_load(&worker->server->stop_deadline_us);
 		if (late_us > 0 && !abandoned) {
 			db_pool_abandon(worker->pool);
 			abandoned = true;
 		}
-		if (late_us > 2000000)
+		if (late_us > 2000000 && worker->hashes == 0)
 			break;
 	}
 }
@@ -103,6 +105,7 @@ static void *worker_main(void *context)
 	}
 	drain(worker);
 	publish(worker);
+	atomic_store(&worker->finished, true);
 	return NULL;
 }
 
