@@ -236,14 +236,18 @@ static void add_stored(struct sql *sql)
 	sql_add(sql, ")");
 }
 
-/* Nothing was stored though nothing spoke against it. Where the engine knows the rules, somebody else was faster; elsewhere a policy refused. */
+/* Nothing was stored though nothing spoke against it. Where the engine knows the rules, somebody else was faster; elsewhere a policy refused, unless the
+ * record has moved on meanwhile. */
 static const char *unwritten(const struct sql *sql)
 {
-	if (!(sql->shape->resource->flags & R_OWNED))
-		return "403";
-	if (sql->expected == 0)
-		return "wardmote.again()";
-	return arena_printf(sql->arena, "CASE WHEN $%d::integer IS NULL THEN wardmote.again() ELSE 412 END", sql->expected);
+	const struct resource *resource = sql->shape->resource;
+	const char *faster = "wardmote.again()";
+	if (sql->expected != 0)
+		faster = arena_printf(sql->arena, "CASE WHEN $%d::integer IS NULL THEN wardmote.again() ELSE 412 END", sql->expected);
+	if (resource->flags & R_OWNED)
+		return faster;
+	return arena_printf(sql->arena, "CASE WHEN EXISTS (SELECT FROM cur WHERE wardmote.moved_on('%s', cur.id, cur.version)) THEN %s ELSE 403 END",
+			    resource->thing, faster);
 }
 
 static void add_refusals(struct sql *sql)
