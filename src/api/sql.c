@@ -97,14 +97,9 @@ const char *sql_type(const struct field *field)
 	return "text";
 }
 
-/* A record that belongs to no partner by a field is one (the partners themselves); what the network shares is its administrators'. */
+/* A record that belongs to no partner by a field is one (the partners themselves). What the network shares is nobody's. */
 const char *sql_is_own(const struct sql *sql, const char *alias)
 {
-	if (sql->shape->resource->flags & R_SHAREABLE)
-		return arena_printf(sql->arena,
-				    "(%1$s.partner_id = (SELECT wardmote.ctx_partner()) OR (%1$s.partner_id IS NULL AND (SELECT "
-				    "wardmote.may_administer())))",
-				    alias);
 	bool has_partner = shape_field(sql->shape, SLICE("partner_id")) >= 0;
 	return arena_printf(sql->arena, "%s.%s = (SELECT wardmote.ctx_partner())", alias, has_partner ? "partner_id" : "id");
 }

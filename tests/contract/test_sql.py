@@ -382,13 +382,12 @@ def test_some_references_are_to_records_that_one_may_change(manager, officer, ot
     assert other.make("notes", **note(after_id=write["id"]))["after_id"] == write["id"]
 
 
-def test_what_the_network_shares_is_its_administrators(administrator, officer):
+def test_what_the_network_shares_is_run_by_administrators(administrator, officer):
     name = word()
     shared = administrator("PUT", f"/v1/codes?external_id={name}", {"list": "topic", "code": name, "label": "x", "partner_id": None})
-    assert shared.status == 201 and shared.json()["external_id"] == name and shared.json()["partner_id"] is None
+    assert shared.status == 201 and shared.json()["partner_id"] is None and "external_id" not in shared.json()
     assert administrator("PUT", f"/v1/codes?external_id={name}", {"list": "topic", "code": name, "label": "x", "partner_id": None}).etag == "1"
-    assert administrator.get(f"/v1/codes?external_id={name}").items()[0]["id"] == shared.json()["id"]
-    assert "external_id" not in officer.get(shared.link).json() and patch(officer, shared.link, 1, label="y").status == 403
+    assert patch(officer, shared.link, 1, label="y").status == 403
     assert administrator("POST", "/v1/codes", {"list": "topic", "code": name, "label": "x", "partner_id": None, "visibility": "private"}
                          ).faults() == [("/visibility", "not_allowed")]
 
