@@ -70,7 +70,7 @@ bool auth_cache_has(struct auth_cache *cache, const struct auth_keys *keys, stru
 void auth_cache_drop(struct auth_cache *cache, struct slice token);
 void auth_cache_stats(const struct auth_cache *cache, uint64_t *ret_hits, uint64_t *ret_misses);
 
-/* --- sealing (cursors): XSalsa20-Poly1305 with the key folder's cursor key, base64url --- */
+/* --- sealing (cursors): XSalsa20-Poly1305 with the key folder's cursor key, base64url; the same text gives the same seal --- */
 struct slice auth_seal(struct arena *arena, const struct auth_keys *keys, struct slice plain);
 int auth_unseal(struct arena *arena, const struct auth_keys *keys, struct slice sealed, struct slice *ret_plain);
 
