@@ -38,6 +38,7 @@ struct call {
 	const char *expected_version;  /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
 	struct query query;
 	struct body body;
+	bool create_only;              /* If-None-Match: * of a PUT: 412 where the record exists */
 	const char *idempotency_key;   /* NULL: none */
 };
 

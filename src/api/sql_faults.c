@@ -125,6 +125,25 @@ void sql_own_faults(struct sql *sql, const char *name, const char *text)
 	sql_add(sql, "\n)");
 }
 
+bool sql_is_owners_alone(const struct sql *sql, const struct field *field)
+{
+	unsigned flags = sql->shape->resource->flags;
+	return (flags & R_OWNED) && !(flags & R_ADMIN) && field->audience == A_OWNER && !(field->flags & F_READONLY);
+}
+
+/* What only the owner sees only the owner sets. That the body names it is enough: to compare with what is stored would tell what that is. */
+static void add_owners_alone(struct sql *sql)
+{
+	for (size_t i = 0; i < sql->shape->n_fields; i++) {
+		if (!sql_is_owners_alone(sql, sql->shape->fields[i]))
+			continue;
+		sql_add(sql,
+			" UNION ALL SELECT '/%1$s', 'owner_only', 'only the owner of the record sees and sets this' FROM cur"
+			" WHERE $%2$d::jsonb ? '%1$s' AND NOT wardmote.owns(cur.partner_id)",
+			sql->shape->fields[i]->name, sql->body);
+	}
+}
+
 /* Why the caller may not do this to a record that it sees. The policies and triggers of other tables speak for themselves. */
 void sql_forbidden(struct sql *sql)
 {
@@ -147,8 +166,9 @@ void sql_forbidden(struct sql *sql)
 		sql_add(sql,
 			" UNION ALL SELECT '/grants', 'owner_only', 'only a manager of its owner sets the grants of a record' FROM new "
 			"LEFT JOIN cur ON true"
-			" WHERE new.grants <> coalesce(cur.grants, '[]') AND (wardmote.ctx_rank() < 3 OR (cur.id IS NOT NULL AND NOT %s))",
+			" WHERE new.grants <> coalesce(cur.grants, '[]') AND wardmote.ctx_rank() < 3 AND (cur.id IS NULL OR %s)",
 			cur_own);
+		add_owners_alone(sql);
 	}
 	/* So an administrator never meets a hidden record under a name that it uses, and nothing is made that its maker cannot read back. */
 	if (flags & R_ADMIN)

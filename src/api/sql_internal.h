@@ -54,6 +54,8 @@ void sql_delete(struct sql *sql);
 /* sql_faults.c: rows (pointer, code, detail) over `new` and `cur` */
 void sql_faults(struct sql *sql);
 void sql_forbidden(struct sql *sql);
+/* A field that others may not see, and so may not set either, even where a grant lets them change the record. */
+bool sql_is_owners_alone(const struct sql *sql, const struct field *field);
 /* A CTE of such rows from the resource's own text; no row when it has none. */
 void sql_own_faults(struct sql *sql, const char *name, const char *text);
 /* sql_history.c */

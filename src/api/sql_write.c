@@ -55,6 +55,20 @@ static void add_initials(struct sql *sql, bool replaces)
 		sql_add(sql, " || jsonb_build_object('%s', (SELECT wardmote.ctx_partner()))", partner);
 }
 
+/* A replacement by others leaves what they cannot see. */
+static void add_hidden(struct sql *sql)
+{
+	const char *comma = "";
+	sql_add(sql, " - CASE WHEN wardmote.owns(cur.partner_id) THEN '{}'::text[] ELSE '{");
+	for (size_t i = 0; i < sql->shape->n_fields; i++) {
+		if (!sql_is_owners_alone(sql, sql->shape->fields[i]))
+			continue;
+		sql_add(sql, "%s%s", comma, sql->shape->fields[i]->name);
+		comma = ",";
+	}
+	sql_add(sql, "}' END");
+}
+
 /* The body without the geometry, which comes beside it. */
 static void add_body(struct sql *sql)
 {
@@ -122,6 +136,8 @@ static void add_new(struct sql *sql)
 		add_initials(sql, false);
 		sql_add(sql, " ELSE ");
 		add_initials(sql, true);
+		if (sql->shape->resource->flags & R_OWNED)
+			add_hidden(sql);
 		sql_add(sql, " END || ");
 	} else {
 		sql_add(sql, " FROM cur CROSS JOIN LATERAL jsonb_populate_record(cur.whole, ");
@@ -174,6 +190,8 @@ static void add_verdict(struct sql *sql)
 	sql_add(sql, ", verdict AS MATERIALIZED (SELECT CASE WHEN EXISTS (SELECT FROM refused) THEN 403");
 	if (sql->expected != 0)
 		sql_add(sql, " WHEN cur.version IS DISTINCT FROM coalesce($%d::integer, cur.version) THEN 412", sql->expected);
+	if (sql->call->create_only)
+		sql_add(sql, " WHEN cur.id IS NOT NULL THEN 412");
 	sql_add(sql, " WHEN EXISTS (SELECT FROM faults) THEN 422 WHEN EXISTS (SELECT FROM gates) THEN 409 ELSE 0 END AS status FROM %s)",
 		verb_of(sql) == V_PATCH ? "cur" : "new LEFT JOIN cur ON true");
 }

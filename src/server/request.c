@@ -247,6 +247,15 @@ static bool take_if_match(struct request *request, struct slice field)
 	return false;
 }
 
+/* Of a write the condition is known in one form only: make it, do not replace it. Another one is not passed over as if it were met. */
+static bool take_if_none_match(struct request *request, struct slice field)
+{
+	request->call.create_only = slice_is(field, "*");
+	if (!request->call.create_only)
+		fault_add(&request->faults, FAULT_HEADER, "If-None-Match", "format", "With PUT this is *: create the record, but do not replace it.");
+	return request->call.create_only;
+}
+
 /* A key is a structured-field string or the bare text: 1 to 255 visible ASCII characters. */
 static bool take_key(struct request *request, struct slice field)
 {
@@ -266,7 +275,8 @@ static bool take_key(struct request *request, struct slice field)
 static bool stage_preconditions(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
-	struct slice match = http_header(request->exchange, "if-match"), key = http_header(request->exchange, "idempotency-key");
+	struct slice match = http_header(request->exchange, "if-match"), none = http_header(request->exchange, "if-none-match");
+	struct slice key = http_header(request->exchange, "idempotency-key");
 	if (request->probe)
 		return true;
 	if (match.ptr == NULL && (operation->flags & OP_IF_MATCH)) {
@@ -276,6 +286,8 @@ static bool stage_preconditions(struct request *request)
 	bool good = true;
 	if (match.ptr != NULL && ((operation->flags & OP_IF_MATCH) || operation->verb == V_PUT))
 		good = take_if_match(request, match);
+	if (none.ptr != NULL && operation->verb == V_PUT)
+		good = take_if_none_match(request, none) && good;
 	if (key.ptr != NULL && (operation->flags & OP_IDEMPOTENT))
 		good = take_key(request, key) && good;
 	if (!good)

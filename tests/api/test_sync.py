@@ -30,6 +30,35 @@ def test_what_the_body_leaves_out_is_reset_but_who_sees_it_stays(partner, other)
     assert (again["visibility"], again["grants"]) == ("shared", body["grants"])
 
 
+def test_a_grant_sets_nothing_that_only_the_owner_sees(partner, other):
+    reference = unique("ref")
+    grants = [{"partner_id": other.id, "right": "write"}]
+    hidden = {"notes": "For us alone", "external_id": reference, "grants": grants}
+    record = partner.manager.post("/v1/consultations", {"title": "Granted", **hidden}).json()
+    path = f"/v1/consultations/{record['id']}"
+    for member in ({"notes": "Overwritten"}, {"notes": "For us alone"}, {"external_id": unique("ref")}, {"grants": grants}):
+        answer = other.manager.patch(path, member, headers={"If-Match": "*"})
+        assert answer.status == 403 and answer.codes() == [(f"/{next(iter(member))}", "owner_only")]
+    assert other.officer.patch(path, {"summary": "Theirs to change"}, headers={"If-Match": "*"}).status == 200
+    replaced = other.officer.put("/v1/consultations", {"title": "Replaced", "partner_id": partner.id}, params={"external_id": reference})
+    assert replaced.status == 200 and "notes" not in replaced.json()
+    stored = partner.viewer.get(path).json()
+    assert (stored["title"], stored["summary"]) == ("Replaced", None)
+    assert {name: stored[name] for name in hidden} == hidden
+
+
+def test_create_but_do_not_replace(partner):
+    target, headers = "/v1/activities?external_id=" + unique("ref"), {"If-None-Match": "*"}
+    body = {"title": "Once", "kind": "visit"}
+    first = partner.officer.put(target, body, headers=headers)
+    assert first.status == 201
+    assert partner.officer.put(target, body, headers=headers).status == 412
+    assert partner.officer.put(target, {**body, "title": "Twice"}, headers=headers).status == 412
+    assert partner.viewer.get(first.headers["location"]).json()["title"] == "Once"
+    other_tag = partner.officer.put(target, body, headers={"If-None-Match": '"1-0"'})
+    assert other_tag.status == 400 and other_tag.codes() == [("If-None-Match", "format")]
+
+
 def test_two_partners_may_have_the_same_reference(partner, other):
     reference = {"external_id": unique("sync")}
     ids = {client.put("/v1/communities", {"name": "Same", "kind": "interest"}, params=reference).json()["id"]
