@@ -152,19 +152,24 @@ void openapi_problems(struct openapi *doc)
 
 /* --- which statuses --- */
 
+static bool refers_to(const struct field *field, const char *resource)
+{
+	if (field->refers != NULL && strcmp(field->refers, resource) == 0)
+		return true;
+	for (const struct field *member = field->members; member != NULL && member->name != NULL; member++)
+		if (member->refers != NULL && strcmp(member->refers, resource) == 0)
+			return true;
+	return false;
+}
+
 static bool is_referenced(const struct catalog *catalog, const struct resource *resource)
 {
 	size_t n;
 	const struct shape *const *shapes = catalog_shapes(catalog, &n);
 	for (size_t s = 0; s < n; s++)
-		for (size_t f = 0; f < shapes[s]->n_fields; f++) {
-			const struct field *field = shapes[s]->fields[f];
-			if (field->refers != NULL && strcmp(field->refers, resource->name) == 0)
+		for (size_t f = 0; f < shapes[s]->n_fields; f++)
+			if (refers_to(shapes[s]->fields[f], resource->name))
 				return true;
-			for (const struct field *m = field->members; m != NULL && m->name != NULL; m++)
-				if (m->refers != NULL && strcmp(m->refers, resource->name) == 0)
-					return true;
-		}
 	return false;
 }
 
