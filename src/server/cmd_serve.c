@@ -3,7 +3,7 @@
 #include "commands.h"
 
 /* Runs `use` with the settings of this command line. */
-static int with_config(int argc, char **argv, int (*use)(const struct config *config))
+static int with_config(int argc, char **argv, int (*use)(const struct config *config, int argc, char **argv))
 {
 	struct arena arena;
 	struct config config;
@@ -13,13 +13,14 @@ static int with_config(int argc, char **argv, int (*use)(const struct config *co
 	if (config_load(&config, &arena, argc - 1, argv + 1, NULL, &error) < 0)
 		command_fail(argv[0], error);
 	else
-		code = use(&config);
+		code = use(&config, argc - 1, argv + 1);
 	arena_done(&arena);
 	return code;
 }
 
-static int print_config(const struct config *config)
+static int print_config(const struct config *config, int argc, char **argv)
 {
+	(void)argc, (void)argv;
 	config_print(config, stdout);
 	printf("\nOne process opens %ld database connections: %ld workers x (%ld read + %ld write + %ld heavy) + 1.\n",
 	       config_connections(config), config->workers, config->lane_read, config->lane_write, config->lane_heavy);
@@ -31,13 +32,13 @@ int cmd_config(int argc, char **argv)
 	return with_config(argc, argv, print_config);
 }
 
-static int serve(const struct config *config)
+static int serve(const struct config *config, int argc, char **argv)
 {
 	if (config->database[0] == '\0') {
 		command_fail("serve", "the database is not set: give --database URI, or WARDMOTE_DATABASE in the environment");
 		return EXIT_USAGE;
 	}
-	return serve_run(config);
+	return serve_run(config, argc, argv);
 }
 
 int cmd_serve(int argc, char **argv)

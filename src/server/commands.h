@@ -32,7 +32,8 @@ int cmd_setup(int argc, char **argv);
 int cmd_sql(int argc, char **argv);
 
 /* The server itself (serve.c): runs until it is told to stop; the exit status. */
-int serve_run(const struct config *config);
+/* The command line is read again at SIGHUP. */
+int serve_run(const struct config *config, int argc, char **argv);
 
 /* The number of the newest migration that this release has (migrate.c). */
 long migrations_newest(void);

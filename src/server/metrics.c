@@ -205,7 +205,8 @@ struct slice metrics_render(struct arena *arena, struct server *server)
 	value(&out, "http_shed_total", "counter", "Requests answered with 503.", shed);
 	value(&out, "http_in_flight_requests", "gauge", "Requests being answered.", active);
 	value(&out, "log_dropped_lines_total", "counter", "Log lines lost because the sink was full.", log_dropped());
-	value(&out, "feed_lag_milliseconds", "gauge", "Longest time from a commit to its position in the feed, by the last round.", (uint64_t)atomic_load(&server->feed_lag_ms));
+	head(&out, "feed_lag_seconds", "gauge", "Longest time from a commit to its position in the feed, by the last round.");
+	buffer_format(&out, "wardmote_feed_lag_seconds %.3f\n", (double)atomic_load(&server->feed_lag_ms) / 1000);
 	process(&out);
 	return buffer_slice(&out);
 }

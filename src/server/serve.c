@@ -168,6 +168,27 @@ static void reload(struct server *server)
 		log_message(LOG_LEVEL_ERROR, "keys not loaded, the old ones stay", "error", error);
 }
 
+static void set_log_level(const struct config *config)
+{
+	enum log_level level;
+	if (log_level_parse(config->log_level, &level) == 0)
+		log_set_level(level);
+}
+
+/* Of the settings only the log level may change while the server runs: the others are const for all threads. */
+static void reload_log_level(const struct server *server)
+{
+	struct arena arena;
+	struct config config;
+	const char *error = NULL;
+	arena_init(&arena);
+	if (config_load(&config, &arena, server->argc, server->argv, NULL, &error) == 0)
+		set_log_level(&config);
+	else
+		log_message(LOG_LEVEL_ERROR, "settings not read again", "error", error);
+	arena_done(&arena);
+}
+
 /* Until SIGTERM or SIGINT. */
 static void wait_for_stop(struct server *server, struct admin *admin, int signals)
 {
@@ -182,6 +203,8 @@ static void wait_for_stop(struct server *server, struct admin *admin, int signal
 		bool signalled = (fds[0].revents & POLLIN) && read(signals, &info, sizeof info) == (ssize_t)sizeof info;
 		if (signalled && info.ssi_signo != SIGHUP)
 			return;
+		if (signalled)
+			reload_log_level(server);
 		if (signalled || now != folder)
 			reload(server);
 		folder = now;
@@ -311,11 +334,14 @@ static int run(struct server *server, int signals, const char **ret_error)
 	return error;
 }
 
-int serve_run(const struct config *config)
+int serve_run(const struct config *config, int argc, char **argv)
 {
 	struct server *server = calloc(1, sizeof *server);
 	if (server == NULL)
 		return 1;
+	server->argc = argc;
+	server->argv = argv;
+	set_log_level(config);
 	/* Before any thread: each inherits the mask, and hashes of object keys cannot be foreseen. */
 	int signals = block_signals();
 	json_object_seed(0);

@@ -21,6 +21,8 @@ struct worker;
 
 struct server {
 	const struct config *config;
+	int argc;                       /* the command line, to read the settings again */
+	char **argv;
 	struct arena arena;             /* start-up texts; const afterwards */
 	struct catalog *catalog;
 	struct auth_policy policy;
