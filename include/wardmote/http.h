@@ -78,6 +78,8 @@ struct http_field {
 };
 
 enum { HTTP_FIELDS_MAX = 32 };
+/* Bodies up to this length are not compressed. */
+enum { HTTP_COMPRESS_MIN = 1024 };
 
 /* An answer. `body` vectors are sent in order and must live until `release(release_data)` is called (once, possibly after `end`); vectors without release must lie in static memory
  * or the exchange's arena. With `compress` the body is gzipped when the client accepts it and it is longer than 1 KiB; Content-Encoding and

@@ -191,8 +191,10 @@ json_t *openapi_parameters(const struct openapi *doc, const struct route *route)
 		add_shared(doc, list, "dry_run");
 	if (operation->flags & OP_IF_MATCH)
 		add_shared(doc, list, "If-Match");
-	else if (operation->verb == V_PUT)
+	if (operation->verb == V_PUT) {
 		add_shared(doc, list, "If-Match-optional");
+		add_shared(doc, list, "If-None-Match-create");
+	}
 	if (operation->flags & OP_IDEMPOTENT)
 		add_shared(doc, list, "Idempotency-Key");
 	if (openapi_is_conditional(operation))

@@ -36,7 +36,7 @@ enum {
 	LINGERING_MAX = 64, /* connections; each costs a descriptor above the connection limit */
 	DRAIN_FRESH_MS = 1000, /* how long a drain waits for the first byte of a new connection */
 	BODIES_MAX = 128 << 20, /* bytes of all bodies that one worker holds at a time */
-	COMPRESS_MIN = 1024,
+	COMPRESS_MIN = HTTP_COMPRESS_MIN,
 	COMPRESS_MAX = 4 << 20, /* above it compressing would hold up the other clients of this worker */
 };
 

@@ -58,10 +58,10 @@ static void run_openapi(struct request *request)
 	respond_start(request, &answer, same ? 304 : 200);
 	respond_field(&answer, "ETag", etag);
 	respond_field(&answer, "Cache-Control", "public, max-age=300");
+	answer.compress = true;
 	if (!same) {
 		respond_field(&answer, "Content-Type", "application/vnd.oai.openapi+json;version=3.1");
 		answer.body[answer.n_body++] = server->openapi;
-		answer.compress = true;
 	}
 	respond_send(request, &answer);
 }

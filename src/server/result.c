@@ -101,6 +101,7 @@ static void respond_not_modified(struct request *request, const char *etag, void
 	respond_start(request, &answer, 304);
 	respond_field(&answer, "ETag", etag);
 	respond_field(&answer, "Cache-Control", cache_control(request));
+	answer.compress = true; /* it varies as the whole answer would */
 	db_result_release(owner);
 	respond_send(request, &answer);
 }
@@ -149,7 +150,10 @@ static void respond_success(struct request *request, const struct db_result *res
 	if ((operation->flags & OP_SECRET) && !empty)
 		secret_append(request, &answer);
 	bool get = operation->verb == V_GET || is_list(request);
-	bool gzip = !empty && http_accepts_gzip(request->exchange) && result->body.len > 1024;
+	size_t total = 0;
+	for (size_t i = 0; i < answer.n_body; i++)
+		total += answer.body[i].len;
+	bool gzip = http_accepts_gzip(request->exchange) && total > HTTP_COMPRESS_MIN;
 	const char *etag = !empty && !dry && (result->etag != NULL || get) ? etag_of(request, result, &answer, gzip) : NULL;
 	if (get && etag != NULL && respond_unchanged(request, etag)) {
 		respond_not_modified(request, etag, result->owner);

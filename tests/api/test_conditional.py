@@ -60,6 +60,22 @@ def test_not_modified(partner, record):
     assert partner.officer.get(path(record), headers={"If-None-Match": "*"}).status == 304
 
 
+def test_not_modified_varies_as_the_answer_would(partner, record):
+    for target in ("/openapi.json", path(record), "/v1/communities"):
+        whole = partner.officer.get(target, headers={"Accept-Encoding": "gzip"})
+        same = partner.officer.get(target, headers={"Accept-Encoding": "gzip", "If-None-Match": whole.etag})
+        assert same.status == 304 and same.headers["vary"] == whole.headers["vary"] and "Accept-Encoding" in whole.headers["vary"]
+
+
+def test_a_short_list_with_long_links_has_two_tags(partner):
+    """What decides about compression is the length of all that is sent."""
+    params = {"limit": 1, "name.ne": "x" * 1000, "fields": "name"}
+    plain = partner.officer.get("/v1/communities", params=params)
+    coded = partner.officer.get("/v1/communities", params=params, headers={"Accept-Encoding": "gzip"})
+    assert coded.headers.get("content-encoding") == "gzip" and json.loads(gzip.decompress(coded.body))["items"] == plain.json()["items"]
+    assert coded.etag != plain.etag
+
+
 def test_an_included_record_that_changes_changes_the_tag(records):
     owner = records.partner()
     record = owner.officer.post("/v1/communities", {"name": unique("Tags"), "kind": "interest"}).json()
