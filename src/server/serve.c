@@ -21,7 +21,7 @@
 #include "wardmote/openapi.h"
 #include "wardmote/resources.h"
 
-enum { LISTEN_FDS_START = 3, KEY_CHECK_MS = 2000, SPARE_FILES = 200, LINGERING_FILES = 64, DRAIN_LOOK_US = 20000 };
+enum { LISTEN_FDS_START = 3, KEY_CHECK_MS = 2000, SPARE_FILES = 200, LINGERING_FILES = 64, DRAIN_LOOK_US = 20000, ROOM_CHECK_MS = 5000 };
 
 struct listeners {
 	int public_fd, admin_fd;
@@ -258,8 +258,10 @@ static int check_room(struct server *server, const char **ret_error)
 	struct db_session *session = NULL;
 	const char *error = NULL, *fault = NULL;
 	long left = 0;
-	if (db_session_new(server->config->database, &server->arena, &session, &error) == 0 &&
-	    connections_left(session, &server->arena, &left, &error) == 0)
+	int connected = db_session_new(server->config->database, &server->arena, &session, &error);
+	if (connected == 0)
+		db_session_limit(session, ROOM_CHECK_MS, -1);
+	if (connected == 0 && connections_left(session, &server->arena, &left, &error) == 0)
 		fault = connections_fault(server->config, left, &server->arena);
 	else
 		log_message(LOG_LEVEL_WARNING, "whether the database has room for our connections is not known", NULL, NULL);
