@@ -29,7 +29,10 @@ static void add_tag(struct openapi *doc, const struct operation *operation, cons
 	json_t *tags = json_object_get(doc->root, "tags");
 	size_t i;
 	json_t *known;
-	json_array_foreach(tags, i, known) if (strcmp(json_string_value(json_object_get(known, "name")), tag) == 0) return;
+	json_array_foreach(tags, i, known) {
+		if (strcmp(json_string_value(json_object_get(known, "name")), tag) == 0)
+			return;
+	}
 	const char *text = operation->resource != NULL ? operation->resource->doc : "Operations of no one resource.";
 	openapi_add(tags, openapi_pack("{ss,ss}", "name", tag, "description", text));
 }

@@ -102,7 +102,8 @@ json_t *openapi_value(const struct openapi *doc, const struct field *field, enum
 	return schema;
 }
 
-static void add_personal(json_t *schema, const struct field *field)
+/* What JSON Schema has no word for. */
+static void add_extensions(json_t *schema, const struct field *field)
 {
 	if (field->flags & F_PERSONAL)
 		openapi_set(schema, "x-personal-data", openapi_pack("{ss,ss}", "purpose", field->purpose, "retention", field->retention));
@@ -130,7 +131,7 @@ static json_t *member(const struct openapi *doc, const struct field *field, enum
 		openapi_set(schema, "default", openapi_load(field->initial, field->name));
 	if (field->example != NULL)
 		openapi_set(schema, "examples", openapi_pack("[o]", openapi_load(field->example, field->name)));
-	add_personal(schema, field);
+	add_extensions(schema, field);
 	return schema;
 }
 
@@ -268,16 +269,16 @@ static void add_template(struct openapi *doc, const struct shape *shape, const c
 	json_t *schemas = openapi_load(text.ptr, "schemas of a resource");
 	const char *key;
 	json_t *schema;
-	json_object_foreach(schemas, key, schema) openapi_set(doc->schemas, key, json_incref(schema));
+	json_object_foreach(schemas, key, schema) {
+		openapi_set(doc->schemas, key, json_incref(schema));
+	}
 	json_decref(schemas);
 }
 
 const struct field *openapi_place(const struct shape *shape)
 {
-	for (size_t i = 0; i < shape->n_fields; i++)
-		if (shape->fields[i]->type == T_GEOMETRY || shape->fields[i]->type == T_POINT)
-			return shape->fields[i];
-	return NULL;
+	int place = shape_geometry(shape);
+	return place < 0 ? NULL : shape->fields[place];
 }
 
 void openapi_shape(struct openapi *doc, const struct shape *shape)
