@@ -264,7 +264,8 @@ static const char *unwritten(const struct sql *sql)
 		faster = arena_printf(sql->arena, "CASE WHEN $%d::integer IS NULL THEN wardmote.again() ELSE 412 END", sql->expected);
 	if (resource->flags & R_OWNED)
 		return faster;
-	return arena_printf(sql->arena, "CASE WHEN EXISTS (SELECT FROM cur WHERE wardmote.moved_on('%s', cur.id, cur.version)) THEN %s ELSE 403 END",
+	return arena_printf(sql->arena,
+			    "CASE WHEN EXISTS (SELECT FROM cur WHERE wardmote.moved_on('%s', cur.id, cur.version)) THEN %s ELSE 403 END",
 			    resource->thing, faster);
 }
 
