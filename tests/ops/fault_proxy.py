@@ -183,3 +183,14 @@ class FaultProxy:
             while link.late and link.late[0][0] <= now:
                 with contextlib.suppress(OSError):
                     link.client.sendall(link.late.pop(0)[1])
+
+
+class Through:
+    """A cluster as the server sees it through a proxy."""
+
+    def __init__(self, cluster, proxy):
+        self.folder = cluster.folder
+        self._proxy = proxy
+
+    def uri(self, role, database="wardmote"):
+        return self._proxy.uri(role, database)

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 import wardmote_server
-from fault_proxy import FaultProxy
+from fault_proxy import FaultProxy, Through
 from wardmote_client import Client
 from wardmote_records import unique
 
@@ -43,18 +43,6 @@ def metric(server, name):
     with urllib.request.urlopen(f"{server.admin_url}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == f"wardmote_{name}")
-
-
-class Through:
-    """A cluster as the server sees it through a proxy."""
-
-    def __init__(self, cluster, proxy, **more):
-        self.folder = cluster.folder
-        self._proxy = proxy
-        self._more = "".join(f"&{name}={value}" for name, value in more.items())
-
-    def uri(self, role, database="wardmote"):
-        return self._proxy.uri(role, database) + self._more
 
 
 class World:
@@ -122,11 +110,11 @@ def test_database_away(world, client):
     world.proxy.refuse = True
     world.proxy.cut()
     eventually(lambda: client.get("/v1/partners").status == 503)
+    begun = time.monotonic()
     for answer in (client.get("/v1/partners"), client.get("/v1/me"), client.post("/v1/partners", partner(unique("Away")))):
-        begun = time.monotonic()
         assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
         assert answer.json()["type"].endswith("/unavailable") and "outcome" not in answer.json()
-        assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 2, "none of the three waited for its deadline of a second"
     status, body = eventually(lambda: (lambda seen: seen if seen[0] == 503 and not seen[1]["database_reachable"] else None)(ready(world.server)))
     assert status == 503 and body["ready"] is False and body["lanes_connected"] is False and body["draining"] is False
     with urllib.request.urlopen(f"{world.server.admin_url}/livez", timeout=5) as answer:
