@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A private PostgreSQL cluster, and the real binary on it: what every test of behaviour runs against. Nothing is shared with a system cluster; sockets
 are bound here and handed to the server, so that no two runs can meet on a port."""
+import atexit
 import glob
 import json
 import os
 import pathlib
-import pwd
 import shutil
 import signal
 import socket
@@ -49,9 +49,9 @@ class Cluster:
     """A throw-away cluster without durability, reached through a unix socket only."""
 
     def __init__(self):
-        self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         self.folder = tempfile.mkdtemp(prefix="wmt-", dir="/tmp")
         self.bin = _postgres_folder()
+        atexit.register(self.close)  # whatever becomes of the fixture that made it
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
         self._run("initdb", "-D", f"{self.folder}/data", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-N", "-U", "postgres")
@@ -91,7 +91,9 @@ class Cluster:
         run(["migrate", "--database", self.uri("wardmote_owner", database)])
 
     def close(self):
-        self.stop("immediate")
+        atexit.unregister(self.close)
+        if os.path.exists(f"{self.folder}/data/postmaster.pid"):
+            self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -118,6 +120,7 @@ class Server:
         self.settings = {"rate_anonymous": 1000000, "rate_account": 1000000, "workers": 1, **settings}
         self.log_path = tempfile.mktemp(prefix="wmt-log-", dir=cluster.folder)
         self.process = None
+        atexit.register(self._end)  # also where nobody closes it
         self.start()
 
     def _arguments(self):
@@ -161,7 +164,12 @@ class Server:
             self.process.wait()
             raise RuntimeError(f"the server did not stop within {STOP_SECONDS} s: {self.log()}") from None
 
+    def _end(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+
     def close(self):
+        atexit.unregister(self._end)
         status = self.stop()
         for listener in self.sockets:
             listener.close()

@@ -47,14 +47,12 @@ def test_a_key_of_a_step_is_good_for_that_step(partner):
 
 
 
-def test_the_last_administrator_is_not_erased(cluster, keys, contract, anonymous):
+def test_the_last_administrator_is_not_erased(cluster, start_server, contract, anonymous):
     """Nobody could run the installation any more. In a database of its own, where there is only one."""
     cluster.setup("lonely")
     host = wardmote_server.make_administrator(cluster, "lonely")
-    server = wardmote_server.Server(cluster, keys, database="lonely")
-    public = Client(server, contract, anonymous.coverage)
+    public = Client(start_server(database="lonely"), contract, anonymous.coverage)
     administrator = public.as_token(public.token_for(host["client_id"], host["client_secret"]))
     answer = administrator.post(f"/v1/accounts/{host['account_id']}/erasure")
     assert answer.status == 409, answer.text()
     assert administrator.get("/v1/me").status == 200
-    server.close()
