@@ -238,6 +238,55 @@ def test_settings(sound, case):
     assert len(found) == 1 and found[0].startswith(concern)
 
 
+def _address_of_this_machine():
+    """One that is not loopback; None where there is none. Nothing is sent: a datagram socket only chooses its way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = way.getsockname()[0]
+    return None if address.startswith("127.") else address
+
+
+@pytest.fixture(name="listening")
+def _listening():
+    """An empty cluster of its own, reached by TCP with TLS at an address of this machine: (URI, certificate)."""
+    address = _address_of_this_machine()
+    if address is None:
+        pytest.skip("this machine has no address but loopback")
+    own = wardmote_server.Cluster()
+    try:
+        own.stop()
+        with socket.socket() as free:
+            free.bind((address, 0))
+            port = free.getsockname()[1]
+        certificate, key = f"{own.folder}/tls.crt", f"{own.folder}/tls.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=test",
+                        "-addext", f"subjectAltName=IP:{address}", "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=SECONDS)
+        if os.geteuid() == 0:
+            shutil.chown(key, "postgres")
+        with open(f"{own.folder}/data/pg_hba.conf", "a", encoding="utf-8") as file:
+            file.write(f"host postgres postgres {address}/32 trust\n")
+        own.settings = own.settings.replace("listen_addresses=", f"listen_addresses={address}")
+        own.settings += f" -c port={port} -c ssl=on -c ssl_cert_file={certificate} -c ssl_key_file={key}"
+        own.start()
+        yield f"postgresql://postgres@{address}:{port}/postgres", certificate
+    finally:
+        own.close()
+
+
+def test_who_could_read_the_connection(sound, listening):
+    uri, certificate = listening
+    for options, level, finding in (
+            ("sslmode=disable", "fail", "crosses the network in plain text (sslmode=disable)"),
+            ("sslmode=require", "warn", "is encrypted, but sslmode=require does not make sure to whom"),
+            ("", "warn", "is encrypted, but sslmode=prefer does not make sure to whom"),
+            (f"sslmode=verify-full&sslrootcert={certificate}", "ok", "is encrypted, and the server's certificate is verified")):
+        _, findings = sound.doctor(database=f"{uri}?{options}")
+        assert [(row["level"], row["finding"]) for row in findings if row["check"] == "connection"] == [(level, finding)]
+
+
 def test_connections_are_counted_twice(patient):
     """One worker opens 13; at a restart two processes overlap."""
     for limit, fits in ((26, True), (25, False)):
