@@ -5,10 +5,12 @@ import re
 import shutil
 import subprocess
 import tempfile
+import urllib.request
 
 import pytest
 
 from wardmote_dev import Dev
+from wardmote_server import binary
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,6 +82,18 @@ def test_the_links():
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} leads to {target}"
+
+
+def test_commands_and_metrics_that_the_pages_name(dev):
+    """There are no others, so a renamed one is noticed."""
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    usage = subprocess.run([binary(), "help"], capture_output=True, text=True, check=True).stdout
+    commands = set(re.findall(r"(?:^|[`/ ])wardmote ([a-z]+)\b(?=[` ])", "\n".join(re.findall(r"`[^`\n]+`|^wardmote .*$", pages, re.MULTILINE))))
+    assert {"setup", "migrate", "serve"} <= commands <= set(re.findall(r"^  ([a-z]+) ", usage, re.MULTILINE))
+    with urllib.request.urlopen(dev.state["admin_url"] + "/metrics", timeout=10) as answer:
+        served = answer.read().decode()
+    named = set(re.findall(r"`(wardmote_[a-z_]+_(?:total|seconds|requests))`", pages))
+    assert named and named <= set(re.findall(r"^(wardmote_\w+)", served, re.MULTILINE))
 
 
 def test_the_folder_map():
