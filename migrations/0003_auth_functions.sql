@@ -381,6 +381,11 @@ BEGIN
 	ELSIF NOT wardmote.may_manage(target.partner_id, target.role) THEN
 		RETURN QUERY SELECT 403, '[]', NULL::text, NULL::text;
 		RETURN;
+	ELSIF target.role = 'administrator' AND NOT target.disabled
+		AND NOT EXISTS (SELECT FROM wardmote.account a WHERE a.role = 'administrator' AND NOT a.disabled AND a.id <> target.id) THEN
+		RETURN QUERY SELECT 409, '[{"pointer":"","code":"last_administrator","detail":"the last active administrator stays one"}]',
+			NULL::text, NULL::text;
+		RETURN;
 	END IF;
 	IF target.erased_at IS NULL THEN
 		IF target.login IS NOT NULL THEN

@@ -339,6 +339,8 @@ struct slice problem_render(struct arena *arena, enum problem problem, const str
 	bool has_faults = errors_json == NULL && faults != NULL && faults->n > 0;
 	if (detail == NULL && has_faults)
 		detail = count_faults(arena, faults);
+	if (detail == NULL)
+		detail = kinds[problem].doc;
 	struct buffer out = { .arena = arena };
 	buffer_text(&out, "{");
 	render_member(&out, "type", arena_printf(arena, "%s/problems/%s", context->base_url, kind->slug));
