@@ -42,6 +42,7 @@ struct buffer {
 void buffer_add(struct buffer *buffer, struct slice text);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_vformat(struct buffer *buffer, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* Adds a JSON string with its quotes; control characters, quotes and backslashes are escaped. */
 void buffer_json(struct buffer *buffer, struct slice text);
 static inline struct slice buffer_slice(const struct buffer *buffer)

@@ -79,7 +79,7 @@ static void render_row(struct sql *sql, uint64_t fields, uint64_t visible)
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		if (!(fields & BIT(i)))
 			continue;
-		sql_add(sql, "%s", comma);
+		buffer_text(&sql->text, comma);
 		render_value(sql, "r", shape->fields[i]);
 		sql_add(sql, " AS \"%s\"", shape->fields[i]->name);
 		comma = ", ";

@@ -142,14 +142,19 @@ void buffer_text(struct buffer *buffer, const char *text)
 	buffer_add(buffer, slice_of(text));
 }
 
+void buffer_vformat(struct buffer *buffer, const char *format, va_list args)
+{
+	size_t len = 0;
+	const char *text = arena_vprintf(buffer->arena, format, args, &len);
+	buffer_add(buffer, (struct slice){ text, len });
+}
+
 void buffer_format(struct buffer *buffer, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	size_t len = 0;
-	const char *text = arena_vprintf(buffer->arena, format, args, &len);
+	buffer_vformat(buffer, format, args);
 	va_end(args);
-	buffer_add(buffer, (struct slice){ text, len });
 }
 
 void buffer_json(struct buffer *buffer, struct slice text)
