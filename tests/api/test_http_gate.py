@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The HTTP gate over raw sockets: what libmicrohttpd lets through and we refuse, deadlines, suspended requests, shedding and draining.
 
-Everything runs against tests/unit/http_echo.c, a server over the HTTP layer alone (WARDMOTE_HTTP_ECHO names the binary; else it is looked for beside
+Everything runs against tests/unit/http_echo.c, a server over the HTTP layer alone (WARDMOTE_TEST_HTTP_ECHO names the binary; else it is looked for beside
 WARDMOTE_BIN, or in the build folders); the refusals also against the real server, or the one at WARDMOTE_TEST_URL."""
 import contextlib
 import glob
@@ -24,13 +24,13 @@ HOST = b"Host: localhost\r\n"
 
 
 def echo_binary():
-    named = os.environ.get("WARDMOTE_HTTP_ECHO")
+    named = os.environ.get("WARDMOTE_TEST_HTTP_ECHO")
     if named:
         return named
     build = os.environ.get("WARDMOTE_BIN", os.path.join(ROOT, "build*/src/server/wardmote"))
     found = glob.glob(os.path.join(os.path.dirname(build), "../../tests/unit/http_echo"))
     if not found:
-        raise RuntimeError("no http_echo binary: build one, or set WARDMOTE_HTTP_ECHO")
+        raise RuntimeError("no http_echo binary: build one, or set WARDMOTE_TEST_HTTP_ECHO")
     return max(found, key=os.path.getmtime)
 
 
