@@ -280,8 +280,11 @@ void fault_add(struct faults *faults, enum fault_place place, const char *name, 
 	int len = vsnprintf(text, sizeof text, detail, args);
 	va_end(args);
 	struct slice written = { text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1 };
-	/* a cut may leave part of a character */
-	while (written.len == sizeof text - 1 && written.len > 0 && ((unsigned char)text[written.len - 1] & 0x80) != 0)
+	/* A cut may leave part of a character: its last one goes, bytes that continue it and the one that begins it. */
+	bool cut = len >= (int)sizeof text;
+	while (cut && written.len > 0 && ((unsigned char)text[written.len - 1] & 0xc0) == 0x80)
+		written.len--;
+	if (cut && written.len > 0 && ((unsigned char)text[written.len - 1] & 0x80) != 0)
 		written.len--;
 	faults->rows[faults->n++] = (struct fault){
 		.place = place,

@@ -91,13 +91,37 @@ static void a_long_detail_is_cut_between_characters(void **state)
 	arena_done(&arena);
 }
 
+/* Wherever the cut falls in characters of two, three and four bytes, what is left is whole. */
+static void no_cut_leaves_part_of_a_character(void **state)
+{
+	(void)state;
+	static const char *const characters[] = { "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x8c\xb3" };
+	struct arena arena;
+	arena_init(&arena);
+	for (size_t c = 0; c < 3; c++) {
+		size_t width = strlen(characters[c]);
+		for (size_t shift = 0; shift < width; shift++) {
+			struct faults faults = { .arena = &arena };
+			struct buffer text = { .arena = &arena };
+			for (size_t i = 0; i < shift; i++)
+				buffer_text(&text, "a");
+			while (text.len < 2000)
+				buffer_text(&text, characters[c]);
+			fault_add(&faults, FAULT_POINTER, "/x", "type", "%s", text.ptr);
+			size_t len = strlen(faults.rows[0].detail);
+			assert_in_range(len, 1000, 1023);
+			assert_int_equal((len - shift) % width, 0);
+		}
+	}
+	arena_done(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(members_come_in_one_order),
-		cmocka_unit_test(every_problem_is_documented_and_found),
-		cmocka_unit_test(faults_past_the_cap_are_counted),
-		cmocka_unit_test(a_long_detail_is_cut_between_characters),
+		cmocka_unit_test(members_come_in_one_order),         cmocka_unit_test(every_problem_is_documented_and_found),
+		cmocka_unit_test(faults_past_the_cap_are_counted),   cmocka_unit_test(a_long_detail_is_cut_between_characters),
+		cmocka_unit_test(no_cut_leaves_part_of_a_character),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
