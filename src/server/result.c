@@ -163,7 +163,7 @@ static void respond_success(struct request *request, const struct db_result *res
 	respond_field(&answer, "Cache-Control", cache_control(request));
 	if (request->replaying)
 		respond_field(&answer, "Idempotency-Replayed", "true");
-	if (result->status == 201 && !is_list(request) && result->link != NULL)
+	if (result->status == 201 && !dry && !is_list(request) && result->link != NULL)
 		respond_field(&answer, "Location",
 			      arena_printf(request->arena, "%s%s", request->worker->server->config->public_url, result->link));
 	if (request->format == FORMAT_CSV && request->match.route->shape != NULL)

@@ -124,3 +124,8 @@ def test_arrays_are_replaced_whole(partner):
     assert answer.json()["community_ids"] == ids[1:]
     answer = partner.officer.patch(f"/v1/consultations/{record['id']}", {"community_ids": ids + ids}, headers={"If-Match": "*"})
     assert answer.status == 400 and {code for _, code in answer.codes()} == {"duplicate"}
+
+
+def test_a_dry_run_names_no_place(partner):
+    answer = partner.officer.post("/v1/communities", {"name": "Nowhere", "kind": "interest"}, params={"dry_run": "true"})
+    assert answer.status == 201 and "location" not in answer.headers and "etag" not in answer.headers

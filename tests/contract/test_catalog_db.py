@@ -24,7 +24,7 @@ OF_NO_FIELD = {"membership", "host_active", "host_unique", "owner", "person_logi
 
 @pytest.fixture(scope="module", name="shapes")
 def _shapes():
-    dump = os.environ.get("WARDMOTE_CATALOG_DUMP") or os.path.join(os.path.dirname(wardmote_server.binary()), "../../tests/contract/catalog_dump")
+    dump = os.environ.get("WARDMOTE_TEST_CATALOG_DUMP") or os.path.join(os.path.dirname(wardmote_server.binary()), "../../tests/contract/catalog_dump")
     return json.loads(subprocess.run([dump], capture_output=True, text=True, timeout=60, check=True).stdout)
 
 

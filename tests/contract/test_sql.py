@@ -40,7 +40,7 @@ class Answer:
 
 class Driver:
     def __init__(self):
-        path = os.environ.get("WARDMOTE_SQL_DRIVER") or os.path.join(os.path.dirname(wardmote_server.binary()), "../../tests/contract/sql_driver")
+        path = os.environ.get("WARDMOTE_TEST_SQL_DRIVER") or os.path.join(os.path.dirname(wardmote_server.binary()), "../../tests/contract/sql_driver")
         self.path = path
         self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lock = threading.Lock()
