@@ -422,6 +422,10 @@ BEGIN
 			EXECUTE format('CREATE INDEX %I ON wardmote.%I (%s, updated_at) %s', c.relname, thing, c.keys, 'WHERE ' || c.condition);
 		END IF;
 	END LOOP;
+	-- What was granted has no audience to walk: without this each version of a moment would be looked at.
+	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = format('history.%I', thing)::regclass AND attname = 'readers') THEN
+		EXECUTE format($sql$CREATE INDEX IF NOT EXISTS %I ON history.%I USING gin (readers) WHERE grants <> '[]'$sql$, thing || '_readers', thing);
+	END IF;
 END
 $body$;
 

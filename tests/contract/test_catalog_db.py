@@ -57,12 +57,12 @@ def checks(db, thing, column):
         WHERE c.conrelid = %s::regclass AND c.contype = 'c' AND a.attname = %s""", f"wardmote.{thing}", column)]
 
 
-def indexes(db, thing):
+def indexes(db, thing, schema="wardmote"):
     """(method, [column, ...], unique) of each index; a column that is an expression is None."""
     return [(method, names, unique) for method, names, unique in rows(db, """
         SELECT m.amname, ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k (n, at)
                 LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n AND k.n > 0 ORDER BY k.at), x.indisunique
-        FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam WHERE x.indrelid = %s::regclass""", f"wardmote.{thing}")]
+        FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam WHERE x.indrelid = %s::regclass""", f"{schema}.{thing}")]
 
 
 def fields_of(shapes):
@@ -128,6 +128,12 @@ def test_each_sort_has_an_index(shapes, db):
                 faults.append(f"{shape['thing']} sorts by {sort['column']}: {column}")
             if [*lead, sort["column"], "id"] not in names:
                 faults.append(f"{shape['thing']} sorts by {sort['column']} without an index")
+    assert faults == []
+
+
+def test_what_was_granted_is_found_by_an_index(shapes, db):
+    faults = [f"{schema}.{shape['thing']}" for shape in shapes if shape["owned"] for schema in ("wardmote", "history")
+              if ("gin", ["readers"], False) not in indexes(db, shape["thing"], schema)]
     assert faults == []
 
 
