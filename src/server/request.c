@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
@@ -338,20 +339,26 @@ void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_b
 
 /* --- the body is there --- */
 
-static bool stage_query(struct request *request)
+/* The history of a record is bound to that record by the id among the cursor's keys. */
+static bool open_cursor(struct request *request, struct query *query)
+{
+	struct slice plain;
+	const char *id = request->call.id;
+	bool ours = auth_unseal(request->arena, request->worker->keys, query->cursor, &plain) == 0 &&
+		    cursor_decode(request->arena, plain, query) == 0;
+	return ours && (id == NULL || (query->keys[1] != NULL && strcasecmp(query->keys[1], id) == 0));
+}
+
+static void stage_query(struct request *request)
 {
 	struct query *query = &request->call.query;
 	request->call.caller = request->caller;
 	if (request->probe)
-		return true;
+		return;
 	query_parse(request->arena, request->match.route, http_query(request->exchange), request->caller, query, &request->faults);
-	if (query->cursor.len == 0)
-		return true;
-	struct slice plain;
-	if (auth_unseal(request->arena, request->worker->keys, query->cursor, &plain) < 0 || cursor_decode(request->arena, plain, query) < 0)
+	if (query->cursor.len > 0 && !open_cursor(request, query))
 		fault_add(&request->faults, FAULT_PARAMETER, "cursor", "cursor",
 			  "This is no cursor of this list with these filters. Start again without cursor.");
-	return true;
 }
 
 /* What include= embeds is read like any other record: a token with scopes needs those of the included resources too. */
