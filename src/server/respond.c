@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Answers: the headers that every answer has, and problems. */
 #include <stdio.h>
+#include <string.h>
 
 #include "request.h"
 #include "wardmote/clock.h"
@@ -67,6 +68,10 @@ void respond_start(struct request *request, struct http_answer *answer, int stat
 	respond_field(answer, "X-Content-Type-Options", "nosniff");
 	respond_field(answer, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 	respond_field(answer, "Referrer-Policy", "no-referrer");
+	respond_field(answer, "Cross-Origin-Resource-Policy", "same-origin");
+	/* TLS ends at the proxy in front; that it is there is known from the address under which the server is reached. */
+	if (strncmp(request->worker->server->config->public_url, "https://", 8) == 0)
+		respond_field(answer, "Strict-Transport-Security", "max-age=31536000");
 	respond_field(answer, "Vary", "Accept, Authorization, Origin");
 	add_cors(request, answer, slice_is(http_method(request->exchange), "OPTIONS"));
 	add_rate(request, answer);

@@ -71,7 +71,15 @@ def test_headers_for_browsers(anonymous, path):
     answer = anonymous.get(path)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "strict-transport-security" not in answer.headers, "reached without TLS"
     assert "server" not in answer.headers
+
+
+def test_browsers_are_told_to_stay_with_tls(start_server, contract, anonymous, fresh_address):
+    server = start_server(public_url="https://wardmote.example.org")
+    answer = Client(server, contract, anonymous.coverage, None, fresh_address).get("/v1/partners")
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
 
 # --- CORS ---
