@@ -8,7 +8,7 @@
 
 #include "wardmote/db.h"
 
-enum { STATEMENTS_MAX = 200, STATEMENT_SLOTS = 512, BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 2000, STALL_GRACE_MS = 5000, TRIES_MAX = 3 };
+enum { STATEMENTS_MAX = 200, STATEMENT_SLOTS = 512, BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 2000, STALL_GRACE_MS = 5000, TRIES_MAX = 3, REST_US = 2000 };
 
 /* A prepared statement on one connection. */
 struct prepared {
@@ -76,12 +76,15 @@ struct db_pool {
 	size_t n_connections;
 	size_t n_connecting;
 	struct job_queue queues[LANES];
+	struct job_queue resting; /* lost a race and wait a moment before they run again; sent_us says until when */
 	size_t n_queued;
 	bool away[LANES];        /* the last attempt failed and nothing is connected */
 	uint64_t random;
 	struct db_stats stats;
 };
 
+/* A moment that grows with the tries, so that those who met do not meet again. */
+void job_rest(struct db_pool *pool, struct db_job *job);
 void queue_push(struct job_queue *queue, struct db_job *job);
 void queue_push_front(struct job_queue *queue, struct db_job *job);
 struct db_job *queue_pop(struct job_queue *queue);

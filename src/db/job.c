@@ -81,7 +81,7 @@ static void forget_statements(struct connection *connection, const struct db_job
 		statements_remove(&connection->statements, job->steps[i].text);
 }
 
-static bool try_again(struct db_pool *pool, struct db_job *job)
+static bool try_again(struct db_pool *pool, struct db_job *job, bool rest)
 {
 	if (job->tries >= TRIES_MAX)
 		return false;
@@ -93,8 +93,11 @@ static bool try_again(struct db_pool *pool, struct db_job *job)
 	job->error = NULL;
 	job->actor = false;
 	job->stranger = false;
-	queue_push_front(&pool->queues[job->lane], job);
 	pool->n_queued++;
+	if (rest)
+		job_rest(pool, job);
+	else
+		queue_push_front(&pool->queues[job->lane], job);
 	return true;
 }
 
@@ -111,11 +114,11 @@ static void settle_error(struct db_pool *pool, struct connection *connection, st
 	switch (verdict(sqlstate)) {
 	case VERDICT_PLAN:
 		forget_statements(connection, job);
-		if (try_again(pool, job))
+		if (try_again(pool, job, false))
 			return;
 		break;
 	case VERDICT_RETRY:
-		if (try_again(pool, job))
+		if (try_again(pool, job, true))
 			return;
 		result.outcome = DB_BUSY;
 		break;
@@ -161,7 +164,7 @@ void job_lost(struct db_pool *pool, struct db_job *job)
 {
 	/* An error with a SQLSTATE that came before the Sync means that nothing was committed. */
 	bool undone = job->error != NULL && PQresultErrorField(job->error, PG_DIAG_SQLSTATE) != NULL;
-	if (!job->write && job->tries == 0 && try_again(pool, job))
+	if (!job->write && job->tries == 0 && try_again(pool, job, false))
 		return;
 	job_fail(pool, job, job->write && !undone ? DB_UNKNOWN : DB_UNAVAILABLE);
 }

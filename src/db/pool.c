@@ -144,6 +144,26 @@ static struct connection *least_loaded(struct db_pool *pool, enum lane lane)
 	return best;
 }
 
+void job_rest(struct db_pool *pool, struct db_job *job)
+{
+	pool->random = pool->random * 6364136223846793005u + 1442695040888963407u;
+	int64_t most_us = (int64_t)REST_US << (2 * job->tries);
+	job->sent_us = clock_monotonic_us() + (int64_t)((pool->random >> 33) % (uint64_t)most_us);
+	queue_push(&pool->resting, job);
+}
+
+/* Those whose moment has passed go to the head of their lane; there are few. */
+static void wake_resting(struct db_pool *pool, int64_t now_us)
+{
+	for (size_t n = pool->resting.n; n > 0; n--) {
+		struct db_job *job = queue_pop(&pool->resting);
+		if (job->sent_us <= now_us)
+			queue_push_front(&pool->queues[job->lane], job);
+		else
+			queue_push(&pool->resting, job);
+	}
+}
+
 static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 {
 	struct job_queue *queue = &pool->queues[lane];
@@ -190,6 +210,7 @@ void db_pool_run(struct db_pool *pool)
 	for (int i = 0; i < n; i++)
 		connection_event(events[i].data.ptr, now_us);
 	tend(pool, now_us);
+	wake_resting(pool, now_us);
 	for (int lane = 0; lane < LANES; lane++)
 		deal_lane(pool, (enum lane)lane, now_us);
 	for (size_t i = 0; i < pool->n_connections; i++) {
@@ -214,6 +235,8 @@ int db_pool_timeout(const struct db_pool *pool)
 		return 1000;
 	if (pool->n_queued > 0 && next_us > now_us + 100000)
 		next_us = now_us + 100000;
+	for (const struct db_job *job = pool->resting.first; job != NULL; job = job->next)
+		next_us = job->sent_us < next_us ? job->sent_us : next_us;
 	return next_us <= now_us ? 0 : (int)((next_us - now_us + 999) / 1000);
 }
 
@@ -245,6 +268,7 @@ void db_pool_abandon(struct db_pool *pool)
 		if (pool->connections[i].in_flight > 0)
 			connection_lose(&pool->connections[i], now_us);
 	}
+	wake_resting(pool, INT64_MAX);
 	for (int lane = 0; lane < LANES; lane++) {
 		while (pool->queues[lane].n > 0) {
 			pool->n_queued--;
