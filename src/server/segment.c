@@ -16,7 +16,21 @@
 #define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
 #define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
 
-void segment_begin(struct request *request, enum lane lane, bool write)
+/* How many records have a word or a topic can be planned for only when it is known: one plan for all would fetch and sort most of the table for a common one. */
+#define PLAN_ANEW "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
+
+static bool wants_own_plan(const struct query *query)
+{
+	bool wants = query->search != NULL;
+	for (size_t i = 0; i < query->n_filters; i++) {
+		const struct filter *filter = &query->filters[i];
+		enum field_type type = filter->field->type;
+		wants = wants || (filter->op == FILTER_ANY_OF && (type == T_REFS || type == T_CODES || type == T_TEXTS));
+	}
+	return wants;
+}
+
+static void act(struct request *request, enum lane lane, bool write)
 {
 	request->job = (struct db_job){ .lane = lane, .write = write };
 	struct db_step *step = &request->job.steps[0];
@@ -38,6 +52,13 @@ void segment_begin(struct request *request, enum lane lane, bool write)
 		step->text = session ? ACT_CONTEXT ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_FROM;
 	else
 		step->text = session ? ACT_CONTEXT ACT_READ ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_READ ACT_FROM;
+}
+
+void segment_begin(struct request *request, enum lane lane, bool write)
+{
+	act(request, lane, write);
+	if (wants_own_plan(&request->call.query))
+		segment_add(request, PLAN_ANEW, 0, NULL, false);
 }
 
 void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer)
