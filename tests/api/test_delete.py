@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Deletion: what refers to a record is named and counted, seen or unseen; what nothing refers to leaves a tombstone and is gone for good."""
+import pytest
+
+from wardmote_records import unique
+
+ANY = {"If-Match": "*"}
+
+
+def refused(client, path):
+    """The sentences of a refused deletion, sorted."""
+    answer = client.delete(path, headers=ANY)
+    assert answer.status == 409 and answer.json()["type"].endswith("/problems/conflict"), answer.text()
+    assert {code for _, code in answer.codes()} == {"in_use"}
+    assert client.get(path).status == 200
+    return sorted(fault["detail"] for fault in answer.json()["errors"])
+
+
+def make(client, resource, **members):
+    answer = client.post(f"/v1/{resource}", members)
+    assert answer.status == 201, answer.text()
+    return answer.json()
+
+
+def test_dependants_are_named_and_counted_by_resource_and_field(partner):
+    community = make(partner.officer, "communities", name=unique("Used"), kind="interest")
+    path = f"/v1/communities/{community['id']}"
+    users = [make(partner.officer, "consultations", title="Uses", community_ids=[community["id"]]) for _ in range(3)]
+    users_too = [make(partner.officer, "activities", title="Uses", kind="visit", community_ids=[community["id"]]) for _ in range(2)]
+    assert refused(partner.officer, path) == ["2 of activities refer to it in community_ids", "3 of consultations refer to it in community_ids"]
+    for record in users:
+        assert partner.officer.patch(f"/v1/consultations/{record['id']}", {"community_ids": []}, headers=ANY).status == 200
+    assert refused(partner.officer, path) == ["2 of activities refer to it in community_ids"]
+    assert partner.officer.delete(f"/v1/activities/{users_too[0]['id']}", headers=ANY).status == 204
+    assert refused(partner.officer, path) == ["1 of activities refer to it in community_ids"]
+    assert partner.officer.delete(f"/v1/activities/{users_too[1]['id']}", headers=ANY).status == 204
+    assert partner.officer.delete(path, headers=ANY).status == 204, "what is deleted refers to nothing"
+
+
+def test_private_records_of_others_count_and_are_not_told_apart(partner, other):
+    community = make(partner.officer, "communities", name=unique("Used"), kind="interest", visibility="shared")
+    make(other.officer, "consultations", title="Theirs alone", community_ids=[community["id"]])
+    sentences = refused(partner.officer, f"/v1/communities/{community['id']}")
+    assert sentences == ["1 of consultations refer to it in community_ids"]
+    assert "Theirs" not in str(sentences)
+
+
+def test_places_name_their_many_users(administrator, partner):
+    boundary_set = make(administrator, "boundary-sets", code=unique("del"), name="Deleted")
+    ward = make(administrator, "localities", boundary_set_id=boundary_set["id"], code="A", name="Ward")
+    part = make(administrator, "localities", boundary_set_id=boundary_set["id"], code="B", name="Part", parent_id=ward["id"])
+    make(partner.officer, "communities", name="Neighbours", kind="place", locality_id=ward["id"])
+    make(partner.officer, "consultations", title="There", locality_ids=[ward["id"], part["id"]])
+    assert refused(administrator, f"/v1/localities/{ward['id']}") == [
+        "1 of communities refer to it in locality_id", "1 of consultations refer to it in locality_ids", "1 of localities refer to it in parent_id"]
+    assert refused(administrator, f"/v1/boundary-sets/{boundary_set['id']}") == ["2 of localities refer to it in boundary_set_id"]
+
+
+def test_members_of_lists_of_rows_count_too(administrator, records):
+    member = records.partner()
+    make(administrator, "partnerships", name=unique("Partnership"), members=[{"partner_id": member.id, "role": "member"}])
+    assert "1 of partnerships refer to it in members" in refused(administrator, f"/v1/partners/{member.id}")
+
+
+def test_chains_end_from_their_last_link(partner, records):
+    scale = records.shared("risk-scales")
+    register = make(partner.officer, "risk-registers", title="Chain", risk_scale_id=scale["id"])
+    risk = make(partner.officer, "risks", risk_register_id=register["id"], title="Link")
+    assert refused(partner.officer, f"/v1/risk-registers/{register['id']}") == ["1 of risks refer to it in risk_register_id"]
+    for path in (f"/v1/risks/{risk['id']}", f"/v1/risk-registers/{register['id']}"):
+        assert partner.officer.delete(path, headers=ANY).status == 204
+
+
+@pytest.fixture(name="gone")
+def _gone(partner):
+    record = make(partner.officer, "communities", name=unique("Gone"), kind="interest", visibility="public", external_id=unique("gone"))
+    assert partner.officer.delete(f"/v1/communities/{record['id']}", headers=ANY).status == 204
+    return record
+
+
+def test_what_is_gone_is_nowhere(partner, anonymous, gone):
+    path = f"/v1/communities/{gone['id']}"
+    for client in (partner.manager, anonymous):
+        assert client.get(path).status == 404
+        assert client.get("/v1/communities", params={"id": gone["id"]}).json()["items"] == []
+        assert client.get("/v1/communities.csv", params={"name": gone["name"], "fields": "id"}).text() == "id\r\n"
+    for answer in (partner.manager.delete(path, headers=ANY), partner.manager.patch(path, {"name": "Back"}, headers=ANY),
+                   partner.manager.delete(path, headers={"If-Match": '"1-0"'})):
+        assert answer.status == 404
+    answer = partner.officer.post("/v1/consultations", {"title": "Uses what is gone", "community_ids": [gone["id"]]})
+    assert (answer.status, answer.codes()) == (422, [("/community_ids/0", "not_found")])
+
+
+def test_a_tombstone_says_when_and_the_past_stays(partner, gone):
+    path = f"/v1/communities/{gone['id']}"
+    items = partner.viewer.get(f"{path}/history").json()["items"]
+    assert [(item["version"], item["operation"], item["record"] is None) for item in items] == [(2, "delete", True), (1, "create", False)]
+    assert items[1]["valid_to"] == items[0]["valid_from"]
+    then = partner.viewer.get(path, params={"as_of": gone["created_at"]})
+    assert then.status == 200 and then.json()["name"] == gone["name"]
+    assert partner.viewer.get(path, params={"as_of": items[0]["valid_from"]}).status == 404
+    for moment, count in ((gone["created_at"], 1), (items[0]["valid_from"], 0)):
+        answer = partner.viewer.get("/v1/communities", params={"name": gone["name"], "as_of": moment, "count": "exact"}).json()
+        assert (len(answer["items"]), answer["count"]) == (count, count)
+
+
+def test_its_reference_is_free_and_makes_another_record(partner, gone):
+    answer = partner.officer.put("/v1/communities", {"name": gone["name"], "kind": "interest"}, params={"external_id": gone["external_id"]})
+    assert answer.status == 201 and answer.json()["id"] != gone["id"] and answer.json()["version"] == 1
+
+
+def test_the_version_is_held_to(partner):
+    first = partner.officer.post("/v1/communities", {"name": unique("Held"), "kind": "interest"})
+    path = first.headers["location"]
+    second = partner.officer.patch(path, {"description": "Changed"}, headers={"If-Match": first.etag})
+    assert partner.officer.delete(path).status == 428
+    assert partner.officer.delete(path, headers={"If-Match": first.etag}).status == 412
+    assert partner.officer.delete(path, headers={"If-Match": second.etag}).status == 204
