@@ -279,13 +279,13 @@ static json_t *content_of(const struct openapi *doc, const struct route *route)
 		json_object_update_new(content, json_content(doc, "application/geo+json", openapi_name(doc->arena, thing, "Features")));
 	if (place && operation->verb == V_GET)
 		json_object_update_new(content, json_content(doc, "application/geo+json", openapi_name(doc->arena, thing, "Feature")));
-	if (operation->verb == V_LIST)
+	if (operation->verb == V_LIST || operation->verb == V_GET)
 		openapi_set(
 		    content, "text/csv",
 		    openapi_pack(
 			"{s{ss,si,ss,ss}}", "schema", "type", "string", "maxLength", 1 << 28, "pattern", "^[^\\x00-\\x08]*$", "description",
 			"RFC 4180 with a header row; a value that a spreadsheet would take for a formula has an apostrophe in front. Pages "
-			"are linked by the header field Link."));
+			"of a list are linked by the header field Link."));
 	return content;
 }
 

@@ -122,7 +122,7 @@ static const char *description_of(const struct openapi *doc, const struct operat
 	if (operation->scope != NULL)
 		buffer_format(&text, "%s A token with scopes needs `%s`.", operation->least > CALLER_ANONYMOUS ? "" : "\n\n",
 			      operation->scope);
-	if (operation->verb == V_LIST)
+	if (operation->verb == V_LIST || operation->verb == V_GET)
 		buffer_text(&text,
 			    "\n\nAs CSV and, where records have a place, GeoJSON: by Accept or by `.csv` or `.geojson` after the path.");
 	if (operation->flags & OP_SECRET)

@@ -187,11 +187,14 @@ static bool has_geometry(const struct shape *shape)
 static const char *offers_text(struct arena *arena, unsigned offers)
 {
 	struct buffer text = { .arena = arena };
-	buffer_text(&text, "Offered here:");
+	const char *separator = "Offered here: ";
 	for (int format = FORMAT_JSON; format <= FORMAT_GEOJSON; format++) {
-		if (offers & 1u << format)
-			buffer_format(&text, " %s;", negotiate_type((enum format)format));
+		if ((offers & 1u << format) == 0)
+			continue;
+		buffer_format(&text, "%s%s", separator, negotiate_type((enum format)format));
+		separator = ", ";
 	}
+	buffer_text(&text, ".");
 	return buffer_slice(&text).ptr;
 }
 
@@ -199,7 +202,6 @@ static bool stage_negotiate(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
 	bool record = operation->verb == V_LIST || operation->verb == V_GET;
-	bool list = operation->verb == V_LIST;
 	if (operation->native != NATIVE_NONE || operation->body_kind == BODY_FORM) {
 		if (request->match.suffix == NULL)
 			return true;
@@ -207,7 +209,7 @@ static bool stage_negotiate(struct request *request)
 		return false;
 	}
 	bool geometry = record && has_geometry(request->match.route->shape);
-	unsigned offers = 1u << FORMAT_JSON | (list ? 1u << FORMAT_CSV : 0) | (geometry ? 1u << FORMAT_GEOJSON : 0);
+	unsigned offers = 1u << FORMAT_JSON | (record ? 1u << FORMAT_CSV : 0) | (geometry ? 1u << FORMAT_GEOJSON : 0);
 	int error = negotiate_format(http_header(request->exchange, "accept"), request->match.suffix, offers, &request->format);
 	if (error < 0 && request->match.suffix != NULL) {
 		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
