@@ -44,6 +44,7 @@ static void run_v1(struct request *request)
 	}
 	link_to(&body, request, "changes", "/v1/changes", "application/json");
 	link_to(&body, request, "me", "/v1/me", "application/json");
+	link_to(&body, request, "sessions", "/v1/me/sessions", "application/json");
 	buffer_text(&body, "]}");
 	respond_body(request, 200, "application/json", buffer_slice(&body), "public, max-age=300");
 }

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import urllib.parse
 
 import pytest
 
@@ -21,9 +22,15 @@ def _limited(start_server, contract, anonymous):
 def test_every_link_leads_somewhere(anonymous, administrator):
     for path in ("/", "/v1"):
         for rel, href in anonymous.get(path).links().items():
-            client = administrator if rel in ("accounts", "me") else anonymous
+            client = administrator if rel in ("accounts", "me", "sessions") else anonymous
             answer = client.get(href)
             assert answer.status == 200, f"{path} {rel} {href}"
+
+
+def test_every_address_without_parameters_is_linked(anonymous, contract):
+    linked = {urllib.parse.urlsplit(href).path for path in ("/", "/v1") for href in anonymous.get(path).links().values()}
+    readable = {path for path, item in contract.document["paths"].items() if "get" in item and "{" not in path}
+    assert readable - linked == {"/.well-known/security.txt"}, "which is there when a contact is set, where RFC 9116 says"
 
 
 def test_v1_links_every_collection(anonymous, records):
