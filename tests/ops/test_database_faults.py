@@ -238,7 +238,13 @@ def test_unknown_outcome_is_settled_by_the_key(world, client, moment):
     assert answer.status == 503 and answer.json()["outcome"] == "unknown" and "retry-after" in answer.headers
     client = world.well()
     assert len(named(client, name)) == (1 if moment == "after" else 0)
-    again = client.post("/v1/partners", partner(name), headers={"Idempotency-Key": key})
+
+    def settled():
+        """As a client does: again after a 503, with the same key, while the lane still connects."""
+        answer = client.post("/v1/partners", partner(name), headers={"Idempotency-Key": key})
+        return answer if answer.status != 503 else None
+
+    again = eventually(settled)
     assert again.status == 201
     assert again.headers.get("idempotency-replayed") == ("true" if moment == "after" else None)
     found = named(client, name)
