@@ -52,6 +52,8 @@ static inline const struct operation *request_operation(const struct request *re
 	return request->match.route->operation;
 }
 
+/* Fills request->id (identify.c). */
+void request_identify(struct request *request);
 /* The client's address: the peer's, or behind trusted proxies what they say (peer.c). */
 const char *request_address(struct request *request);
 /* What limits count by: of an IPv6 address the first 64 bits. */
