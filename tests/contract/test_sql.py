@@ -18,7 +18,7 @@ import pytest
 import wardmote_server
 
 HERE = pathlib.Path(__file__).parent
-CORE = HERE.parents[1] / "migrations/0001_core.sql"
+CORE = [HERE.parents[1] / "migrations" / name for name in ("0001_core.sql", "0002_history.sql")]
 A, B = (str(uuid.UUID(int=n)) for n in (0xA, 0xB))
 ACCOUNT = str(uuid.UUID(int=0xACC))
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
@@ -115,7 +115,8 @@ class World:
         self.owner = self.cluster.connect("wardmote_owner", "demo")
         cursor = self.owner.cursor()
         cursor.execute("SET search_path = pg_catalog, public")
-        cursor.execute(CORE.read_text(encoding="utf-8"))
+        for file in CORE:
+            cursor.execute(file.read_text(encoding="utf-8"))
         cursor.execute((HERE / "demo.sql").read_text(encoding="utf-8"))
         cursor.execute("INSERT INTO wardmote.partner (id, name, kind) VALUES (%s, 'Partner A', 'council'), (%s, 'Partner B', 'police')", (A, B))
 

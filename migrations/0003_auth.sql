@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
 -- Identity: partners and accounts (tracked), and the credential tables of schema auth (forced, never tracked, reached only through
--- the functions of 0003_auth_functions.sql).
+-- the functions of 0004_auth_functions.sql).
 
 CREATE FUNCTION wardmote.role_rank(role text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
