@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -139,6 +140,11 @@ def pytest_sessionfinish(session, exitstatus):
     session.config.wardmote_missing = whole.missing(Contract(committed_document()))
     if session.config.wardmote_missing:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.wardmote_coverage, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter, config):
