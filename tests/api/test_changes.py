@@ -62,8 +62,9 @@ def test_nothing_is_missed_or_told_twice_beside_writers(records):
     _, start = read_all(owner.viewer)
     expected, over, word = {}, threading.Event(), unique("Feed")
     heard = [[], []]
-    readers = [threading.Thread(target=follow, args=(owner.viewer.as_token(owner.viewer.token), start, expected, heard[number], over)) for number in range(2)]
-    writers = [threading.Thread(target=write, args=(owner.officer.as_token(owner.officer.token), word, number, expected)) for number in range(WRITERS)]
+    viewer, officer = owner.viewer, owner.officer
+    readers = [threading.Thread(target=follow, args=(viewer.as_token(viewer.token), start, expected, found, over)) for found in heard]
+    writers = [threading.Thread(target=write, args=(officer.as_token(officer.token), word, number, expected)) for number in range(WRITERS)]
     for thread in readers + writers:
         thread.start()
     for thread in writers:
@@ -113,8 +114,8 @@ def test_a_cursor_of_the_feed_is_refused_with_any_character_changed(partner):
 
 
 def test_what_is_no_page(partner):
-    for params, place in (({"limit": "0"}, "limit"), ({"limit": "-1"}, "limit"), ({"limit": "x"}, "limit"), ({"cursor": "x"}, "cursor"), ({"after": ""}, "after")):
-        answer = partner.viewer.get("/v1/changes", params=params)
+    for place, value in (("limit", "0"), ("limit", "-1"), ("limit", "x"), ("cursor", "x"), ("after", "")):
+        answer = partner.viewer.get("/v1/changes", params={place: value})
         assert answer.status == 400 and [name for name, _ in answer.codes()] == [place], answer.text()
 
 

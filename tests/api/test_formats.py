@@ -55,6 +55,16 @@ def test_values_are_written_as_in_json(partner, written):
         assert row[name] == shown[name]
 
 
+def test_a_record_alone_is_a_header_and_a_row(partner, written):
+    record = partner.viewer.get("/v1/communities", params={"name.contains": written[0], "limit": "1", "sort": "name"}).json()["items"][0]
+    path = f"/v1/communities/{record['id']}"
+    for answer in (partner.viewer.get(f"{path}.csv"), partner.viewer.get(path, headers={"Accept": "text/csv"})):
+        rows = rows_of(answer)
+        assert len(rows) == 1 and rows[0]["id"] == record["id"] and rows[0]["description"] == "'=1+1"
+        assert answer.etag != partner.viewer.get(path).etag
+        assert partner.officer.patch(path, {"description": record["description"]}, headers={"If-Match": answer.etag}).status == 200
+
+
 def test_an_empty_list_is_a_header(partner):
     text = partner.viewer.get("/v1/communities.csv", params={"name": unique("nothing"), "fields": "name,kind"}).text()
     assert text == "id,name,kind\r\n"
@@ -251,8 +261,8 @@ def test_accept_decides(anonymous, accept, media_type):
     assert "accept" in answer.headers["vary"].lower()
 
 
-@pytest.mark.parametrize("accept", ["application/xml", "text/html", "application/json;q=0", "text/csv;q=0, application/json;q=0.0, application/geo+json;q=0.000",
-                                    "*/*;q=0", "image/png, text/html"])
+@pytest.mark.parametrize("accept", ["application/xml", "text/html", "application/json;q=0", "*/*;q=0",
+                                    "text/csv;q=0, application/json;q=0.0, application/geo+json;q=0.000", "image/png, text/html"])
 def test_what_is_not_there_is_refused(anonymous, accept):
     answer = anonymous.get("/v1/localities", params={"limit": "1"}, headers={"Accept": accept})
     assert answer.status == 406 and answer.media_type == "application/problem+json", answer.text()

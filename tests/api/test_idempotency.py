@@ -148,7 +148,8 @@ def test_a_secret_is_shown_once_and_its_replay_says_where_to_get_another(partner
     replayed = partner.manager.post(account, {}, headers={"Idempotency-Key": key})
     assert rotated.json()["client_secret"] != secret and replayed.json()["client_secret"] is None
     with owner.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM wardmote.idempotency WHERE body LIKE %s OR body LIKE %s", (f"%{secret}%", f"%{rotated.json()['client_secret']}%"))
+        secrets = [f"%{value}%" for value in (secret, rotated.json()["client_secret"])]
+        cursor.execute("SELECT count(*) FROM wardmote.idempotency WHERE body LIKE ANY (%s)", (secrets,))
         assert cursor.fetchone()[0] == 0
 
 

@@ -51,8 +51,8 @@ def test_numbers(partner, literal, code):
     assert found == {code} if code else found & {"number", "syntax"}, found
 
 
-@pytest.mark.parametrize("population, status", [("0", 201), ("100000000", 201), ("100000001", 400), ("-1", 400), ("1.5", 400), ("9223372036854775807", 400),
-                                                ("true", 400), ('"5"', 400)])
+@pytest.mark.parametrize("population, status", [("0", 201), ("100000000", 201), ("100000001", 400), ("-1", 400), ("1.5", 400),
+                                                ("9223372036854775807", 400), ("true", 400), ('"5"', 400)])
 def test_whole_numbers_of_a_range(administrator, records, population, status):
     boundary_set = records.shared("boundary-sets")["id"]
     text = f'{{"boundary_set_id":"{boundary_set}","code":"{unique("n")}","name":"N","population":{population}}}'

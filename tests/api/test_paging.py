@@ -68,7 +68,8 @@ def test_a_walk_as_of_a_moment_is_not_upset_by_anything(partner):
     assert [item["version"] for item in rest] == [1] * 5
 
 
-@pytest.mark.parametrize("sort, key", [("open_on", "open_on"), ("-open_on", "open_on"), ("close_on", "close_on"), ("title", "title"), ("-updated_at", "updated_at")])
+@pytest.mark.parametrize("sort, key", [("open_on", "open_on"), ("-open_on", "open_on"), ("close_on", "close_on"), ("title", "title"),
+                                       ("-updated_at", "updated_at")])
 @pytest.mark.parametrize("limit", ["1", "3"])
 def test_equal_and_absent_keys_are_walked_too(dated, sort, key, limit):
     owner, ids = dated

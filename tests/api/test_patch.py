@@ -72,7 +72,8 @@ def test_nothing_changes_nothing(partner, record):
 
 @pytest.mark.parametrize("text", ["[]", "null", '"text"', "1", "true", "", "[{}]"])
 def test_a_patch_that_is_no_object_replaces_nothing(partner, record, text):
-    answer = partner.officer.patch(f"/v1/consultations/{record['id']}", body=text.encode(), headers={**ANY, "Content-Type": "application/merge-patch+json"})
+    headers = {**ANY, "Content-Type": "application/merge-patch+json"}
+    answer = partner.officer.patch(f"/v1/consultations/{record['id']}", body=text.encode(), headers=headers)
     assert answer.status == 400, answer.text()
     assert partner.viewer.get(f"/v1/consultations/{record['id']}").json()["version"] == 1
 
@@ -89,7 +90,8 @@ def test_a_whole_record_that_was_read_is_no_patch(partner, record):
 
 
 def test_every_fault_comes_at_once(partner, record):
-    answer = patch(partner.officer, record, {"id": record["id"], "title": None, "colour": "red", "open_on": "soon", "everyone": 1, "topics": "x", "version": 2})
+    answer = patch(partner.officer, record, {"id": record["id"], "title": None, "colour": "red", "open_on": "soon", "everyone": 1, "topics": "x",
+                                             "version": 2})
     assert answer.status == 400
     assert answer.codes() == [("/colour", "unknown_field"), ("/everyone", "type"), ("/id", "read_only"), ("/open_on", "format"),
                               ("/title", "not_nullable"), ("/topics", "type"), ("/version", "read_only")]
@@ -124,7 +126,8 @@ def test_what_belongs_together_is_held_together(partner, records):
 
 def test_a_geometry_is_replaced_emptied_or_left(administrator, records):
     square = {"type": "Polygon", "coordinates": [[[1, 52], [2, 52], [2, 53], [1, 53], [1, 52]]]}
-    made = administrator.post("/v1/localities", {"boundary_set_id": records.shared("boundary-sets")["id"], "code": unique("p"), "name": "P", "geometry": square}).json()
+    body = {"boundary_set_id": records.shared("boundary-sets")["id"], "code": unique("p"), "name": "P", "geometry": square}
+    made = administrator.post("/v1/localities", body).json()
     path = f"/v1/localities/{made['id']}"
     kept = administrator.patch(path, {"name": "Q"}, headers=ANY).json()
     assert kept["geometry"] == made["geometry"]

@@ -69,12 +69,13 @@ def test_a_peer_that_is_not_trusted_is_not_believed(behind):
 
 def test_other_fields_say_nothing(behind):
     first = left(behind, "203.0.113.40")
-    others = [{"Forwarded": "for=203.0.113.41"}, {"X_Real_IP": "203.0.113.42"}, {"True_Client_IP": "203.0.113.43"}, {"CF_Connecting_IP": "203.0.113.44"}]
+    others = [{"Forwarded": "for=203.0.113.41"}, {"X_Real_IP": "203.0.113.42"}, {"True_Client_IP": "203.0.113.43"},
+              {"CF_Connecting_IP": "203.0.113.44"}]
     assert [left(behind, "203.0.113.40", **other) for other in others] == list(range(first - 1, first - 5, -1))
 
 
-@pytest.mark.parametrize("junk", ["", " ", ",", "unknown", "203.0.113.50:4711", "[2001:db8::1]", "203.0.113.300", "203.0.113", "0x7f.1", "_hidden", "::1%lo",
-                                  "203.0.113.50;", "," * 500, "a" * 3000])
+@pytest.mark.parametrize("junk", ["", " ", ",", "unknown", "203.0.113.50:4711", "[2001:db8::1]", "203.0.113.300", "203.0.113", "0x7f.1", "_hidden",
+                                  "::1%lo", "203.0.113.50;", "," * 500, "a" * 3000])
 def test_what_is_no_address_stands_for_who_passed_it_on(behind, junk):
     first = left(behind)
     assert left(behind, junk) == first - 1
