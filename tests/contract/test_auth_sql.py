@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The functions and policies of migrations 0002 and 0003, called as the server's role on a private cluster."""
+"""The functions and policies of migrations 0003 and 0004, called as the server's role on a private cluster."""
 
 import concurrent.futures
 import hashlib
@@ -16,7 +16,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-MIGRATIONS = sorted((pathlib.Path(__file__).parents[2] / "migrations").glob("000[123]_*.sql"))
+MIGRATIONS = sorted((pathlib.Path(__file__).parents[2] / "migrations").glob("000[1-4]_*.sql"))
 BIN = next(iter(sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
 ARGON = "$argon2id$v=19$m=19456,t=2,p=1$"
 
