@@ -286,7 +286,7 @@ static const struct operation *standard_operation(struct arena *arena, const str
 		.least = standard->writes ? resource->write : resource->read,
 		.scope = arena_printf(arena, "%s:%s", resource->name, standard->writes ? "write" : "read"),
 		.lane = standard->lane,
-		.flags = standard->flags | geometry | (shape->personal != 0 ? OP_NO_STORE : 0U),
+		.flags = standard->flags | geometry,
 		.body_kind = standard->body_kind,
 		.summary = insert(arena, standard->summary, spaced(arena, name)),
 		.doc = docs[standard->verb],

@@ -212,3 +212,15 @@ def test_refused_before_routing(anonymous, text, status):
 def test_paths_that_lead_nowhere(anonymous):
     for path in ("/v2", "/v1/", "/v1/Partners", "/v1/partners/", "/v1/partners/not-an-id", "/v1/partners.xml", "/openapi.yaml", "/favicon.ico"):
         assert anonymous.get(path).status in (400, 404), path
+
+
+def test_what_shows_no_personal_field_may_be_kept(partner, anonymous):
+    made = partner.officer.post("/v1/consultations", {"title": "Kept", "visibility": "public", "contact": "Engagement team"})
+    assert made.status == 201 and made.headers["cache-control"] == "no-store"
+    path = f"/v1/consultations/{made.json()['id']}"
+    assert anonymous.get(path).headers["cache-control"] == "no-store"
+    assert anonymous.get(path, params={"fields": "contact"}).headers["cache-control"] == "no-store"
+    assert anonymous.get(path, params={"fields": "title,topics"}).headers["cache-control"] == "public, no-cache"
+    assert partner.viewer.get("/v1/consultations", params={"fields": "title"}).headers["cache-control"] == "private, no-cache"
+    assert anonymous.get("/v1/consultations").headers["cache-control"] == "no-store"
+    assert partner.viewer.get(f"{path}/history").headers["cache-control"] == "no-store"
