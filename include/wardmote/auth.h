@@ -13,7 +13,7 @@
 enum { UUID_TEXT = 37, AUTH_SCOPES_MAX = 512 };
 
 /* --- key folder: signing keys as PEM files (0600) named <kid>.pem, kid = RFC 7638 thumbprint; cursor.key: 32 bytes --- */
-struct auth_keys;   /* const after loading; reference-counted, swapped whole on reload */
+struct auth_keys; /* const after loading; reference-counted, swapped whole on reload */
 
 /* Loads the folder; refuses encrypted or wrong keys, wider modes than 0600, RSA, other curves than P-256. 0 or negative errno with a message. */
 int auth_keys_load(const char *folder, struct arena *arena, struct auth_keys **ret_keys, const char **ret_error);
@@ -28,16 +28,16 @@ struct slice auth_jwks(struct arena *arena, const struct auth_keys *keys);
 
 /* --- access tokens --- */
 struct auth_claims {
-	char account[UUID_TEXT];      /* sub */
+	char account[UUID_TEXT]; /* sub */
 	char partner[UUID_TEXT];
-	char session[UUID_TEXT];      /* sid; empty for client_credentials */
+	char session[UUID_TEXT]; /* sid; empty for client_credentials */
 	char jti[UUID_TEXT];
 	char client_id[64];
 	enum caller role;
 	bool person;
-	long epoch;                   /* account's epoch when issued */
-	int64_t issued, expires;      /* seconds */
-	bool scoped;                  /* false: no scope claim, everything the role allows */
+	long epoch; /* account's epoch when issued */
+	int64_t issued, expires; /* seconds */
+	bool scoped; /* false: no scope claim, everything the role allows */
 	char scopes[AUTH_SCOPES_MAX]; /* space separated */
 };
 
@@ -46,7 +46,7 @@ bool auth_has_scope(const struct auth_claims *claims, const char *scope);
 
 struct auth_policy {
 	const char *issuer, *audience;
-	long leeway_seconds;          /* 30 */
+	long leeway_seconds; /* 30 */
 };
 
 /* Signs with the newest key that may sign. 0 or negative errno. */
@@ -54,8 +54,8 @@ int auth_token_sign(struct arena *arena, const struct auth_keys *keys, const str
 		    const char **ret_token);
 /* Verifies through the gate: length and alphabet, canonical base64url, no duplicate members, exact algorithm and key by kid, no crit/jku/x5u/jwk/
  * x5c/b64/zip, typed iss aud exp nbf iat sub jti token_use. 0, or -EACCES; `ret_why` is a constant code for logs, never the token's text. */
-int auth_token_verify(const struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now, struct auth_claims *ret_claims,
-		      const char **ret_why);
+int auth_token_verify(const struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
+		      struct auth_claims *ret_claims, const char **ret_why);
 
 /* Bounded cache of verified tokens, one per worker, keyed by BLAKE2b-256 of the token. Looks up first, verifies on a miss. Entries of another key set
  * than `keys` are dropped. Time claims are checked each time. */
@@ -81,7 +81,7 @@ const char *auth_secret(struct arena *arena, const char *prefix);
 const char *auth_sha256(struct arena *arena, struct slice text);
 /* 64 bits of BLAKE2b over several parts, for ETags. */
 uint64_t auth_hash(const struct slice *parts, size_t n);
-const char *auth_uuid(struct arena *arena);        /* UUIDv7 */
+const char *auth_uuid(struct arena *arena); /* UUIDv7 */
 
 /* --- passwords: argon2id (19 MiB, t=2, p=1) on one helper thread per process with a queue of 16 --- */
 struct auth_hasher;
@@ -90,8 +90,8 @@ enum auth_hash_result { AUTH_HASH_MATCH, AUTH_HASH_MISMATCH, AUTH_HASH_MADE, AUT
 struct auth_hash_job {
 	/* filled by the caller; strings live until done */
 	struct slice password;
-	const char *stored;            /* hash to compare with; NULL: make one */
-	int wake_fd;                   /* eventfd of the worker; written when the job is finished */
+	const char *stored; /* hash to compare with; NULL: make one */
+	int wake_fd; /* eventfd of the worker; written when the job is finished */
 	/* filled by the helper before the wake-up */
 	enum auth_hash_result result;
 	char hash[128];

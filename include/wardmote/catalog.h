@@ -15,21 +15,22 @@ struct shape {
 	const struct field *fields[FIELDS_MAX];
 	size_t n_fields;
 	size_t n_sorts;
-	uint64_t visible[3];     /* by enum audience: bit i set when fields[i] is shown to it (A_OWNER: all) */
-	uint64_t heavy;          /* fields left out of a list unless named */
+	uint64_t visible[3]; /* by enum audience: bit i set when fields[i] is shown to it (A_OWNER: all) */
+	uint64_t heavy; /* fields left out of a list unless named */
 	uint64_t personal;
 };
 
 struct route {
 	const struct operation *operation;
-	const struct shape *shape;      /* NULL for general operations */
+	const struct shape *shape; /* NULL for general operations */
 };
 
 struct catalog;
 
 /* `resources` is NULL-terminated; `general` are operations of no resource, ended by a row without id.
  * 0, or -EINVAL with the first fault of the self-check in *ret_error (a name twice, min > max, no doc, an unknown reference, no role...). */
-int catalog_new(const struct resource *const *resources, const struct operation *general, struct catalog **ret_catalog, const char **ret_error);
+int catalog_new(const struct resource *const *resources, const struct operation *general, struct catalog **ret_catalog,
+		const char **ret_error);
 void catalog_free(struct catalog *catalog);
 
 const struct shape *catalog_shape(const struct catalog *catalog, const char *resource_name);
@@ -43,12 +44,12 @@ const struct field *field_reference(const struct field *field);
 
 /* What a method and a path lead to. */
 struct match {
-	const struct route *route;      /* NULL when the path exists but not with this method */
-	const char *suffix;             /* "csv", "geojson", or NULL */
-	const char *id;                 /* decoded {id}, canonical lower-case UUID text; NULL when the path has none */
-	const char *name;               /* decoded last parameter that is not a UUID ({slug} of problems) */
-	const char *allow;              /* for 405 and OPTIONS: "GET, HEAD, POST, OPTIONS" */
-	const char *pattern;            /* route template for logs and metrics */
+	const struct route *route; /* NULL when the path exists but not with this method */
+	const char *suffix; /* "csv", "geojson", or NULL */
+	const char *id; /* decoded {id}, canonical lower-case UUID text; NULL when the path has none */
+	const char *name; /* decoded last parameter that is not a UUID ({slug} of problems) */
+	const char *allow; /* for 405 and OPTIONS: "GET, HEAD, POST, OPTIONS" */
+	const char *pattern; /* route template for logs and metrics */
 };
 
 /* Decodes and routes a raw request target (path part only). A segment that should be a UUID and is not leads nowhere (404).

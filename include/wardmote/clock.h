@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 int64_t clock_monotonic_us(void);
-int64_t clock_wall_us(void);      /* since 1970-01-01T00:00:00Z */
+int64_t clock_wall_us(void); /* since 1970-01-01T00:00:00Z */
 static inline int64_t clock_wall_seconds(void)
 {
 	return clock_wall_us() / 1000000;

@@ -15,40 +15,40 @@ enum { CONFIG_SETTINGS_MAX = 48 };
 
 struct config {
 	/* where it listens */
-	const char *listen;          /* "127.0.0.1:8080"; host:port, [v6]:port; inherited sockets (LISTEN_FDS) win */
-	const char *admin_listen;    /* "127.0.0.1:0" */
-	const char *public_url;      /* absolute base of links and issuer; default http://<listen> */
+	const char *listen; /* "127.0.0.1:8080"; host:port, [v6]:port; inherited sockets (LISTEN_FDS) win */
+	const char *admin_listen; /* "127.0.0.1:0" */
+	const char *public_url; /* absolute base of links and issuer; default http://<listen> */
 	/* database */
-	const char *database;        /* libpq URI of the server's role; secret */
+	const char *database; /* libpq URI of the server's role; secret */
 	long lane_read, lane_write, lane_heavy; /* connections per worker: 2, 8, 2 */
-	long pipeline_depth;         /* requests in flight on one read connection: 64 */
-	long queue_limit;            /* jobs waiting per worker: 1024; above it 503 */
-	long request_timeout_ms;     /* deadline of an ordinary request: 5000 */
-	long heavy_timeout_ms;       /* of the heavy lane: 30000 */
+	long pipeline_depth; /* requests in flight on one read connection: 64 */
+	long queue_limit; /* jobs waiting per worker: 1024; above it 503 */
+	long request_timeout_ms; /* deadline of an ordinary request: 5000 */
+	long heavy_timeout_ms; /* of the heavy lane: 30000 */
 	/* process */
-	long workers;                /* 0: number of cores, at most 2 unless set */
-	long drain_wait_ms;          /* between readiness off and closing: 0 */
-	long drain_timeout_ms;       /* 10000 */
-	const char *log_level;       /* info */
+	long workers; /* 0: number of cores, at most 2 unless set */
+	long drain_wait_ms; /* between readiness off and closing: 0 */
+	long drain_timeout_ms; /* 10000 */
+	const char *log_level; /* info */
 	bool server_timing;
 	/* HTTP */
-	long connection_limit;       /* per process: 20000, lowered to what the fd limit allows */
-	long header_timeout_ms;      /* 10000 */
-	long body_timeout_ms;        /* 30000: bodies and answers up to 1 MiB */
-	long transfer_timeout_ms;    /* 600000: total cap for longer ones, which must also keep 16 KiB/s over any 30 s */
+	long connection_limit; /* per process: 20000, lowered to what the fd limit allows */
+	long header_timeout_ms; /* 10000 */
+	long body_timeout_ms; /* 30000: bodies and answers up to 1 MiB */
+	long transfer_timeout_ms; /* 600000: total cap for longer ones, which must also keep 16 KiB/s over any 30 s */
 	const char *trusted_proxies; /* addresses and networks whose X-Forwarded-For is believed; empty: none */
-	const char *cors_origins;    /* comma separated exact origins; empty: none */
+	const char *cors_origins; /* comma separated exact origins; empty: none */
 	/* identity */
-	const char *key_dir;         /* signing keys and the cursor key */
-	const char *issuer;          /* default public_url */
-	const char *audience;        /* default public_url */
-	long access_token_seconds;   /* 600 */
-	long refresh_token_seconds;  /* 30 days */
+	const char *key_dir; /* signing keys and the cursor key */
+	const char *issuer; /* default public_url */
+	const char *audience; /* default public_url */
+	long access_token_seconds; /* 600 */
+	long refresh_token_seconds; /* 30 days */
 	/* limits */
-	long rate_anonymous;         /* requests a minute for one address: 600; 0: off */
-	long rate_account;           /* requests a minute for one account: 6000; 0: off */
-	long idempotency_hours;      /* 24 */
-	const char *timezone;        /* civil dates: Europe/London */
+	long rate_anonymous; /* requests a minute for one address: 600; 0: off */
+	long rate_account; /* requests a minute for one account: 6000; 0: off */
+	long idempotency_hours; /* 24 */
+	const char *timezone; /* civil dates: Europe/London */
 	const char *security_contact; /* for security.txt: mailto: or https: URI; empty: none */
 	/* where each value came from, by row of the table, for config_print */
 	const char *origins[CONFIG_SETTINGS_MAX];

@@ -14,14 +14,14 @@
 enum { DB_STEPS_MAX = 6 };
 
 enum db_outcome {
-	DB_ROW,          /* the answer step returned its row */
-	DB_NO_ROW,       /* ... no row: 404 */
-	DB_NO_ACTOR,     /* the act-as step found no active account: 401 */
-	DB_ERROR,        /* the segment failed: sqlstate, constraint */
-	DB_TIMEOUT,      /* statement_timeout: 504 */
-	DB_BUSY,         /* lock_timeout, or retries used up: 503 */
-	DB_UNAVAILABLE,  /* nothing was done: 503 */
-	DB_UNKNOWN,      /* a write whose outcome is not known: 503, "outcome": "unknown" */
+	DB_ROW, /* the answer step returned its row */
+	DB_NO_ROW, /* ... no row: 404 */
+	DB_NO_ACTOR, /* the act-as step found no active account: 401 */
+	DB_ERROR, /* the segment failed: sqlstate, constraint */
+	DB_TIMEOUT, /* statement_timeout: 504 */
+	DB_BUSY, /* lock_timeout, or retries used up: 503 */
+	DB_UNAVAILABLE, /* nothing was done: 503 */
+	DB_UNKNOWN, /* a write whose outcome is not known: 503, "outcome": "unknown" */
 };
 
 struct db_step {
@@ -33,12 +33,12 @@ struct db_step {
 struct db_result {
 	enum db_outcome outcome;
 	int status;
-	struct slice body;         /* lies in `owner` */
-	const char *etag, *link;   /* NULL when null */
+	struct slice body; /* lies in `owner` */
+	const char *etag, *link; /* NULL when null */
 	char sqlstate[6];
-	const char *constraint;    /* NULL when none; with sqlstate lies in `owner` */
-	const char *detail_code;   /* MESSAGE of an error raised by our own functions (SQLSTATE class WM), else NULL */
-	void *owner;               /* give to db_result_release when the body was sent; may be NULL */
+	const char *constraint; /* NULL when none; with sqlstate lies in `owner` */
+	const char *detail_code; /* MESSAGE of an error raised by our own functions (SQLSTATE class WM), else NULL */
+	void *owner; /* give to db_result_release when the body was sent; may be NULL */
 };
 
 void db_result_release(void *owner);
@@ -46,19 +46,19 @@ void db_result_release(void *owner);
 struct db_job {
 	/* filled by the caller; steps and parameters live until done */
 	enum lane lane;
-	bool write;                /* its loss may be DB_UNKNOWN; never tried again after a loss */
-	bool acts;                 /* step 0 is act-as: no row means DB_NO_ACTOR */
+	bool write; /* its loss may be DB_UNKNOWN; never tried again after a loss */
+	bool acts; /* step 0 is act-as: no row means DB_NO_ACTOR */
 	size_t n_steps;
-	size_t answer;             /* index of the step whose row is the result */
+	size_t answer; /* index of the step whose row is the result */
 	struct db_step steps[DB_STEPS_MAX];
-	int64_t deadline_us;       /* monotonic; while waiting in the queue */
+	int64_t deadline_us; /* monotonic; while waiting in the queue */
 	void (*done)(struct db_job *job, const struct db_result *result);
 	/* owned by db while the job is enqueued */
 	struct db_job *next;
-	void *row;                 /* the answer step's result */
-	void *error;               /* the first error of the segment */
-	bool actor;                /* act-as found its account */
-	bool stranger;             /* act-as answered that there is no such account: whatever else the segment says does not matter */
+	void *row; /* the answer step's result */
+	void *error; /* the first error of the segment */
+	bool actor; /* act-as found its account */
+	bool stranger; /* act-as answered that there is no such account: whatever else the segment says does not matter */
 	unsigned char tries;
 	int64_t enqueued_us, sent_us;
 };
@@ -68,11 +68,11 @@ struct db_pool;
 struct db_settings {
 	const char *uri;
 	long connections[LANES];
-	long depth[LANES];         /* jobs in flight on one connection */
+	long depth[LANES]; /* jobs in flight on one connection */
 	long queue_limit;
 	long statement_timeout_ms[LANES];
-	const char *setup;         /* further SET commands for each new connection, ended by semicolons; NULL: none */
-	bool named_statements;     /* false behind a transaction pooler */
+	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */
+	bool named_statements; /* false behind a transaction pooler */
 };
 
 struct db_stats {
@@ -104,9 +104,9 @@ void db_session_free(struct db_session *session);
 void db_session_limit(struct db_session *session, long patience_ms, int stop_fd);
 /* How the session reaches its server. */
 struct db_path {
-	bool local;                /* a unix socket or a loopback address */
+	bool local; /* a unix socket or a loopback address */
 	bool encrypted;
-	const char *sslmode;       /* as it holds after URI, environment and defaults: "prefer", "verify-full" */
+	const char *sslmode; /* as it holds after URI, environment and defaults: "prefer", "verify-full" */
 };
 void db_session_path(const struct db_session *session, struct arena *arena, struct db_path *ret_path);
 /* One statement with text parameters (or several, when there are no parameters). Rows as text: ret_rows[row * columns + column], NULL for null.

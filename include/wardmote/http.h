@@ -20,13 +20,13 @@ struct http_server;
 struct http_exchange;
 
 struct http_limits {
-	long connections;            /* hard limit of this daemon; from 90 % of it on, new requests get 503 and close */
-	long header_timeout_ms;      /* from the first byte of a request (or accept) to the end of its headers */
-	long body_timeout_ms;        /* bodies and answers up to 1 MiB */
-	long transfer_timeout_ms;    /* total cap of longer ones; these also keep 16 KiB/s over any 30 s */
-	long idle_timeout_ms;        /* keep-alive without a request: 60000 */
-	size_t target_max;           /* bytes of the request target: 8192 (414) */
-	size_t headers_max;          /* bytes of all header fields: 8192 (431) */
+	long connections; /* hard limit of this daemon; from 90 % of it on, new requests get 503 and close */
+	long header_timeout_ms; /* from the first byte of a request (or accept) to the end of its headers */
+	long body_timeout_ms; /* bodies and answers up to 1 MiB */
+	long transfer_timeout_ms; /* total cap of longer ones; these also keep 16 KiB/s over any 30 s */
+	long idle_timeout_ms; /* keep-alive without a request: 60000 */
+	size_t target_max; /* bytes of the request target: 8192 (414) */
+	size_t headers_max; /* bytes of all header fields: 8192 (431) */
 };
 
 struct http_callbacks {
@@ -43,7 +43,8 @@ struct http_callbacks {
 };
 
 /* The socket is shared, non-blocking, already listening; it stays the caller's. 0 or a negative errno. */
-int http_server_new(int listen_fd, const struct http_limits *limits, const struct http_callbacks *callbacks, struct http_server **ret_server);
+int http_server_new(int listen_fd, const struct http_limits *limits, const struct http_callbacks *callbacks,
+		    struct http_server **ret_server);
 /* The epoll descriptor to watch (readable: call http_server_run). */
 int http_server_fd(const struct http_server *server);
 /* Milliseconds until http_server_run wants to be called even without an event; -1: no limit. */
@@ -60,15 +61,15 @@ size_t http_server_connections(const struct http_server *server);
 void http_server_free(struct http_server *server);
 
 struct slice http_method(const struct http_exchange *exchange);
-struct slice http_path(const struct http_exchange *exchange);   /* raw, before '?' */
-struct slice http_query(const struct http_exchange *exchange);  /* raw, after '?'; empty when none */
+struct slice http_path(const struct http_exchange *exchange); /* raw, before '?' */
+struct slice http_query(const struct http_exchange *exchange); /* raw, after '?'; empty when none */
 /* The value of a header field (case-insensitive); ptr NULL when absent. Fields that must be single were checked by the gate; for list fields
  * (Accept, If-None-Match...) several lines are joined with ", " in the exchange's arena. */
 struct slice http_header(struct http_exchange *exchange, const char *name);
 /* The peer's address as text, without port. */
 const char *http_peer(const struct http_exchange *exchange);
-struct arena *http_arena(struct http_exchange *exchange);       /* lives until `end` returned */
-bool http_closing(const struct http_exchange *exchange);        /* draining: the answer will close the connection */
+struct arena *http_arena(struct http_exchange *exchange); /* lives until `end` returned */
+bool http_closing(const struct http_exchange *exchange); /* draining: the answer will close the connection */
 
 void http_suspend(struct http_exchange *exchange);
 
@@ -94,7 +95,7 @@ struct http_answer {
 	void *release_data;
 	bool compress;
 	bool close;
-	bool head;                     /* answer to HEAD: Content-Length of the body, no body */
+	bool head; /* answer to HEAD: Content-Length of the body, no body */
 };
 
 /* Would the body be sent gzipped? (The ETag depends on it.) */

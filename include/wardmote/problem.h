@@ -6,50 +6,50 @@
 #include "wardmote/arena.h"
 
 enum problem {
-	PROBLEM_INVALID_REQUEST,        /* 400 what the request alone shows */
-	PROBLEM_MALFORMED_HTTP,         /* 400 refused by the HTTP gate */
-	PROBLEM_UNAUTHENTICATED,        /* 401 */
-	PROBLEM_INVALID_TOKEN,          /* 401 */
-	PROBLEM_FORBIDDEN,              /* 403 */
-	PROBLEM_INSUFFICIENT_SCOPE,     /* 403 */
-	PROBLEM_NOT_FOUND,              /* 404 */
-	PROBLEM_METHOD_NOT_ALLOWED,     /* 405 */
-	PROBLEM_NOT_ACCEPTABLE,         /* 406 */
-	PROBLEM_REQUEST_TIMEOUT,        /* 408 */
-	PROBLEM_CONFLICT,               /* 409 unique, state, gate, in use */
-	PROBLEM_IN_FLIGHT,              /* 409 same Idempotency-Key still running */
-	PROBLEM_PRECONDITION_FAILED,    /* 412 */
-	PROBLEM_CONTENT_TOO_LARGE,      /* 413 */
-	PROBLEM_URI_TOO_LONG,           /* 414 */
+	PROBLEM_INVALID_REQUEST, /* 400 what the request alone shows */
+	PROBLEM_MALFORMED_HTTP, /* 400 refused by the HTTP gate */
+	PROBLEM_UNAUTHENTICATED, /* 401 */
+	PROBLEM_INVALID_TOKEN, /* 401 */
+	PROBLEM_FORBIDDEN, /* 403 */
+	PROBLEM_INSUFFICIENT_SCOPE, /* 403 */
+	PROBLEM_NOT_FOUND, /* 404 */
+	PROBLEM_METHOD_NOT_ALLOWED, /* 405 */
+	PROBLEM_NOT_ACCEPTABLE, /* 406 */
+	PROBLEM_REQUEST_TIMEOUT, /* 408 */
+	PROBLEM_CONFLICT, /* 409 unique, state, gate, in use */
+	PROBLEM_IN_FLIGHT, /* 409 same Idempotency-Key still running */
+	PROBLEM_PRECONDITION_FAILED, /* 412 */
+	PROBLEM_CONTENT_TOO_LARGE, /* 413 */
+	PROBLEM_URI_TOO_LONG, /* 414 */
 	PROBLEM_UNSUPPORTED_MEDIA_TYPE, /* 415 */
-	PROBLEM_UNPROCESSABLE,          /* 422 what needs data */
-	PROBLEM_KEY_REUSED,             /* 422 Idempotency-Key with another body */
-	PROBLEM_PRECONDITION_REQUIRED,  /* 428 */
-	PROBLEM_TOO_MANY_REQUESTS,      /* 429 */
-	PROBLEM_HEADERS_TOO_LARGE,      /* 431 */
-	PROBLEM_INTERNAL,               /* 500 */
-	PROBLEM_NOT_IMPLEMENTED,        /* 501 method or transfer coding */
-	PROBLEM_UNAVAILABLE,            /* 503 database away, queue full, draining */
-	PROBLEM_OUTCOME_UNKNOWN,        /* 503 a write whose fate is not known: "outcome": "unknown" */
-	PROBLEM_TIMEOUT,                /* 504 the statement ran into its deadline */
-	PROBLEM_VERSION_NOT_SUPPORTED,  /* 505 */
+	PROBLEM_UNPROCESSABLE, /* 422 what needs data */
+	PROBLEM_KEY_REUSED, /* 422 Idempotency-Key with another body */
+	PROBLEM_PRECONDITION_REQUIRED, /* 428 */
+	PROBLEM_TOO_MANY_REQUESTS, /* 429 */
+	PROBLEM_HEADERS_TOO_LARGE, /* 431 */
+	PROBLEM_INTERNAL, /* 500 */
+	PROBLEM_NOT_IMPLEMENTED, /* 501 method or transfer coding */
+	PROBLEM_UNAVAILABLE, /* 503 database away, queue full, draining */
+	PROBLEM_OUTCOME_UNKNOWN, /* 503 a write whose fate is not known: "outcome": "unknown" */
+	PROBLEM_TIMEOUT, /* 504 the statement ran into its deadline */
+	PROBLEM_VERSION_NOT_SUPPORTED, /* 505 */
 	PROBLEMS,
 };
 
 struct problem_kind {
-	const char *slug;   /* type is <public_url>/problems/<slug> */
+	const char *slug; /* type is <public_url>/problems/<slug> */
 	int status;
 	const char *title;
-	const char *doc;    /* what happened, what the client should do; shown at its type URI */
+	const char *doc; /* what happened, what the client should do; shown at its type URI */
 };
 
 enum fault_place { FAULT_POINTER, FAULT_PARAMETER, FAULT_HEADER };
 
 struct fault {
 	enum fault_place place;
-	const char *name;     /* JSON Pointer ("/open_on"), parameter or header name */
-	const char *code;     /* stable: required, unknown_field, type, length, range, enum, format, duplicate, order, ... */
-	const char *detail;   /* for people; never a quotation of secrets; names the limit that was passed */
+	const char *name; /* JSON Pointer ("/open_on"), parameter or header name */
+	const char *code; /* stable: required, unknown_field, type, length, range, enum, format, duplicate, order, ... */
+	const char *detail; /* for people; never a quotation of secrets; names the limit that was passed */
 };
 
 enum { FAULTS_MAX = 100 };
@@ -66,12 +66,12 @@ const struct problem_kind *problem_kind(enum problem problem);
 /* The kind with this slug, or PROBLEMS. */
 enum problem problem_find(struct slice slug);
 void fault_add(struct faults *faults, enum fault_place place, const char *name, const char *code, const char *detail, ...)
-	__attribute__((format(printf, 5, 6)));
+    __attribute__((format(printf, 5, 6)));
 
 struct problem_context {
-	const char *base_url;     /* public base, no slash at its end */
-	const char *request_id;   /* instance is urn:wardmote:request:<id>; also trace_id */
-	const char *outcome;      /* "unknown", or NULL */
+	const char *base_url; /* public base, no slash at its end */
+	const char *request_id; /* instance is urn:wardmote:request:<id>; also trace_id */
+	const char *outcome; /* "unknown", or NULL */
 };
 
 /* The JSON document. `errors_json` is an errors[] array rendered by the database, or NULL: then `faults` (may be NULL). `detail` may be NULL. */

@@ -8,13 +8,17 @@
 #include "wardmote/problem.h"
 
 enum filter_op {
-	FILTER_ANY_OF,   /* scalar = ANY(values); for array fields: overlaps. value is a PostgreSQL array literal */
-	FILTER_NONE_OF,  /* .ne */
-	FILTER_EQUAL,    /* text, date, int, bool, timestamp: one value */
+	FILTER_ANY_OF, /* scalar = ANY(values); for array fields: overlaps. value is a PostgreSQL array literal */
+	FILTER_NONE_OF, /* .ne */
+	FILTER_EQUAL, /* text, date, int, bool, timestamp: one value */
 	FILTER_NOT_EQUAL,
-	FILTER_GT, FILTER_GTE, FILTER_LT, FILTER_LTE,
+	FILTER_GT,
+	FILTER_GTE,
+	FILTER_LT,
+	FILTER_LTE,
 	FILTER_CONTAINS, /* .contains on text: case-insensitive substring; value with LIKE's wildcards escaped by backslash, without the % around */
-	FILTER_NULL, FILTER_NOT_NULL, /* .null=true|false: no value */
+	FILTER_NULL,
+	FILTER_NOT_NULL, /* .null=true|false: no value */
 };
 
 enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50 };
@@ -22,7 +26,7 @@ enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50 };
 struct filter {
 	const struct field *field;
 	enum filter_op op;
-	const char *value;           /* text form for a cast to the column's type */
+	const char *value; /* text form for a cast to the column's type */
 };
 
 enum count_kind { COUNT_NONE, COUNT_EXACT, COUNT_ESTIMATED };
@@ -32,26 +36,27 @@ struct query {
 	size_t n_filters;
 	const struct sort *sort;
 	bool descending;
-	long limit;                  /* 1..500 */
-	uint64_t fields;             /* bits of the shape's fields that fields= named; 0: the default set */
-	uint64_t include;            /* bits of the fields whose include_name was named */
+	long limit; /* 1..500 */
+	uint64_t fields; /* bits of the shape's fields that fields= named; 0: the default set */
+	uint64_t include; /* bits of the fields whose include_name was named */
 	enum count_kind count;
-	const char *search;          /* q=; NULL: none */
-	const char *bbox[4];         /* west, south, east, north as numbers in text; bbox[0] NULL: none. west > east crosses the antimeridian */
-	const char *as_of;           /* RFC 3339 in UTC; NULL: now */
-	struct slice cursor;         /* sealed, as received; empty: first page */
+	const char *search; /* q=; NULL: none */
+	const char *bbox[4]; /* west, south, east, north as numbers in text; bbox[0] NULL: none. west > east crosses the antimeridian */
+	const char *as_of; /* RFC 3339 in UTC; NULL: now */
+	struct slice cursor; /* sealed, as received; empty: first page */
 	const char *keys[SORT_KEYS_MAX]; /* from the cursor: sort key and id of the last row seen; keys[0] NULL: none */
 	bool dry_run;
 	const char *external_id;
-	const char *values[8];       /* the operation's own parameters, in the order of its table; NULL where absent */
+	const char *values[8]; /* the operation's own parameters, in the order of its table; NULL where absent */
 	bool open_geometry;
-	uint64_t digest;             /* of everything but cursor and limit: a cursor is bound to it */
+	uint64_t digest; /* of everything but cursor and limit: a cursor is bound to it */
 };
 
 /* Parses `text` (the part after '?', not decoded) for an operation. `caller` decides which fields exist (A_PARTNER fields
  * are unknown to the anonymous; a filter on an A_OWNER field is known to any partner and makes the list one of the caller's own records).
  * Repeated, unknown and ill-typed parameters are faults. 0, or -EINVAL when faults were added. */
-int query_parse(struct arena *arena, const struct route *route, struct slice text, enum caller caller, struct query *ret_query, struct faults *faults);
+int query_parse(struct arena *arena, const struct route *route, struct slice text, enum caller caller, struct query *ret_query,
+		struct faults *faults);
 
 /* The operators that a filter on this field offers, as bits 1 << enum filter_op (FILTER_NULL stands for both of its kind); 0: no filter. ANY_OF, EQUAL
  * are the field's bare name, NONE_OF and NOT_EQUAL its name with .ne, the others with the operator's name. A list has at most FILTER_VALUES_MAX values. */

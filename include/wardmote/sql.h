@@ -35,11 +35,11 @@ struct call {
 	enum caller caller;
 	enum format format;
 	const char *id;
-	const char *expected_version;  /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
+	const char *expected_version; /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
 	struct query query;
 	struct body body;
-	bool create_only;              /* If-None-Match: * of a PUT: 412 where the record exists */
-	const char *idempotency_key;   /* NULL: none */
+	bool create_only; /* If-None-Match: * of a PUT: 412 where the record exists */
+	const char *idempotency_key; /* NULL: none */
 };
 
 /* 0; -E2BIG when the call needs more parameters than a statement has; -EINVAL when it is not one for a statement (a native operation, GeoJSON of what has

@@ -29,7 +29,8 @@ static void add_tag(struct openapi *doc, const struct operation *operation, cons
 	json_t *tags = json_object_get(doc->root, "tags");
 	size_t i;
 	json_t *known;
-	json_array_foreach(tags, i, known) {
+	json_array_foreach(tags, i, known)
+	{
 		if (strcmp(json_string_value(json_object_get(known, "name")), tag) == 0)
 			return;
 	}

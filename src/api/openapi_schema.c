@@ -269,7 +269,8 @@ static void add_template(struct openapi *doc, const struct shape *shape, const c
 	json_t *schemas = openapi_load(text.ptr, "schemas of a resource");
 	const char *key;
 	json_t *schema;
-	json_object_foreach(schemas, key, schema) {
+	json_object_foreach(schemas, key, schema)
+	{
 		openapi_set(doc->schemas, key, json_incref(schema));
 	}
 	json_decref(schemas);

@@ -172,8 +172,10 @@ void sql_forbidden(struct sql *sql)
 	}
 	/* So an administrator never meets a hidden record under a name that it uses, and nothing is made that its maker cannot read back. */
 	if (flags & R_ADMIN)
-		sql_add(sql, " UNION ALL SELECT '/visibility', 'not_yours', 'you may not hide a record of another partner from yourself' FROM new"
-			     " WHERE new.visibility = 'private' AND new.partner_id <> (SELECT wardmote.ctx_partner())"
-			     " AND NOT (SELECT wardmote.ctx_partner()) = ANY (wardmote.granted(new.grants, 'read'))");
+		sql_add(
+		    sql,
+		    " UNION ALL SELECT '/visibility', 'not_yours', 'you may not hide a record of another partner from yourself' FROM new"
+		    " WHERE new.visibility = 'private' AND new.partner_id <> (SELECT wardmote.ctx_partner())"
+		    " AND NOT (SELECT wardmote.ctx_partner()) = ANY (wardmote.granted(new.grants, 'read'))");
 	sql_add(sql, ")");
 }

@@ -27,7 +27,8 @@ struct slice auth_seal(struct arena *arena, const struct auth_keys *keys, struct
 	unsigned char *box = arena_alloc(arena, len);
 	/* The nonce is a keyed hash of the text: equal texts give equal cursors, so that the ETag of a list that did not change stays; different texts
 	 * never share one. */
-	crypto_generichash(box, crypto_secretbox_NONCEBYTES, (const unsigned char *)plain.ptr, plain.len, keys->cursor, sizeof keys->cursor);
+	crypto_generichash(box, crypto_secretbox_NONCEBYTES, (const unsigned char *)plain.ptr, plain.len, keys->cursor,
+			   sizeof keys->cursor);
 	crypto_secretbox_easy(box + crypto_secretbox_NONCEBYTES, (const unsigned char *)plain.ptr, plain.len, box, keys->cursor);
 	size_t size = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	char *text = arena_alloc(arena, size);

@@ -86,8 +86,8 @@ char *arena_copy(struct arena *arena, struct slice text)
 	return copy;
 }
 
-__attribute__((format(printf, 2, 0), nonnull(2)))
-static char *arena_vprintf(struct arena *arena, const char *format, va_list args, size_t *ret_len)
+__attribute__((format(printf, 2, 0), nonnull(2))) static char *arena_vprintf(struct arena *arena, const char *format, va_list args,
+									     size_t *ret_len)
 {
 	va_list again;
 	va_copy(again, args);

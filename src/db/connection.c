@@ -81,8 +81,15 @@ void connection_lose(struct connection *connection, int64_t now_us)
 void connection_start(struct connection *connection, int64_t now_us)
 {
 	/* What the URI says wins over the defaults before it; what is after it is ours. */
-	static const char *const names[] = { "connect_timeout", "tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
-					     "application_name", "dbname", "client_encoding", NULL };
+	static const char *const names[] = { "connect_timeout",
+					     "tcp_user_timeout",
+					     "keepalives_idle",
+					     "keepalives_interval",
+					     "keepalives_count",
+					     "application_name",
+					     "dbname",
+					     "client_encoding",
+					     NULL };
 	const char *const values[] = { "5", "5000", "10", "5", "3", "wardmote", connection->pool->uri, "UTF8", NULL };
 	connection->pg = PQconnectStartParams(names, values, 1);
 	connection->state = CONNECTION_CONNECTING;
@@ -99,7 +106,8 @@ void connection_start(struct connection *connection, int64_t now_us)
 static bool send_setup(struct connection *connection)
 {
 	char text[1536];
-	const char *generic = connection->lane == LANE_HEAVY ? "" : "SET plan_cache_mode=force_generic_plan;SET max_parallel_workers_per_gather=0;";
+	const char *generic =
+	    connection->lane == LANE_HEAVY ? "" : "SET plan_cache_mode=force_generic_plan;SET max_parallel_workers_per_gather=0;";
 	snprintf(text, sizeof text,
 		 "SET TimeZone='UTC';SET search_path=pg_catalog,public;SET jit=off;SET lock_timeout='2s';SET client_min_messages=error;"
 		 "SET idle_in_transaction_session_timeout='30s';SET DateStyle='ISO, YMD';SET statement_timeout=%ld;%s%s",

@@ -8,14 +8,22 @@
 
 #include "wardmote/db.h"
 
-enum { STATEMENTS_MAX = 200, STATEMENT_SLOTS = 512, BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 2000, STALL_GRACE_MS = 5000, TRIES_MAX = 3, REST_US = 2000 };
+enum {
+	STATEMENTS_MAX = 200,
+	STATEMENT_SLOTS = 512,
+	BACKOFF_MIN_MS = 50,
+	BACKOFF_MAX_MS = 2000,
+	STALL_GRACE_MS = 5000,
+	TRIES_MAX = 3,
+	REST_US = 2000
+};
 
 /* A prepared statement on one connection. */
 struct prepared {
-	char *text;             /* NULL: free */
+	char *text; /* NULL: free */
 	uint64_t hash;
-	uint64_t used;          /* the connection's clock when it was last used */
-	unsigned number;        /* its name on the server is "w<number>" */
+	uint64_t used; /* the connection's clock when it was last used */
+	unsigned number; /* its name on the server is "w<number>" */
 };
 
 struct statements {
@@ -49,17 +57,17 @@ struct connection {
 	enum lane lane;
 	enum connection_state state;
 	PGconn *pg;
-	int fd;                  /* as registered with epoll; -1: none */
+	int fd; /* as registered with epoll; -1: none */
 	unsigned events;
 	int64_t retry_at_us, attempt_until_us;
 	long backoff_ms;
-	struct expected *fifo;   /* ring */
+	struct expected *fifo; /* ring */
 	size_t fifo_size, fifo_head, fifo_n;
-	bool separator;          /* a NULL must come before the next result */
-	bool retired;            /* its server takes no writes any more: no new jobs, dropped when it is empty */
-	int64_t heard_us;        /* when its last result came, or, if later, its oldest job was sent: silence counts from here */
-	size_t in_flight;        /* jobs whose Sync has not come back */
-	bool dirty;              /* sent something this tick */
+	bool separator; /* a NULL must come before the next result */
+	bool retired; /* its server takes no writes any more: no new jobs, dropped when it is empty */
+	int64_t heard_us; /* when its last result came, or, if later, its oldest job was sent: silence counts from here */
+	size_t in_flight; /* jobs whose Sync has not come back */
+	bool dirty; /* sent something this tick */
 	struct statements statements;
 };
 
@@ -78,7 +86,7 @@ struct db_pool {
 	struct job_queue queues[LANES];
 	struct job_queue resting; /* lost a race and wait a moment before they run again; sent_us says until when */
 	size_t n_queued;
-	bool away[LANES];        /* the last attempt failed and nothing is connected */
+	bool away[LANES]; /* the last attempt failed and nothing is connected */
 	uint64_t random;
 	struct db_stats stats;
 };

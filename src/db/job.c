@@ -64,9 +64,10 @@ static enum verdict verdict(const char *sqlstate)
 		const char *prefix;
 		enum verdict verdict;
 	} rows[] = {
-		{ "40001", VERDICT_RETRY }, { "40P01", VERDICT_RETRY },	      { "26000", VERDICT_PLAN },	{ "0A000", VERDICT_PLAN },
-		{ "57014", VERDICT_TIMEOUT }, { "55P03", VERDICT_BUSY },      { "57P", VERDICT_UNAVAILABLE },	{ "08", VERDICT_UNAVAILABLE },
-		{ "53", VERDICT_UNAVAILABLE }, { "25006", VERDICT_READ_ONLY }, { "58", VERDICT_UNAVAILABLE },
+		{ "40001", VERDICT_RETRY },     { "40P01", VERDICT_RETRY },    { "26000", VERDICT_PLAN },
+		{ "0A000", VERDICT_PLAN },      { "57014", VERDICT_TIMEOUT },  { "55P03", VERDICT_BUSY },
+		{ "57P", VERDICT_UNAVAILABLE }, { "08", VERDICT_UNAVAILABLE }, { "53", VERDICT_UNAVAILABLE },
+		{ "25006", VERDICT_READ_ONLY }, { "58", VERDICT_UNAVAILABLE },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		if (strncmp(sqlstate, rows[i].prefix, strlen(rows[i].prefix)) == 0)

@@ -29,10 +29,11 @@ static void ready(const struct admin *admin, struct http_exchange *exchange)
 	bool draining = atomic_load(&server->draining), database = atomic_load(&server->database_ok);
 	bool migrations = atomic_load(&server->migrations_current), lanes = workers_ready == server->n_workers;
 	bool all = !draining && database && migrations && lanes;
-	const char *text = arena_printf(http_arena(exchange),
-					"{\"ready\":%s,\"draining\":%s,\"database_reachable\":%s,\"migrations_current\":%s,\"lanes_connected\":%s}\n",
-					all ? "true" : "false", draining ? "true" : "false", database ? "true" : "false",
-					migrations ? "true" : "false", lanes ? "true" : "false");
+	const char *text =
+	    arena_printf(http_arena(exchange),
+			 "{\"ready\":%s,\"draining\":%s,\"database_reachable\":%s,\"migrations_current\":%s,\"lanes_connected\":%s}\n",
+			 all ? "true" : "false", draining ? "true" : "false", database ? "true" : "false", migrations ? "true" : "false",
+			 lanes ? "true" : "false");
 	answer(exchange, all ? 200 : 503, "application/json", slice_of(text));
 }
 
@@ -87,7 +88,11 @@ int admin_new(struct server *server, int listen_fd, struct admin **ret_admin)
 				      .target_max = 1024,
 				      .headers_max = 8192 };
 	struct http_callbacks callbacks = {
-		.context = admin, .begin = admin_begin, .body = admin_body, .end = admin_end, .refused = admin_refused,
+		.context = admin,
+		.begin = admin_begin,
+		.body = admin_body,
+		.end = admin_end,
+		.refused = admin_refused,
 	};
 	int error = http_server_new(listen_fd, &limits, &callbacks, &admin->http);
 	if (error < 0) {

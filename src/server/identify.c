@@ -16,7 +16,8 @@ static bool trace_id(struct slice field, char ret_id[40])
 {
 	if (field.len < 55 || field.ptr[2] != '-' || field.ptr[35] != '-' || field.ptr[52] != '-')
 		return false;
-	struct slice version = { field.ptr, 2 }, trace = { field.ptr + 3, 32 }, parent = { field.ptr + 36, 16 }, flags = { field.ptr + 53, 2 };
+	struct slice version = { field.ptr, 2 }, trace = { field.ptr + 3, 32 }, parent = { field.ptr + 36, 16 },
+		     flags = { field.ptr + 53, 2 };
 	bool zero = strspn(trace.ptr, "0") >= 32 || strspn(parent.ptr, "0") >= 16;
 	if (zero || slice_is(version, "ff") || !is_hex(version) || !is_hex(trace) || !is_hex(parent) || !is_hex(flags))
 		return false;

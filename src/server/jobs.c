@@ -49,7 +49,8 @@ static void check(struct jobs *jobs, struct arena *arena)
 	if (answered)
 		atomic_store(&jobs->server->migrations_current, first_number(&rows) >= migrations_newest());
 	if (was != answered)
-		log_message(answered ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, answered ? "the database answers" : "the database does not answer", NULL, NULL);
+		log_message(answered ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, answered ? "the database answers" : "the database does not answer",
+			    NULL, NULL);
 }
 
 static void run_round(struct jobs *jobs)

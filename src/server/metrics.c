@@ -10,8 +10,8 @@
 #include "server.h"
 #include "wardmote/log.h"
 
-static const int statuses[METRIC_STATUSES] = { 200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 414,
-					       415, 422, 428, 429, 431, 500, 501, 503, 504, 505, 0 };
+static const int statuses[METRIC_STATUSES] = { 200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412,
+					       413, 414, 415, 422, 428, 429, 431, 500, 501, 503, 504, 505, 0 };
 static const double bounds[METRIC_BUCKETS - 1] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5 };
 
 int metrics_init(struct metrics *metrics, size_t routes)
@@ -85,8 +85,8 @@ static void requests(struct buffer *out, const struct server *server, size_t n_r
 		for (size_t s = 0; s < METRIC_STATUSES; s++) {
 			uint64_t sum = sum_status(server, r, s);
 			if (sum > 0)
-				buffer_format(out, "wardmote_http_requests_total{method=\"%s\",route=\"%s\",code=\"%d\"} %" PRIu64 "\n", method, path,
-					      statuses[s], sum);
+				buffer_format(out, "wardmote_http_requests_total{method=\"%s\",route=\"%s\",code=\"%d\"} %" PRIu64 "\n",
+					      method, path, statuses[s], sum);
 		}
 	}
 }
@@ -114,8 +114,9 @@ static void durations(struct buffer *out, const struct server *server, size_t n_
 			char bound[24] = "+Inf";
 			if (b < METRIC_BUCKETS - 1)
 				snprintf(bound, sizeof bound, "%g", bounds[b]);
-			buffer_format(out, "wardmote_http_request_duration_seconds_bucket{method=\"%s\",route=\"%s\",le=\"%s\"} %" PRIu64 "\n", method, path,
-				      bound, below);
+			buffer_format(out,
+				      "wardmote_http_request_duration_seconds_bucket{method=\"%s\",route=\"%s\",le=\"%s\"} %" PRIu64 "\n",
+				      method, path, bound, below);
 		}
 		buffer_format(out,
 			      "wardmote_http_request_duration_seconds_sum{method=\"%s\",route=\"%s\"} %.6f\n"

@@ -21,9 +21,9 @@ struct route_metrics {
 struct metrics {
 	struct route_metrics *routes; /* by the catalog's order; the last for requests without a route */
 	size_t n_routes;
-	_Atomic uint64_t refused;     /* by the HTTP gate */
-	_Atomic uint64_t limited;     /* 429 */
-	_Atomic uint64_t shed;        /* 503 */
+	_Atomic uint64_t refused; /* by the HTTP gate */
+	_Atomic uint64_t limited; /* 429 */
+	_Atomic uint64_t shed; /* 503 */
 };
 
 int metrics_init(struct metrics *metrics, size_t routes);

@@ -112,8 +112,8 @@ static void run_security_txt(struct request *request)
 		respond_problem(request, PROBLEM_NOT_FOUND, "No security contact is configured (security_contact).");
 		return;
 	}
-	const char *text = arena_printf(request->arena, "Contact: %s\r\nExpires: %s\r\nCanonical: %s/.well-known/security.txt\r\n", config->security_contact,
-					native_year_ahead(request->arena), base_url(request));
+	const char *text = arena_printf(request->arena, "Contact: %s\r\nExpires: %s\r\nCanonical: %s/.well-known/security.txt\r\n",
+					config->security_contact, native_year_ahead(request->arena), base_url(request));
 	respond_body(request, 200, "text/plain; charset=utf-8", slice_of(text), "public, max-age=86400");
 }
 
@@ -122,8 +122,8 @@ typedef void (*native_fn)(struct request *request);
 void native_run(struct request *request, struct slice body)
 {
 	static const native_fn simple[] = {
-		[NATIVE_ROOT] = run_root,	  [NATIVE_V1] = run_v1,		  [NATIVE_OPENAPI] = run_openapi,
-		[NATIVE_PROBLEMS] = run_problems, [NATIVE_PROBLEM] = run_problem, [NATIVE_SECURITY_TXT] = run_security_txt,
+		[NATIVE_ROOT] = run_root,          [NATIVE_V1] = run_v1,           [NATIVE_OPENAPI] = run_openapi,
+		[NATIVE_PROBLEMS] = run_problems,  [NATIVE_PROBLEM] = run_problem, [NATIVE_SECURITY_TXT] = run_security_txt,
 		[NATIVE_CHANGES] = native_changes,
 	};
 	enum native native = request_operation(request)->native;

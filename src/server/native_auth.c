@@ -15,7 +15,7 @@ typedef void (*hash_fn)(struct request *request);
 struct auth_flow {
 	struct flow_token_request token;
 	struct flow_login login;
-	const char *refresh_token;       /* a new one, shown if the grant comes */
+	const char *refresh_token; /* a new one, shown if the grant comes */
 	const char *name, *password, *new_password;
 	row_fn row;
 	hash_fn hashed;
@@ -48,14 +48,17 @@ static void ask(struct request *request, row_fn row, bool write, const char *tex
 	segment_send(request, flow_done);
 }
 
-#define ASK(request, row, write, text, ...)                                                                                              \
-	ask((request), (row), (write), (text), (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+#define ASK(request, row, write, text, ...)                                                                                                \
+	ask((request), (row), (write), (text), (const char *const[]){ __VA_ARGS__ },                                                       \
+	    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
 static void hash(struct request *request, hash_fn hashed, const char *password, const char *stored)
 {
 	struct auth_flow *flow = request->flow;
 	flow->hashed = hashed;
-	flow->hash = (struct auth_hash_job){ .password = slice_of(password), .stored = stored, .wake_fd = request->worker->wake_fd, .context = request };
+	flow->hash = (struct auth_hash_job){
+		.password = slice_of(password), .stored = stored, .wake_fd = request->worker->wake_fd, .context = request
+	};
 	if (auth_hasher_submit(request->worker->server->hasher, &flow->hash) == 0) {
 		request->worker->hashes++;
 		request_wait(request);
@@ -220,8 +223,8 @@ static void login_hashed(struct request *request)
 	struct auth_flow *flow = request->flow;
 	bool matched = flow->hash.result == AUTH_HASH_MATCH && flow->login.hash != NULL;
 	flow->refresh_token = auth_secret(request->arena, "wmr_");
-	ASK(request, login_finished, true, flow_login_finish_sql, flow->login.account, flow->login.hash, matched ? "true" : "false", flow->name,
-	    address(request), digest(request, flow->refresh_token), seconds(request));
+	ASK(request, login_finished, true, flow_login_finish_sql, flow->login.account, flow->login.hash, matched ? "true" : "false",
+	    flow->name, address(request), digest(request, flow->refresh_token), seconds(request));
 }
 
 static void login_begun(struct request *request, const struct db_result *result)
@@ -308,8 +311,8 @@ static const char *session_of(struct request *request)
 
 static void password_made(struct request *request)
 {
-	ASK(request, password_changed, true, flow_password_change_sql, request->flow->login.hash, request->flow->hash.hash, session_of(request),
-	    address(request));
+	ASK(request, password_changed, true, flow_password_change_sql, request->flow->login.hash, request->flow->hash.hash,
+	    session_of(request), address(request));
 }
 
 static void password_compared(struct request *request)
@@ -354,8 +357,8 @@ static void run_jwks(struct request *request)
 static void run_metadata(struct request *request)
 {
 	const struct server *server = request->worker->server;
-	struct slice body = flow_metadata(request->arena, server->config->issuer, server->config->public_url,
-					  flow_scopes(request->arena, server->catalog));
+	struct slice body =
+	    flow_metadata(request->arena, server->config->issuer, server->config->public_url, flow_scopes(request->arena, server->catalog));
 	respond_body(request, 200, "application/json", body, "public, max-age=300");
 }
 
@@ -396,8 +399,17 @@ void native_auth(struct request *request, struct slice body)
 	case NATIVE_METADATA:
 		run_metadata(request);
 		break;
-	case NATIVE_NONE: case NATIVE_ROOT: case NATIVE_V1: case NATIVE_OPENAPI: case NATIVE_PROBLEMS: case NATIVE_PROBLEM:
-	case NATIVE_SECURITY_TXT: case NATIVE_SECRET_CREATE: case NATIVE_ENROLMENT_CREATE: case NATIVE_ACCOUNT_CREATE: case NATIVE_CHANGES:
+	case NATIVE_NONE:
+	case NATIVE_ROOT:
+	case NATIVE_V1:
+	case NATIVE_OPENAPI:
+	case NATIVE_PROBLEMS:
+	case NATIVE_PROBLEM:
+	case NATIVE_SECURITY_TXT:
+	case NATIVE_SECRET_CREATE:
+	case NATIVE_ENROLMENT_CREATE:
+	case NATIVE_ACCOUNT_CREATE:
+	case NATIVE_CHANGES:
 		respond_problem(request, PROBLEM_INTERNAL, NULL); /* not this file's: the self-check of the catalog rules it out */
 		break;
 	}

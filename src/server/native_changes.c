@@ -7,12 +7,13 @@
 #include "wardmote/clock.h"
 
 static const char changes_sql[] =
-	"WITH page AS (SELECT c.position, json_build_object('resource', c.resource, 'id', c.record_id, 'version', c.version, 'operation', c.operation, "
-	"'at', to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) AS item "
-	"FROM api.change c WHERE c.position > $1::bigint AND ($3::text[] IS NULL OR c.resource = ANY ($3::text[])) "
-	"ORDER BY c.position LIMIT $2::bigint) "
-	"SELECT 200, '{\"items\":' || coalesce(json_agg(item ORDER BY position), '[]'::json)::text, "
-	"CASE WHEN count(*) = $2::bigint THEN 'more' END, coalesce(max(position), $1::bigint)::text FROM page";
+    "WITH page AS (SELECT c.position, json_build_object('resource', c.resource, 'id', c.record_id, 'version', c.version, 'operation', "
+    "c.operation, "
+    "'at', to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) AS item "
+    "FROM api.change c WHERE c.position > $1::bigint AND ($3::text[] IS NULL OR c.resource = ANY ($3::text[])) "
+    "ORDER BY c.position LIMIT $2::bigint) "
+    "SELECT 200, '{\"items\":' || coalesce(json_agg(item ORDER BY position), '[]'::json)::text, "
+    "CASE WHEN count(*) = $2::bigint THEN 'more' END, coalesce(max(position), $1::bigint)::text FROM page";
 
 enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500 };
 
@@ -71,7 +72,8 @@ static bool read_position(struct request *request, const char *after, const char
 	*ret_position = "0";
 	if (after == NULL)
 		return true;
-	if (auth_unseal(request->arena, request->worker->keys, slice_of(after), &plain) < 0 || plain.len < 9 || memcmp(plain.ptr, "changes|", 8) != 0)
+	if (auth_unseal(request->arena, request->worker->keys, slice_of(after), &plain) < 0 || plain.len < 9 ||
+	    memcmp(plain.ptr, "changes|", 8) != 0)
 		return false;
 	*ret_position = arena_copy(request->arena, (struct slice){ plain.ptr + 8, plain.len - 8 });
 	return true;
@@ -100,7 +102,8 @@ void native_changes(struct request *request)
 	const char **parameters = arena_alloc(request->arena, 3 * sizeof *parameters);
 	const char *limit = request->call.query.values[1];
 	if (!read_position(request, request->call.query.values[0], &parameters[0])) {
-		fault_add(&request->faults, FAULT_PARAMETER, "after", "cursor", "This is no cursor of the change feed. Start again without it.");
+		fault_add(&request->faults, FAULT_PARAMETER, "after", "cursor",
+			  "This is no cursor of the change feed. Start again without it.");
 		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
 		return;
 	}

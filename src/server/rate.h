@@ -11,9 +11,9 @@ struct rate_table;
 
 struct rate_verdict {
 	bool allowed;
-	long limit;          /* requests a minute */
+	long limit; /* requests a minute */
 	long remaining;
-	long reset_seconds;  /* until one more is allowed (refused), or until the bucket is full again */
+	long reset_seconds; /* until one more is allowed (refused), or until the bucket is full again */
 };
 
 /* NULL: no memory. */

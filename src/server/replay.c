@@ -11,8 +11,8 @@ void replay_claim(struct request *request)
 	const struct call *call = &request->call;
 	request->claim[0] = call->idempotency_key;
 	request->claim[1] = arena_copy(request->arena, http_method(request->exchange));
-	request->claim[2] = call->id == NULL ? request->match.pattern
-					     : arena_printf(request->arena, "%s#%s", request->match.pattern, call->id);
+	request->claim[2] =
+	    call->id == NULL ? request->match.pattern : arena_printf(request->arena, "%s#%s", request->match.pattern, call->id);
 	request->claim[3] = arena_printf(request->arena, "%016" PRIx64, call->body.hash);
 	segment_add(request, "SELECT wardmote.claim_key($1, $2, $3, $4)", 4, request->claim, false);
 }

@@ -20,7 +20,8 @@ static bool stage_route(struct request *request)
 	struct slice method = http_method(request->exchange);
 	int error = catalog_match(catalog, request->arena, method, http_path(request->exchange), &request->match);
 	if (error == -EILSEQ) {
-		respond_problem(request, PROBLEM_MALFORMED_HTTP, "The path has a dot segment, an empty segment or an escape in no canonical form.");
+		respond_problem(request, PROBLEM_MALFORMED_HTTP,
+				"The path has a dot segment, an empty segment or an escape in no canonical form.");
 		return false;
 	}
 	if (error < 0) {
@@ -32,7 +33,8 @@ static bool stage_route(struct request *request)
 		return false;
 	}
 	if (request->match.route == NULL) {
-		respond_problem(request, PROBLEM_METHOD_NOT_ALLOWED, arena_printf(request->arena, "Allowed here: %s.", request->match.allow));
+		respond_problem(request, PROBLEM_METHOD_NOT_ALLOWED,
+				arena_printf(request->arena, "Allowed here: %s.", request->match.allow));
 		return false;
 	}
 	size_t n;
@@ -81,8 +83,8 @@ static bool stage_authenticate(struct request *request)
 	bool is_token = bearer(field, &request->token);
 	if (is_token && !left.allowed && !auth_cache_has(worker->tokens, worker->keys, request->token))
 		return refuse_token(request, left);
-	if (!is_token ||
-	    auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token, clock_wall_seconds(), &claims, &why) < 0)
+	if (!is_token || auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token, clock_wall_seconds(),
+					   &claims, &why) < 0)
 		return refuse_token(request, rate_take(rates, key, BAD_TOKENS_A_MINUTE, now_us));
 	request->claims = *claims;
 	request->authenticated = true;
@@ -124,7 +126,8 @@ static bool stage_authorise(struct request *request)
 	if (scope)
 		respond_problem(request, PROBLEM_FORBIDDEN, "The account's role does not allow this.");
 	else
-		respond_problem(request, PROBLEM_INSUFFICIENT_SCOPE, arena_printf(request->arena, "The token lacks the scope %s.", operation->scope));
+		respond_problem(request, PROBLEM_INSUFFICIENT_SCOPE,
+				arena_printf(request->arena, "The token lacks the scope %s.", operation->scope));
 	return false;
 }
 
@@ -208,7 +211,8 @@ static bool take_if_none_match(struct request *request, struct slice field)
 {
 	request->call.create_only = slice_is(field, "*");
 	if (!request->call.create_only)
-		fault_add(&request->faults, FAULT_HEADER, "If-None-Match", "format", "With PUT this is *: create the record, but do not replace it.");
+		fault_add(&request->faults, FAULT_HEADER, "If-None-Match", "format",
+			  "With PUT this is *: create the record, but do not replace it.");
 	return request->call.create_only;
 }
 
@@ -272,8 +276,8 @@ static size_t body_cap(const struct request *request)
 
 void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_body_max)
 {
-	static const stage_fn stages[] = { stage_route,	    stage_authenticate, stage_limit, stage_authorise,
-					   stage_negotiate, stage_media_type,	stage_preconditions, NULL };
+	static const stage_fn stages[] = { stage_route,     stage_authenticate, stage_limit,         stage_authorise,
+					   stage_negotiate, stage_media_type,   stage_preconditions, NULL };
 	struct worker *worker = context;
 	struct request *request = arena_alloc(http_arena(exchange), sizeof *request);
 	size_t n_routes;
@@ -314,6 +318,11 @@ static void stage_query(struct request *request)
 	if (query->cursor.len > 0 && !open_cursor(request, query))
 		fault_add(&request->faults, FAULT_PARAMETER, "cursor", "cursor",
 			  "This is no cursor of this list with these filters. Start again without cursor.");
+	/* A parameter is never ignored: a table of records has no place for these. */
+	if (request->format == FORMAT_CSV && query->include != 0)
+		fault_add(&request->faults, FAULT_PARAMETER, "include", "not_in_format", "CSV has no included records.");
+	if (request->format == FORMAT_CSV && query->count != COUNT_NONE)
+		fault_add(&request->faults, FAULT_PARAMETER, "count", "not_in_format", "CSV has no count.");
 }
 
 /* What include= embeds is read like any other record: a token with scopes needs those of the included resources too. */
@@ -338,7 +347,8 @@ static bool validate_resource(struct request *request, struct slice bytes)
 {
 	static const enum body_mode modes[] = { [V_CREATE] = MODE_CREATE, [V_PUT] = MODE_REPLACE, [V_PATCH] = MODE_MERGE };
 	const struct operation *operation = request_operation(request);
-	return body_validate(request->arena, request->match.route->shape, modes[operation->verb], bytes, &request->call.body, &request->faults) == 0;
+	return body_validate(request->arena, request->match.route->shape, modes[operation->verb], bytes, &request->call.body,
+			     &request->faults) == 0;
 }
 
 static bool check_body(struct request *request, struct slice bytes)
@@ -378,7 +388,9 @@ static void submit(struct request *request)
 		respond_problem(request, PROBLEM_INVALID_REQUEST, "The request has more filters than one statement takes.");
 		return;
 	}
-	enum lane lane = request->probe ? LANE_READ : request->call.query.as_of != NULL && operation->verb == V_LIST ? LANE_HEAVY : operation->lane;
+	enum lane lane = request->probe                                                   ? LANE_READ
+			 : request->call.query.as_of != NULL && operation->verb == V_LIST ? LANE_HEAVY
+											  : operation->lane;
 	segment_begin(request, lane, write);
 	if (request->call.idempotency_key != NULL && !request->call.query.dry_run)
 		replay_claim(request);

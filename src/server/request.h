@@ -13,32 +13,32 @@ struct request {
 	struct http_exchange *exchange;
 	struct arena *arena;
 	int64_t begun_us, finished_db_us;
-	char id[40];                   /* request id: trace id of a valid traceparent, X-Request-Id, or made */
+	char id[40]; /* request id: trace id of a valid traceparent, X-Request-Id, or made */
 	struct match match;
-	size_t route_index;            /* for metrics; the number of routes when there is none */
+	size_t route_index; /* for metrics; the number of routes when there is none */
 	struct slice token;
 	struct auth_claims claims;
 	bool authenticated;
 	bool head;
-	bool probe;                    /* may not, but sees perhaps: 403 or 404 by a probe */
-	bool replaying;                /* second segment: fetch the stored answer */
-	bool suspended;                /* once; a second segment finds it so */
+	bool probe; /* may not, but sees perhaps: 403 or 404 by a probe */
+	bool replaying; /* second segment: fetch the stored answer */
+	bool suspended; /* once; a second segment finds it so */
 	bool answered;
 	enum caller caller;
 	enum format format;
 	struct rate_verdict rate;
-	bool limited;                  /* the verdict above is set */
-	const char *missing_scope;     /* of a refusal, where it is not the operation's own */
+	bool limited; /* the verdict above is set */
+	const char *missing_scope; /* of a refusal, where it is not the operation's own */
 	struct call call;
 	struct statement statement;
 	struct db_job job;
-	const char *actor[4];          /* parameters of act-as */
-	const char *claim[4];          /* of the idempotency claim */
-	const char *address;           /* see request_address */
+	const char *actor[4]; /* parameters of act-as */
+	const char *claim[4]; /* of the idempotency claim */
+	const char *address; /* see request_address */
 	const char *secret, *secret_name; /* shown once in the answer */
 	int status;
 	struct faults faults;
-	struct auth_flow *flow;        /* of an operation of identity */
+	struct auth_flow *flow; /* of an operation of identity */
 };
 
 /* The http callbacks. */

@@ -6,9 +6,10 @@
 #include "request.h"
 #include "wardmote/clock.h"
 
-#define EXPOSED                                                                                                                           \
-	"ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-Id, WWW-Authenticate, Allow, Server-Timing"
-#define ALLOWED_FIELDS                                                                                                                    \
+#define EXPOSED                                                                                                                            \
+	"ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-Id, WWW-Authenticate, Allow, "    \
+	"Server-Timing"
+#define ALLOWED_FIELDS                                                                                                                     \
 	"Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, X-Request-Id, traceparent, tracestate"
 
 void respond_field(struct http_answer *answer, const char *name, const char *value)
@@ -123,7 +124,8 @@ void respond_faults(struct request *request, enum problem problem, const char *d
 	if (problem == PROBLEM_METHOD_NOT_ALLOWED)
 		respond_field(&answer, "Allow", request->match.allow);
 	if (problem == PROBLEM_UNSUPPORTED_MEDIA_TYPE)
-		respond_field(&answer, slice_is(http_method(request->exchange), "PATCH") ? "Accept-Patch" : "Accept-Post", accepted_types(request));
+		respond_field(&answer, slice_is(http_method(request->exchange), "PATCH") ? "Accept-Patch" : "Accept-Post",
+			      accepted_types(request));
 	if (kind->status == 503 || problem == PROBLEM_IN_FLIGHT)
 		respond_field(&answer, "Retry-After", "1");
 	struct problem_context context = {

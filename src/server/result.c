@@ -214,7 +214,11 @@ static void respond_constraint(struct request *request, const struct db_result *
 	bool reference = strcmp(result->sqlstate, "23503") == 0;
 	const char *field = guarded_field(request, result->constraint);
 	const char *name = field == NULL ? "" : arena_printf(request->arena, "/%s", field);
-	fault_add(&request->faults, FAULT_POINTER, name, unique ? "not_unique" : reference ? "in_use" : "constraint", "%s",
+	fault_add(&request->faults, FAULT_POINTER, name,
+		  unique      ? "not_unique"
+		  : reference ? "in_use"
+			      : "constraint",
+		  "%s",
 		  unique      ? "Another record has this value already."
 		  : reference ? "A record that is referred to is gone, or others refer to this one."
 			      : "The record would break a rule of its kind.");

@@ -63,8 +63,8 @@ int server_init(struct server *server, const struct config *config, const char *
 	pthread_mutex_init(&server->keys_lock, NULL);
 	server->config = config;
 	/* Both were checked: the name of a time zone has no quote, the other is a number. */
-	server->database_setup = arena_printf(&server->arena, "SET wardmote.timezone='%s';SET wardmote.idempotency_hours='%ld';", config->timezone,
-					      config->idempotency_hours);
+	server->database_setup = arena_printf(&server->arena, "SET wardmote.timezone='%s';SET wardmote.idempotency_hours='%ld';",
+					      config->timezone, config->idempotency_hours);
 	server->policy = (struct auth_policy){ .issuer = config->issuer, .audience = config->audience, .leeway_seconds = 30 };
 	int error = catalog_new(resources_all, resources_general, &server->catalog, ret_error);
 	if (error < 0)

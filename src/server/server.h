@@ -21,26 +21,26 @@ struct worker;
 
 struct server {
 	const struct config *config;
-	int argc;                       /* the command line, to read the settings again */
+	int argc; /* the command line, to read the settings again */
 	char **argv;
-	struct arena arena;             /* start-up texts; const afterwards */
+	struct arena arena; /* start-up texts; const afterwards */
 	struct catalog *catalog;
 	struct auth_policy policy;
 	struct auth_hasher *hasher;
 	struct rate_table *rates;
-	const char *database_setup;     /* SET commands that hand settings to our SQL functions */
-	struct slice openapi;           /* rendered once */
+	const char *database_setup; /* SET commands that hand settings to our SQL functions */
+	struct slice openapi; /* rendered once */
 	const char *openapi_etag;
-	pthread_mutex_t keys_lock;      /* guards the pointer below, never held for long */
+	pthread_mutex_t keys_lock; /* guards the pointer below, never held for long */
 	struct auth_keys *keys;
-	atomic_uint keys_generation;    /* bumped when keys are swapped */
-	atomic_bool draining;           /* readiness is off */
-	atomic_bool stopping;           /* workers close and finish */
-	atomic_bool database_ok;        /* seen by the jobs thread */
+	atomic_uint keys_generation; /* bumped when keys are swapped */
+	atomic_bool draining; /* readiness is off */
+	atomic_bool stopping; /* workers close and finish */
+	atomic_bool database_ok; /* seen by the jobs thread */
 	atomic_bool migrations_current;
 	atomic_long feed_lag_ms;
 	atomic_int_least64_t stop_deadline_us; /* written before `stopping`; a second signal sets it to now */
-	long connections_each;          /* client connections of one worker */
+	long connections_each; /* client connections of one worker */
 	struct worker *workers[WORKERS_MAX];
 	size_t n_workers;
 };
@@ -53,15 +53,15 @@ struct worker {
 	struct http_server *http;
 	struct db_pool *pool;
 	struct auth_cache *tokens;
-	struct auth_keys *keys;         /* own reference */
+	struct auth_keys *keys; /* own reference */
 	unsigned keys_generation;
-	bool replied;                   /* a suspended exchange was answered this tick */
+	bool replied; /* a suspended exchange was answered this tick */
 	struct metrics metrics;
-	atomic_bool ready;              /* every lane has a connection */
-	atomic_bool finished;           /* drained: ready to be joined */
-	size_t hashes;                  /* given to the password helper and not yet back: they lie in requests of this worker */
+	atomic_bool ready; /* every lane has a connection */
+	atomic_bool finished; /* drained: ready to be joined */
+	size_t hashes; /* given to the password helper and not yet back: they lie in requests of this worker */
 	atomic_size_t active;
-	struct db_stats db_stats;       /* these three are copied under stats_lock once a second */
+	struct db_stats db_stats; /* these three are copied under stats_lock once a second */
 	uint64_t token_hits, token_misses;
 	pthread_mutex_t stats_lock;
 };

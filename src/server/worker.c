@@ -145,7 +145,11 @@ static int open_http(struct worker *worker, int listen_fd)
 		.headers_max = 8192,
 	};
 	struct http_callbacks callbacks = {
-		.context = worker, .begin = request_begin, .body = request_body, .end = request_end, .refused = request_refused,
+		.context = worker,
+		.begin = request_begin,
+		.body = request_body,
+		.end = request_end,
+		.refused = request_refused,
 	};
 	return http_server_new(listen_fd, &limits, &callbacks, &worker->http);
 }

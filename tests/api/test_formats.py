@@ -285,3 +285,10 @@ def test_bodies_and_what_they_say_of_themselves_agree(anonymous, places):
         head = anonymous.request("HEAD", target)
         assert (head.headers["content-type"], head.headers["content-length"]) == (plain.headers["content-type"], plain.headers["content-length"])
     assert json.loads(anonymous.get(f"/v1/localities.geojson?boundary_set_id={places[0]}").body)["features"]
+
+
+def test_csv_takes_nothing_that_it_cannot_show(anonymous):
+    for path in ("/v1/localities.csv", "/v1/localities"):
+        answer = anonymous.get(path, params={"count": "exact", "include": "partner"}, headers={"Accept": "text/csv"})
+        assert answer.status == 400
+        assert sorted(answer.codes()) == [("count", "not_in_format"), ("include", "not_in_format")]

@@ -87,7 +87,7 @@ def test_own_codes_map_to_shared_ones(administrator, partner):
     assert partner.officer.post("/v1/codes", {**body, "code": unique("own"), "maps_to": own}).codes() == [("/maps_to", "not_found")]
     assert partner.officer.post("/v1/codes", {**body, "code": unique("own"), "list": "method"}).codes() == [("/maps_to", "not_found")]
     taken = partner.officer.post("/v1/codes", {"list": "topic", "code": shared, "label": "Mine"})
-    assert (taken.status, taken.codes()) == (409, [("/code", "unique")])
+    assert (taken.status, taken.codes()) == (409, [("/code", "not_unique")])
     refused = administrator.post("/v1/codes", {"list": "topic", "code": unique("s"), "label": "S", "partner_id": None, "maps_to": shared})
     assert (refused.status, refused.codes()) == (422, [("/maps_to", "not_allowed")])
 

@@ -13,7 +13,8 @@ static void lists_are_checked(void **state)
 {
 	(void)state;
 	static const char *const good[] = { "", "127.0.0.1", "10.0.0.0/8, ::1", "2001:db8::/32", "0.0.0.0/0", "::/0,192.0.2.7/32" };
-	static const char *const bad[] = { "10.0.0.0/33", "::/129", "10.0.0/8", "a", "10.0.0.0/", "10.0.0.0/8,,::1", "10.0.0.0/-1", "1.2.3.4/1x", "10.0.0.0/0008" };
+	static const char *const bad[] = { "10.0.0.0/33", "::/129",     "10.0.0/8",     "a", "10.0.0.0/", "10.0.0.0/8,,::1",
+					   "10.0.0.0/-1", "1.2.3.4/1x", "10.0.0.0/0008" };
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_true(network_list_valid(good[i]));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -27,11 +28,20 @@ static void an_address_is_found_in_its_network(void **state)
 		const char *list, *address;
 		bool in;
 	} rows[] = {
-		{ "10.0.0.0/8", "10.255.0.1", true },	 { "10.0.0.0/8", "11.0.0.1", false },	 { "10.1.2.128/25", "10.1.2.129", true },
-		{ "10.1.2.128/25", "10.1.2.127", false }, { "::1", "::1", true },		 { "::1", "127.0.0.1", false },
-		{ "127.0.0.1", "::ffff:127.0.0.1", true }, { "2001:db8::/33", "2001:db8:8000::1", false }, { "2001:db8::/33", "2001:db8:7fff::1", true },
-		{ "0.0.0.0/0", "192.0.2.1", true },	 { "0.0.0.0/0", "2001:db8::1", false },	 { "", "127.0.0.1", false },
-		{ "192.0.2.1, 10.0.0.0/8", "10.0.0.1", true }, { "::/0", "nobody", false },
+		{ "10.0.0.0/8", "10.255.0.1", true },
+		{ "10.0.0.0/8", "11.0.0.1", false },
+		{ "10.1.2.128/25", "10.1.2.129", true },
+		{ "10.1.2.128/25", "10.1.2.127", false },
+		{ "::1", "::1", true },
+		{ "::1", "127.0.0.1", false },
+		{ "127.0.0.1", "::ffff:127.0.0.1", true },
+		{ "2001:db8::/33", "2001:db8:8000::1", false },
+		{ "2001:db8::/33", "2001:db8:7fff::1", true },
+		{ "0.0.0.0/0", "192.0.2.1", true },
+		{ "0.0.0.0/0", "2001:db8::1", false },
+		{ "", "127.0.0.1", false },
+		{ "192.0.2.1, 10.0.0.0/8", "10.0.0.1", true },
+		{ "::/0", "nobody", false },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		assert_int_equal(network_list_has(rows[i].list, slice_of(rows[i].address)), rows[i].in);

@@ -65,21 +65,22 @@ extern const char flow_sessions_end_sql[];
 
 /* errors[] of the two refusals that a person can mend. */
 #define FLOW_CODE_ERRORS "[{\"pointer\":\"/code\",\"code\":\"invalid_code\",\"detail\":\"the code is unknown, was used, or is over\"}]"
-#define FLOW_PASSWORD_ERRORS "[{\"pointer\":\"/current_password\",\"code\":\"wrong_password\",\"detail\":\"this is not the password in use\"}]"
+#define FLOW_PASSWORD_ERRORS                                                                                                               \
+	"[{\"pointer\":\"/current_password\",\"code\":\"wrong_password\",\"detail\":\"this is not the password in use\"}]"
 
 /* RFC 6749 section 5.2. */
 struct flow_refusal {
 	int status;
 	const char *code, *description;
-	bool challenge;               /* 401 to a client that used Basic: WWW-Authenticate: Basic realm="wardmote" */
+	bool challenge; /* 401 to a client that used Basic: WWW-Authenticate: Basic realm="wardmote" */
 };
 
 struct flow_token_request {
-	bool refresh;                 /* refresh_token; otherwise client_credentials */
-	bool basic;                   /* the client used HTTP Basic */
+	bool refresh; /* refresh_token; otherwise client_credentials */
+	bool basic; /* the client used HTTP Basic */
 	const char *client_id, *client_secret;
 	const char *refresh_token;
-	const char *scope;            /* NULL: all that the account has */
+	const char *scope; /* NULL: all that the account has */
 };
 
 /* 0, or -EINVAL with a refusal. `authorization` is the header's value (ptr NULL: none), `form` the body. */
@@ -94,7 +95,7 @@ extern const struct flow_refusal flow_scope_refused;
 struct slice flow_refusal_render(struct arena *arena, const struct flow_refusal *refusal);
 
 struct flow_login {
-	const char *account, *hash;   /* NULL: there is none */
+	const char *account, *hash; /* NULL: there is none */
 };
 /* Reads the body of a *_begin row. 0, or -EBADMSG when it is not one of ours. */
 int flow_login(struct arena *arena, struct slice body, struct flow_login *ret_login);
