@@ -48,7 +48,6 @@ struct query {
 	bool dry_run;
 	const char *external_id;
 	const char *values[8]; /* the operation's own parameters, in the order of its table; NULL where absent */
-	bool open_geometry;
 	uint64_t digest; /* of everything but cursor and limit: a cursor is bound to it */
 };
 

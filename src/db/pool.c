@@ -121,6 +121,7 @@ int db_enqueue(struct db_pool *pool, struct db_job *job)
 	job->row = NULL;
 	job->error = NULL;
 	job->actor = false;
+	job->stranger = false;
 	job->tries = 0;
 	job->enqueued_us = clock_monotonic_us();
 	queue_push(&pool->queues[job->lane], job);

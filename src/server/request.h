@@ -87,8 +87,6 @@ void respond_body(struct request *request, int status, const char *media_type, s
 void respond_start(struct request *request, struct http_answer *answer, int status);
 void respond_field(struct http_answer *answer, const char *name, const char *value);
 void respond_send(struct request *request, struct http_answer *answer);
-/* An OAuth error (RFC 6749 section 5.2). */
-void respond_oauth_error(struct request *request, int status, const char *code, const char *description);
 
 void respond_options(struct request *request);
 /* Does If-None-Match name this ETag? */

@@ -156,27 +156,6 @@ void respond_body(struct request *request, int status, const char *media_type, s
 	respond_send(request, &answer);
 }
 
-void respond_oauth_error(struct request *request, int status, const char *code, const char *description)
-{
-	struct http_answer answer;
-	struct buffer body = { .arena = request->arena };
-	buffer_text(&body, "{\"error\":");
-	buffer_json(&body, slice_of(code));
-	buffer_text(&body, ",\"error_description\":");
-	buffer_json(&body, slice_of(description));
-	buffer_text(&body, "}");
-	respond_start(request, &answer, status);
-	respond_field(&answer, "Content-Type", "application/json");
-	respond_field(&answer, "Cache-Control", "no-store");
-	if (status == 401)
-		respond_field(&answer, "WWW-Authenticate", "Basic realm=\"wardmote\"");
-	if (status == 503)
-		respond_field(&answer, "Retry-After", "1");
-	answer.body[0] = buffer_slice(&body);
-	answer.n_body = 1;
-	respond_send(request, &answer);
-}
-
 void respond_options(struct request *request)
 {
 	struct http_answer answer;

@@ -61,7 +61,7 @@ struct worker {
 	atomic_bool finished; /* drained: ready to be joined */
 	size_t hashes; /* given to the password helper and not yet back: they lie in requests of this worker */
 	atomic_size_t active;
-	struct db_stats db_stats; /* these three are copied under stats_lock once a second */
+	struct db_stats db_stats; /* these three are copied under stats_lock, a few times a second at most */
 	uint64_t token_hits, token_misses;
 	pthread_mutex_t stats_lock;
 };
