@@ -63,11 +63,34 @@ static const char *describe_error(struct arena *arena, const PGconn *connection,
 	return message.ptr;
 }
 
+/* A URI that libpq takes apart wrongly, as with a password whose '@' or '/' is not escaped, puts pieces of it into libpq's own complaint. */
+static bool uri_is_sound(const char *uri)
+{
+	if (strchr(uri, '=') == NULL && strstr(uri, "://") == NULL)
+		return true; /* the name of a database */
+	PQconninfoOption *options = PQconninfoParse(uri, NULL);
+	bool sound = options != NULL;
+	for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++) {
+		if (option->val == NULL)
+			continue;
+		if (strcmp(option->keyword, "port") == 0 && option->val[strspn(option->val, "0123456789,")] != '\0')
+			sound = false;
+		if (strcmp(option->keyword, "host") == 0 && option->val[0] != '@' && strchr(option->val, '@') != NULL)
+			sound = false;
+	}
+	PQconninfoFree(options);
+	return sound;
+}
+
 int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error)
 {
 	/* What the URI says wins over what stands before it, and what stands behind it wins over the URI. */
 	static const char *const names[] = { "connect_timeout", "fallback_application_name", "dbname", "client_encoding", NULL };
 	const char *const values[] = { "10", "wardmote", uri, "UTF8", NULL };
+	if (!uri_is_sound(uri)) {
+		*ret_error = "the database's URI is not well-formed: in a password @ is written %40, / %2F, : %3A, % %25";
+		return -EINVAL;
+	}
 	PGconn *connection = PQconnectdbParams(names, values, 1);
 	if (connection == NULL || PQstatus(connection) != CONNECTION_OK) {
 		*ret_error = connection == NULL ? "out of memory" : tidy(arena, PQerrorMessage(connection));

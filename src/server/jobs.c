@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The jobs thread: it gives changes their positions in the feed, watches whether the database answers and is migrated, and prunes what expired.
  * Each round runs everywhere; what only one process may do is led by an advisory lock inside the owner's functions. */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -16,21 +17,21 @@ struct jobs {
 	int stop_fd;
 	struct db_session *session;
 	int64_t checked_us, pruned_us;
+	bool checked; /* a database that is away from the start is told of as well */
 };
 
-static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct db_rows *ret_rows)
+static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct db_rows *ret_rows, const char **ret_error)
 {
-	const char *error = NULL;
 	if (jobs->session == NULL) {
-		if (db_session_new(jobs->server->config->database, arena, &jobs->session, &error) < 0)
+		if (db_session_new(jobs->server->config->database, arena, &jobs->session, ret_error) < 0)
 			return false;
 		/* A database that is silent is away, and must not hold up the end of the process. */
 		db_session_limit(jobs->session, PATIENCE_MS, jobs->stop_fd);
-		db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, &error);
+		db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error);
 	}
-	if (db_session_query(jobs->session, arena, text, 0, NULL, ret_rows, &error) == 0)
+	if (db_session_query(jobs->session, arena, text, 0, NULL, ret_rows, ret_error) == 0)
 		return true;
-	log_message(LOG_LEVEL_WARNING, "a background statement failed", "error", error);
+	log_message(LOG_LEVEL_WARNING, "a background statement failed", "error", *ret_error);
 	db_session_free(jobs->session);
 	jobs->session = NULL;
 	return false;
@@ -44,20 +45,26 @@ static long first_number(const struct db_rows *rows)
 static void check(struct jobs *jobs, struct arena *arena)
 {
 	struct db_rows rows;
-	bool answered = ask(jobs, arena, "SELECT coalesce(max(number), 0) FROM meta.migration", &rows);
+	const char *error = NULL;
+	bool answered = ask(jobs, arena, "SELECT coalesce(max(number), 0) FROM meta.migration", &rows, &error);
 	bool was = atomic_exchange(&jobs->server->database_ok, answered);
 	if (answered)
 		atomic_store(&jobs->server->migrations_current, first_number(&rows) >= migrations_newest());
-	if (was != answered)
-		log_message(answered ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, answered ? "the database answers" : "the database does not answer",
-			    NULL, NULL);
+	if (answered && !was)
+		log_message(LOG_LEVEL_INFO, "the database answers", NULL, NULL);
+	if (!answered && (was || !jobs->checked))
+		log_message(LOG_LEVEL_ERROR, "the database does not answer", "error", error);
+	jobs->checked = true;
 }
 
-static void run_round(struct jobs *jobs)
+/* Milliseconds until the next round: what failed is not tried, and logged, ten times a second. */
+static int run_round(struct jobs *jobs)
 {
 	struct arena arena;
+	int wait_ms = ROUND_MS;
 	arena_init(&arena);
 	struct db_rows rows;
+	const char *error = NULL;
 	int64_t now_us = clock_monotonic_us();
 	if (jobs->checked_us == 0 || now_us - jobs->checked_us > CHECK_MS * 1000) {
 		jobs->checked_us = now_us;
@@ -65,23 +72,27 @@ static void run_round(struct jobs *jobs)
 	}
 	if (atomic_load(&jobs->server->database_ok) && atomic_load(&jobs->server->migrations_current)) {
 		int64_t started_us = clock_monotonic_us();
-		if (ask(jobs, &arena, "SELECT wardmote.sequence_changes()", &rows))
+		if (ask(jobs, &arena, "SELECT wardmote.sequence_changes()", &rows, &error))
 			atomic_store(&jobs->server->feed_lag_ms, ROUND_MS + (clock_monotonic_us() - started_us) / 1000);
+		else
+			wait_ms = CHECK_MS;
 		if (jobs->pruned_us == 0 || now_us - jobs->pruned_us > PRUNE_MS * 1000) {
 			jobs->pruned_us = now_us;
-			ask(jobs, &arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows);
+			ask(jobs, &arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error);
 		}
 	}
 	arena_done(&arena);
+	return wait_ms;
 }
 
 static void *jobs_main(void *context)
 {
 	struct jobs *jobs = context;
 	struct pollfd stop = { .fd = jobs->stop_fd, .events = POLLIN };
+	int wait_ms;
 	do
-		run_round(jobs);
-	while (poll(&stop, 1, ROUND_MS) == 0 || (stop.revents & POLLIN) == 0);
+		wait_ms = run_round(jobs);
+	while (poll(&stop, 1, wait_ms) == 0 || (stop.revents & POLLIN) == 0);
 	db_session_free(jobs->session);
 	free(jobs);
 	return NULL;
@@ -91,7 +102,7 @@ int jobs_start(struct server *server, pthread_t *ret_thread, int stop_fd)
 {
 	struct jobs *jobs = calloc(1, sizeof *jobs);
 	if (jobs == NULL)
-		return -1;
+		return -ENOMEM;
 	jobs->server = server;
 	jobs->stop_fd = stop_fd;
 	int error = pthread_create(ret_thread, NULL, jobs_main, jobs);

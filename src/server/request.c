@@ -21,7 +21,7 @@ static bool stage_route(struct request *request)
 	int error = catalog_match(catalog, request->arena, method, http_path(request->exchange), &request->match);
 	if (error == -EILSEQ) {
 		respond_problem(request, PROBLEM_MALFORMED_HTTP,
-				"The path has a dot segment, an empty segment or an escape in no canonical form.");
+				"The path ends with a slash, or has a dot segment, an empty segment or an escape in no canonical form.");
 		return false;
 	}
 	if (error < 0) {

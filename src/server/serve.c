@@ -231,11 +231,12 @@ static bool all_finished(struct server *server)
 	return true;
 }
 
-static void drain(struct server *server, struct admin *admin, int signals)
+/* Not ready at once, stopping after `wait_ms`: who sends us requests is to notice first. */
+static void drain(struct server *server, struct admin *admin, int signals, long wait_ms)
 {
 	log_message(LOG_LEVEL_INFO, "draining", NULL, NULL);
 	atomic_store(&server->draining, true);
-	int64_t left_us, until_us = clock_monotonic_us() + server->config->drain_wait_ms * 1000;
+	int64_t left_us, until_us = clock_monotonic_us() + wait_ms * 1000;
 	bool now = false;
 	while (!now && (left_us = until_us - clock_monotonic_us()) > 0)
 		now = attend(admin, signals, left_us);
@@ -264,7 +265,7 @@ static int check_room(struct server *server, const char **ret_error)
 	if (connected == 0 && connections_left(session, &server->arena, &left, &error) == 0)
 		fault = connections_fault(server->config, left, &server->arena);
 	else
-		log_message(LOG_LEVEL_WARNING, "whether the database has room for our connections is not known", NULL, NULL);
+		log_message(LOG_LEVEL_WARNING, "whether the database has room for our connections is not known", "error", error);
 	db_session_free(session);
 	if (fault == NULL)
 		return 0;
@@ -322,7 +323,7 @@ static int run(struct server *server, int signals, const char **ret_error)
 		log_end(&line);
 		wait_for_stop(server, admin, signals);
 	}
-	drain(server, admin, signals);
+	drain(server, admin, signals, error == 0 ? server->config->drain_wait_ms : 0);
 	uint64_t one = 1;
 	if (error == 0 && write(stop_fd, &one, sizeof one) == (ssize_t)sizeof one)
 		pthread_join(jobs, NULL);

@@ -184,6 +184,26 @@ def test_a_full_sink_does_not_stop_requests(cluster, keys, host, anonymous):
         os.close(writer)
 
 
+@pytest.mark.parametrize("uri, why", [
+    ("postgresql://wardmote_api:S3cret@/wardmote?host=/nowhere", "No such file or directory"),
+    ("postgresql://wardmote_api:S3cret@[::1/wardmote", "not well-formed"),
+    ("postgresql://wardmote_api:S3/cret@localhost/wardmote", "not well-formed"),
+    ("postgresql://wardmote_api:S@3cret@localhost/wardmote", "not well-formed"),
+])
+def test_a_start_without_its_database_says_why(keys, tmp_path, uri, why):
+    log = tmp_path / "log"
+    flags = {"database": uri, "key-dir": keys, "listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "workers": 1}
+    with open(log, "wb") as sink:
+        server = subprocess.Popen([wardmote_server.binary(), "serve", *(f"--{name}={value}" for name, value in flags.items())], stderr=sink)
+    try:
+        line = until(lambda: next((text for text in log.read_text().splitlines() if "the database does not answer" in text), None))
+        assert why in json.loads(line)["error"]
+    finally:
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
+    assert "3cret" not in log.read_text() and "S3" not in log.read_text()
+
+
 def test_the_log_level_changes_with_the_file(start, cluster):
     settings = pathlib.Path(f"{cluster.folder}/wardmote.conf")
     settings.write_text("log_level = warning\n", encoding="utf-8")
