@@ -50,7 +50,7 @@ static const struct gate_verdict content_coding = { PROBLEM_UNSUPPORTED_MEDIA_TY
 						    "Request bodies must not be compressed." };
 
 const struct gate_verdict gate_body_too_large = { PROBLEM_CONTENT_TOO_LARGE, 413, "body_length",
-						  "The body is longer than this request may carry." };
+						  "The body is longer than this request may carry; a GET carries none." };
 const struct gate_verdict gate_body_memory = { PROBLEM_UNAVAILABLE, 503, "body_memory", "Too many long bodies are arriving at once." };
 const struct gate_verdict gate_connection_limit = { PROBLEM_UNAVAILABLE, 503, "connection_limit", "Too many connections are open." };
 const struct gate_verdict gate_header_timeout = { PROBLEM_REQUEST_TIMEOUT, 408, "header_timeout",
