@@ -77,8 +77,7 @@ struct problem_context {
 /* The JSON document. `errors_json` is an errors[] array rendered by the database, or NULL: then `faults` (may be NULL). `detail` may be NULL. */
 struct slice problem_render(struct arena *arena, enum problem problem, const struct problem_context *context, const char *detail,
 			    const struct faults *faults, const char *errors_json);
-/* Markdown of the whole registry with all codes, for `wardmote problems` and api/problems.md; and of one kind, for its type URI. */
+/* Markdown of the whole registry with all codes, for `wardmote problems` and api/problems.md. */
 struct slice problem_registry(struct arena *arena);
-struct slice problem_page(struct arena *arena, enum problem problem);
 
 #endif

@@ -368,14 +368,6 @@ struct slice problem_render(struct arena *arena, enum problem problem, const str
 	return buffer_slice(&out);
 }
 
-struct slice problem_page(struct arena *arena, enum problem problem)
-{
-	const struct problem_kind *kind = problem_kind(problem);
-	struct buffer out = { .arena = arena };
-	buffer_format(&out, "# %s\n\n`%s`, status %d\n\n%s\n", kind->title, kind->slug, kind->status, kind->doc);
-	return buffer_slice(&out);
-}
-
 static void render_codes(struct buffer *out, const char *heading, const struct code *codes, size_t n)
 {
 	buffer_format(out, "\n### %s\n\n| code | meaning |\n|---|---|\n", heading);

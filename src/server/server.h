@@ -23,7 +23,7 @@ struct server {
 	const struct config *config;
 	int argc; /* the command line, to read the settings again */
 	char **argv;
-	struct arena arena; /* start-up texts; const afterwards */
+	struct arena arena; /* the main thread's: start-up texts, and why keys were not loaded again */
 	struct catalog *catalog;
 	struct auth_policy policy;
 	struct auth_hasher *hasher;
