@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
+import wardmote_long
 import wardmote_server
 from wardmote_client import Client, Contract, Coverage
 from wardmote_records import Records
@@ -119,6 +120,10 @@ def _is_whole(config):
     paths = {pathlib.Path(argument.split("::")[0]).resolve() for argument in config.args}
     selected = config.option.keyword or config.option.markexpr or getattr(config.option, "lf", False) or config.option.collectonly
     return paths == {ROOT / "tests"} and not selected
+
+
+def pytest_report_header():
+    return f"WARDMOTE_SEED={wardmote_long.SEED}{' (long run)' if wardmote_long.LONG else ''}"
 
 
 def pytest_configure(config):
