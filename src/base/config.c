@@ -204,8 +204,8 @@ static int load_secret_file(struct loader *loader, int row, const char *variable
 
 static bool is_reserved(struct slice name)
 {
-	return slice_is(name, "CONFIG") || slice_is(name, "BIN") || slice_is(name, "CLIENT_SECRET") ||
-	       (name.len >= 5 && memcmp(name.ptr, "TEST_", 5) == 0);
+	return slice_is(name, "CONFIG") || slice_is(name, "BIN") || slice_is(name, "CLIENT_SECRET") || slice_is(name, "SEED") ||
+	       slice_is(name, "LONG") || (name.len >= 5 && memcmp(name.ptr, "TEST_", 5) == 0);
 }
 
 static int load_variable(struct loader *loader, const char *variable)
