@@ -137,10 +137,11 @@ static char *read_small(struct arena *arena, const char *path)
 		return NULL;
 	char *text = arena_alloc(arena, LIMIT + 1);
 	size_t len = fread(text, 1, LIMIT + 1, file);
-	bool bad = ferror(file) != 0;
+	/* behind a NUL nothing would be read: the file is a binary one, or in UTF-16 */
+	int error = ferror(file) != 0 ? EIO : len > LIMIT ? EFBIG : memchr(text, '\0', len) != NULL ? EILSEQ : 0;
 	fclose(file);
-	if (bad || len > LIMIT) {
-		errno = bad ? EIO : EFBIG;
+	if (error != 0) {
+		errno = error;
 		return NULL;
 	}
 	text[len] = '\0';
@@ -251,7 +252,7 @@ static bool flag_is(const char *argument, const char *flag)
 
 static int load_flags(struct loader *loader, int argc, char **argv, char **rest, bool keep_rest)
 {
-	bool given[N_SETTINGS] = { false };
+	bool given[N_SETTINGS] = { false }, has_file = false;
 	size_t n_rest = 0;
 	for (int i = 0; i < argc; i++) {
 		const char *argument = argv[i];
@@ -259,7 +260,9 @@ static int load_flags(struct loader *loader, int argc, char **argv, char **rest,
 		struct slice name = { argument + 2, is_flag ? strcspn(argument + 2, "=") : 0 };
 		int row = is_flag ? find_setting(name, '-', false) : -1;
 		if (row < 0 && is_flag && flag_is(argument, "--config")) {
-			flag_value(argc, argv, &i);
+			if (flag_value(argc, argv, &i) == NULL || has_file)
+				return refuse(loader, has_file ? "--config is given twice" : "--config needs a value");
+			has_file = true;
 			continue;
 		}
 		if (row < 0 && !keep_rest)

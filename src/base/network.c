@@ -14,7 +14,7 @@ struct address {
 static bool parse(struct slice text, struct address *ret_address)
 {
 	char copy[INET6_ADDRSTRLEN];
-	if (text.len == 0 || text.len >= sizeof copy)
+	if (text.len == 0 || text.len >= sizeof copy || memchr(text.ptr, '\0', text.len) != NULL)
 		return false;
 	memcpy(copy, text.ptr, text.len);
 	copy[text.len] = '\0';
@@ -109,10 +109,13 @@ bool network_is_address(struct slice text)
 void network_key(const char *text, char ret_key[NETWORK_KEY_MAX])
 {
 	struct address address;
-	if (!parse(slice_of(text), &address) || address.v4) {
+	if (!parse(slice_of(text), &address)) {
 		snprintf(ret_key, NETWORK_KEY_MAX, "%s", text);
 		return;
 	}
-	memset(address.bytes + 8, 0, 8);
-	inet_ntop(AF_INET6, address.bytes, ret_key, NETWORK_KEY_MAX);
+	/* "::ffff:192.0.2.1", as some proxies write it, is that IPv4 address: not one of a network that has them all */
+	bool v4 = memcmp(address.bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
+	if (!v4)
+		memset(address.bytes + 8, 0, 8);
+	inet_ntop(v4 ? AF_INET : AF_INET6, address.bytes + (v4 ? 12 : 0), ret_key, NETWORK_KEY_MAX);
 }

@@ -312,7 +312,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	struct fuzz fuzz = { 0 };
-	struct http_callbacks callbacks = { &fuzz, begin, on_body, end, refused };
+	struct http_callbacks callbacks = { .context = &fuzz, .begin = begin, .body = on_body, .end = end, .refused = refused };
 	struct cursor input = { (const char *)data + 1, (const char *)data + size };
 	parse_strictly(&fuzz, input);
 	int pair[2];

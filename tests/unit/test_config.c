@@ -161,6 +161,25 @@ static void incomplete_and_repeated_flags_are_refused(void **state)
 	assert_refused(&load, "--workers is given twice");
 	LOAD(&load, "--config", "/nonexistent/wardmote.conf");
 	assert_refused(&load, "/nonexistent/wardmote.conf");
+	LOAD(&load, "--config");
+	assert_refused(&load, "--config needs a value");
+	LOAD(&load, "--config", "/dev/null", "--config=/dev/null");
+	assert_refused(&load, "--config is given twice");
+}
+
+static void a_binary_file_is_refused(void **state)
+{
+	(void)state;
+	struct load load;
+	char path[] = "/tmp/wardmote-config-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	/* the line behind the NUL would be passed over */
+	assert_int_equal(write(fd, "workers = 1\0\nlane_read = 9\n", 27), 27);
+	close(fd);
+	LOAD(&load, "--config", path);
+	unlink(path);
+	assert_refused(&load, path);
 }
 
 static void text_settings_are_checked(void **state)
@@ -245,6 +264,7 @@ int main(void)
 		cmocka_unit_test_setup(unknown_names_are_refused, clean),
 		cmocka_unit_test_setup(bad_values_name_their_origin_and_what_is_allowed, clean),
 		cmocka_unit_test_setup(incomplete_and_repeated_flags_are_refused, clean),
+		cmocka_unit_test_setup(a_binary_file_is_refused, clean),
 		cmocka_unit_test_setup(text_settings_are_checked, clean),
 		cmocka_unit_test_setup(secrets_are_not_shown, clean),
 		cmocka_unit_test_setup(other_arguments_are_left_to_the_command, clean),

@@ -58,6 +58,13 @@ static void a_client_counts_by_its_network(void **state)
 	assert_string_equal(one, other);
 	network_key("2001:db8:0:2::1", other);
 	assert_string_not_equal(one, other);
+	network_key("::ffff:192.0.2.1", one);
+	assert_string_equal(one, "192.0.2.1");
+	network_key("::FFFF:192.0.2.2", other);
+	assert_string_equal(other, "192.0.2.2");
+	network_key("nobody", one);
+	assert_string_equal(one, "nobody");
+	assert_false(network_is_address((struct slice){ "192.0.2.1\0x", 11 }));
 }
 
 int main(void)
