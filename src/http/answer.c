@@ -97,7 +97,8 @@ void answer_build(struct http_exchange *exchange, const struct http_answer *answ
 	struct MHD_Response *response = response_with_body(exchange, answer, &gzipped);
 	if (response == NULL)
 		return;
-	bool close = answer->close || exchange->connection->server->draining;
+	/* Where chunks and trailers end is what parsers agree on least, and much of it the library does not show: what follows is not taken for a request. */
+	bool close = answer->close || exchange->connection->server->draining || exchange->expected.chunked;
 	/* An answer without one of its fields might say the opposite of what was meant: rather none at all. */
 	if (!add_fields(response, answer, vary_of(exchange, answer)) ||
 	    (gzipped && MHD_add_response_header(response, "Content-Encoding", "gzip") != MHD_YES) ||
