@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* A server over http.h alone, for tests of the HTTP layer over raw sockets. Arguments are limits ("connections=10"). It prints its address; on SIGTERM it drains,
- * prints its counters as JSON and exits 0.
+/* A server over http.h alone, for tests of the HTTP layer over raw sockets. Arguments are limits ("connections=10") and "trace=FILE", where each request that was
+ * read whole and each refusal becomes a line of JSON. It prints its address; on SIGTERM it drains, prints its counters as JSON and exits 0.
  *
  *   /echo       what arrived, as JSON                          /suspend?ms=N   the same, N ms later
  *   /big?bytes=N[&vectors=3][&gzip]  N bytes, released once    /early          403 before the body
  *   /large      the echo with a cap of 16 MiB (else 64 KiB)    /stats          the counters */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct echo {
 	size_t n_suspended;
 	size_t begun, ended, sent, made, released, refused;
 	char last_rule[64];
+	int trace; /* -1: none */
 };
 
 struct request {
@@ -59,6 +61,19 @@ static struct slice stats(struct echo *echo, struct arena *arena)
 	return slice_of(text);
 }
 
+static void trace(const struct echo *echo, struct slice line)
+{
+	if (echo->trace >= 0 && write(echo->trace, line.ptr, line.len) != (ssize_t)line.len)
+		abort();
+}
+
+static void add_field(struct buffer *text, struct http_exchange *exchange, const char *member, const char *name)
+{
+	struct slice value = http_header(exchange, name);
+	buffer_format(text, ", \"%s\": ", member);
+	buffer_json(text, value.ptr == NULL ? SLICE("") : value);
+}
+
 static struct slice echo_body(struct request *request)
 {
 	struct http_exchange *exchange = request->exchange;
@@ -73,9 +88,9 @@ static struct slice echo_body(struct request *request)
 	buffer_json(&text, http_path(exchange));
 	buffer_text(&text, ", \"query\": ");
 	buffer_json(&text, http_query(exchange));
-	buffer_text(&text, ", \"accept\": ");
-	struct slice accept = http_header(exchange, "ACCEPT");
-	buffer_json(&text, accept.ptr == NULL ? SLICE("") : accept);
+	add_field(&text, exchange, "accept", "ACCEPT");
+	add_field(&text, exchange, "front", "X-Front-Id");
+	add_field(&text, exchange, "front_length", "X-Front-Length");
 	buffer_text(&text, ", \"peer\": ");
 	buffer_json(&text, slice_of(http_peer(exchange)));
 	buffer_format(&text, ", \"length\": %zu, \"sum\": %u}\n", request->body.len, sum);
@@ -145,6 +160,8 @@ static void on_body(void *data, struct slice bytes)
 	struct echo *echo = request->echo;
 	struct slice path = http_path(request->exchange);
 	request->body = bytes;
+	if (echo->trace >= 0)
+		trace(echo, echo_body(request));
 	if (slice_is(path, "/stats")) {
 		reply(request, 200, stats(echo, http_arena(request->exchange)));
 	} else if (slice_is(path, "/big")) {
@@ -178,6 +195,7 @@ static struct slice refused(void *context, struct arena *arena, enum problem pro
 	buffer_text(&text, ", \"detail\": ");
 	buffer_json(&text, slice_of(detail));
 	buffer_text(&text, "}\n");
+	trace(echo, buffer_slice(&text));
 	return buffer_slice(&text);
 }
 
@@ -221,6 +239,15 @@ static void run(struct echo *echo, int signals)
 	http_server_run(echo->server);
 }
 
+static int open_trace(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "trace=", 6) == 0)
+			return open(argv[i] + 6, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	}
+	return -1;
+}
+
 static void set_limits(struct http_limits *limits, int argc, char **argv)
 {
 	struct {
@@ -259,8 +286,8 @@ int main(int argc, char **argv)
 	arena_init(&arena);
 	int fd = -1;
 	const char *address;
-	struct echo echo = { 0 };
-	struct http_callbacks callbacks = { &echo, begin, on_body, end, refused };
+	struct echo echo = { .trace = open_trace(argc, argv) };
+	struct http_callbacks callbacks = { .context = &echo, .begin = begin, .body = on_body, .end = end, .refused = refused };
 	if (signals < 0 || http_listen("127.0.0.1:0", &arena, &fd, &address) != 0 ||
 	    http_server_new(fd, &limits, &callbacks, &echo.server) != 0) {
 		fputs("cannot start\n", stderr);
