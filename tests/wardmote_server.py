@@ -2,6 +2,7 @@
 """A private PostgreSQL cluster, and the real binary on it: what every test of behaviour runs against. Nothing is shared with a system cluster; sockets
 are bound here and handed to the server, so that no two runs can meet on a port."""
 import atexit
+import fcntl
 import glob
 import json
 import os
@@ -46,9 +47,9 @@ def _postgres_folder():
 
 
 class Cluster:
-    """A throw-away cluster without durability, reached through a unix socket only."""
+    """A throw-away cluster without durability, reached through a unix socket only. `more` are further settings: "-c log_statement=all"."""
 
-    def __init__(self):
+    def __init__(self, more=""):
         self.folder = tempfile.mkdtemp(prefix="wmt-", dir="/tmp")
         self.bin = _postgres_folder()
         atexit.register(self.close)  # whatever becomes of the fixture that made it
@@ -56,7 +57,7 @@ class Cluster:
             shutil.chown(self.folder, "postgres")
         self._run("initdb", "-D", f"{self.folder}/data", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-N", "-U", "postgres")
         self.settings = (f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off -c full_page_writes=off "
-                         "-c synchronous_commit=off -c max_connections=200 -c shared_buffers=32MB -c log_min_messages=error")
+                         "-c synchronous_commit=off -c max_connections=200 -c shared_buffers=32MB -c log_min_messages=error " + more)
         self.start()
 
     def _run(self, program, *arguments):
@@ -81,9 +82,10 @@ class Cluster:
         connection.autocommit = True
         return connection
 
-    def setup(self, database="wardmote"):
+    def setup(self, database="wardmote", api_password=None):
         """What an administrator and `wardmote migrate` do."""
-        script = run(["setup", "--database-name", database])
+        given = f"\\set api_password '{api_password}'\n" if api_password else ""
+        script = given + run(["setup", "--database-name", database])
         done = subprocess.run([f"{self.bin}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", self.uri("postgres", "postgres")], input=script, text=True,
                               capture_output=True, timeout=120, check=False)
         if done.returncode != 0:
@@ -107,9 +109,13 @@ def _listener():
 
 
 class Server:
-    """`wardmote serve` on sockets that it inherits. `settings` are flags without their dashes: rate_anonymous=5."""
+    """`wardmote serve` on sockets that it inherits. `settings` are flags without their dashes: rate_anonymous=5. `program` is another binary than that of
+    the tests, `before` shell text that runs first ("ulimit -n 100;"), `environment` is added to ours."""
 
-    def __init__(self, cluster, keys, database="wardmote", **settings):
+    def __init__(self, cluster, keys, database="wardmote", *, program=None, before="", environment=None, **settings):
+        self.program = program
+        self.before = before
+        self.environment = environment or {}
         self.cluster = cluster
         self.keys = keys
         self.database = database
@@ -128,12 +134,14 @@ class Server:
         return [argument for name, value in flags.items() for argument in (f"--{name.replace('_', '-')}", str(value))]
 
     def start(self):
-        """The sockets become descriptors 3 and 4, by way of 8 and 9, since 3 and 4 may be what they are here."""
-        fds = [listener.fileno() for listener in self.sockets]
-        script = f'exec 8<&{fds[0]} 9<&{fds[1]} 3<&8 4<&9 8<&- 9<&-; export LISTEN_FDS=2 LISTEN_PID=$$; exec "$@"'
+        """The sockets become descriptors 3 and 4, by way of copies above 10, since they may be 3 and 4 the other way round here."""
+        fds = [fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 10) for listener in self.sockets]
+        script = f'exec 3<&{fds[0]} 4<&{fds[1]} {fds[0]}<&- {fds[1]}<&-; {self.before} export LISTEN_FDS=2 LISTEN_PID=$$; exec "$@"'
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(["/bin/bash", "-c", script, "sh", binary(), "serve", *self._arguments()], pass_fds=fds, stderr=log,
-                                            stdout=log, start_new_session=True)
+            self.process = subprocess.Popen(["/bin/bash", "-c", script, "sh", self.program or binary(), "serve", *self._arguments()], pass_fds=fds,
+                                            stderr=log, stdout=log, start_new_session=True, env={**os.environ, **self.environment})
+        for fd in fds:
+            os.close(fd)
         self.wait_ready()
 
     def log(self):
