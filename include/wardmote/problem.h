@@ -62,6 +62,13 @@ struct faults {
 	size_t more;
 };
 
+enum { FAULTS_HINTED = 10 };
+/* Is it worth the time to look for what the client may have meant? Not when there are many faults: that would cost more than all the rest of the request. */
+static inline bool faults_take_hint(const struct faults *faults)
+{
+	return faults->n < FAULTS_HINTED;
+}
+
 const struct problem_kind *problem_kind(enum problem problem);
 /* The kind with this slug, or PROBLEMS. */
 enum problem problem_find(struct slice slug);

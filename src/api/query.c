@@ -30,22 +30,6 @@ bool query_knows(const struct parse *parse, size_t field)
 	return parse->route->shape->fields[field]->audience <= widest(parse->caller);
 }
 
-bool query_next_item(struct slice *list, struct slice *ret_item)
-{
-	if (list->ptr == NULL)
-		return false;
-	const char *comma = list->len == 0 ? NULL : memchr(list->ptr, ',', list->len);
-	if (comma == NULL) {
-		*ret_item = *list;
-		*list = (struct slice){ NULL, 0 };
-		return true;
-	}
-	size_t len = (size_t)(comma - list->ptr);
-	*ret_item = (struct slice){ list->ptr, len };
-	*list = (struct slice){ comma + 1, list->len - len - 1 };
-	return true;
-}
-
 /* --- the parameters that operations share --- */
 
 static bool is_list(const struct parse *parse)
@@ -155,7 +139,7 @@ static uint64_t find_name(const struct parse *parse, struct slice wanted, field_
 static void tell_unknown_name(struct parse *parse, struct slice wanted, field_role *name_of)
 {
 	struct nearest nearest = { .wanted = wanted };
-	for (size_t i = 0; i < parse->route->shape->n_fields; i++) {
+	for (size_t i = 0; faults_take_hint(parse->faults) && i < parse->route->shape->n_fields; i++) {
 		const char *name = query_knows(parse, i) ? name_of(parse, i) : NULL;
 		if (name != NULL)
 			nearest_offer(&nearest, name);
@@ -344,18 +328,24 @@ static void parse_own(struct parse *parse, const struct parameter *own, size_t a
 
 /* --- one parameter --- */
 
+static void offer_parameters(const struct parse *parse, struct nearest *nearest)
+{
+	const struct parameter *own;
+	for (size_t i = 0; (own = own_parameter(parse, i)) != NULL; i++)
+		nearest_offer(nearest, own->name);
+	for (size_t i = 0; i < N_SHARED; i++) {
+		if (shared[i].is_offered(parse))
+			nearest_offer(nearest, shared[i].name);
+	}
+	if (is_list(parse))
+		query_offer_filters(parse, nearest);
+}
+
 static void tell_unknown(struct parse *parse, struct slice name)
 {
 	struct nearest nearest = { .wanted = name };
-	const struct parameter *own;
-	for (size_t i = 0; (own = own_parameter(parse, i)) != NULL; i++)
-		nearest_offer(&nearest, own->name);
-	for (size_t i = 0; i < N_SHARED; i++) {
-		if (shared[i].is_offered(parse))
-			nearest_offer(&nearest, shared[i].name);
-	}
-	if (is_list(parse))
-		query_offer_filters(parse, &nearest);
+	if (faults_take_hint(parse->faults))
+		offer_parameters(parse, &nearest);
 	query_fault(parse, "unknown_parameter",
 		    arena_printf(parse->arena, "The operation has no such parameter.%s", nearest_hint(parse->arena, &nearest)));
 }

@@ -84,6 +84,22 @@ void query_offer_filters(const struct parse *parse, struct nearest *nearest)
 	}
 }
 
+bool query_next_item(struct slice *list, struct slice *ret_item)
+{
+	if (list->ptr == NULL)
+		return false;
+	const char *comma = list->len == 0 ? NULL : memchr(list->ptr, ',', list->len);
+	if (comma == NULL) {
+		*ret_item = *list;
+		*list = (struct slice){ NULL, 0 };
+		return true;
+	}
+	size_t len = (size_t)(comma - list->ptr);
+	*ret_item = (struct slice){ list->ptr, len };
+	*list = (struct slice){ comma + 1, list->len - len - 1 };
+	return true;
+}
+
 /* --- values: each returns NULL after it added a fault --- */
 
 /* An element of a PostgreSQL array literal. */

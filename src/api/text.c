@@ -470,8 +470,11 @@ void nearest_offer(struct nearest *nearest, const char *candidate)
 	struct slice name = slice_of(candidate);
 	if (name.len == 0 || name.len > NAME_MAX_COMPARED || nearest->wanted.len == 0 || nearest->wanted.len > NAME_MAX_COMPARED)
 		return;
-	size_t distance = edit_distance(nearest->wanted, name);
 	size_t most = least_of(nearest->wanted.len, name.len) <= 4 ? 1 : 2;
+	size_t longer = nearest->wanted.len > name.len ? nearest->wanted.len - name.len : name.len - nearest->wanted.len;
+	if (longer > most) /* so many insertions at least, and no need to look */
+		return;
+	size_t distance = edit_distance(nearest->wanted, name);
 	if (distance > most || (nearest->name != NULL && distance >= nearest->distance))
 		return;
 	nearest->name = candidate;

@@ -203,7 +203,7 @@ static size_t find_field(const struct fieldset *fields, const char *name)
 static void tell_unknown(const struct check *check, const struct fieldset *fields, const char *key, const struct path *up)
 {
 	struct nearest nearest = { .wanted = slice_of(key) };
-	for (size_t i = 0; i < fields->n; i++) {
+	for (size_t i = 0; faults_take_hint(check->faults) && i < fields->n; i++) {
 		if (!(fields->rows[i]->flags & F_READONLY))
 			nearest_offer(&nearest, fields->rows[i]->name);
 	}

@@ -244,6 +244,26 @@ static void the_nearest_parameter_is_offered(void **state)
 	arena_done(&arena);
 }
 
+/* Looking for the nearest of hundreds of names costs more than the rest of a request: a query of many unknown names must not buy much of it. */
+static void many_unknown_names_are_offered_little(void **state)
+{
+	(void)state;
+	struct arena arena;
+	arena_init(&arena);
+	struct buffer text = { .arena = &arena };
+	buffer_text(&text, "fields=titel");
+	for (int i = 0; i < 200; i++)
+		buffer_text(&text, ",titel");
+	buffer_text(&text, "&limti=1");
+	struct faults faults = { .arena = &arena };
+	struct query query;
+	assert_int_equal(query_parse(&arena, &ticket_list, buffer_slice(&text), CALLER_VIEWER, &query, &faults), -EINVAL);
+	assert_int_equal(faults.n + faults.more, 202);
+	for (size_t i = 0; i < faults.n; i++)
+		assert_int_equal(strstr(faults.rows[i].detail, "Did you mean \"title\"?") != NULL, i < FAULTS_HINTED);
+	arena_done(&arena);
+}
+
 static void a_cursor_is_bound_to_its_query(void **state)
 {
 	(void)state;
@@ -324,8 +344,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_fault_is_told_at_once),      cmocka_unit_test(filters_come_in_the_order_of_the_fields),
 		cmocka_unit_test(shared_parameters_are_typed),      cmocka_unit_test(numbers_of_things_are_bounded),
-		cmocka_unit_test(the_nearest_parameter_is_offered), cmocka_unit_test(a_cursor_is_bound_to_its_query),
-		cmocka_unit_test(a_link_repeats_the_query),         cmocka_unit_test(forms_have_each_name_once),
+		cmocka_unit_test(the_nearest_parameter_is_offered), cmocka_unit_test(many_unknown_names_are_offered_little),
+		cmocka_unit_test(a_cursor_is_bound_to_its_query),   cmocka_unit_test(a_link_repeats_the_query),
+		cmocka_unit_test(forms_have_each_name_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

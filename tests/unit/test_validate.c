@@ -188,6 +188,25 @@ static void the_nearest_field_is_offered(void **state)
 }
 
 /* The place is that in the bytes received, with the geometry in them. */
+static void many_unknown_fields_are_offered_little(void **state)
+{
+	(void)state;
+	struct arena arena;
+	arena_init(&arena);
+	struct buffer text = { .arena = &arena };
+	buffer_text(&text, "{\"title\":\"x\"");
+	for (int i = 0; i < 50; i++)
+		buffer_format(&text, ",\"summar%02d\":1", i);
+	buffer_text(&text, "}");
+	struct faults faults = { .arena = &arena };
+	struct body body;
+	assert_int_equal(body_validate(&arena, &ticket_shape, MODE_CREATE, buffer_slice(&text), &body, &faults), -EINVAL);
+	assert_int_equal(faults.n, 50);
+	for (size_t i = 0; i < faults.n; i++)
+		assert_int_equal(strstr(faults.rows[i].detail, "Did you mean \"summary\"?") != NULL, i < FAULTS_HINTED);
+	arena_done(&arena);
+}
+
 static void a_syntax_error_has_its_place(void **state)
 {
 	(void)state;
@@ -254,9 +273,13 @@ static void what_is_no_geometry_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_fault_is_told_at_once),    cmocka_unit_test(a_good_body_is_handed_over),
-		cmocka_unit_test(a_point_that_must_be_there),     cmocka_unit_test(the_nearest_field_is_offered),
-		cmocka_unit_test(a_syntax_error_has_its_place),   cmocka_unit_test(an_operation_has_its_own_fields),
+		cmocka_unit_test(every_fault_is_told_at_once),
+		cmocka_unit_test(a_good_body_is_handed_over),
+		cmocka_unit_test(a_point_that_must_be_there),
+		cmocka_unit_test(the_nearest_field_is_offered),
+		cmocka_unit_test(many_unknown_fields_are_offered_little),
+		cmocka_unit_test(a_syntax_error_has_its_place),
+		cmocka_unit_test(an_operation_has_its_own_fields),
 		cmocka_unit_test(what_is_no_geometry_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
