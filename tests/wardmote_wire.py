@@ -77,7 +77,7 @@ class Traced:
         """Each request that was read whole, and each refusal."""
         with open(self.path, "rb") as trace:
             trace.seek(self._from)
-            return [json.loads(line.decode("utf-8")) for line in trace]
+            return [json.loads(line.decode("utf-8", "replace")) for line in trace]
 
     def __enter__(self):
         return self
@@ -101,10 +101,15 @@ class Answer:
 
 
 class Client:
-    """One connection. Reads answers one after another, bytes kept between them."""
+    """One connection, to a host and port or the path of a unix socket. Reads answers one after another, bytes kept between them."""
 
     def __init__(self, address, timeout=10):
-        self.socket = socket.create_connection(address, timeout=timeout)
+        if isinstance(address, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout)
+            self.socket.connect(address)
+        else:
+            self.socket = socket.create_connection(address, timeout=timeout)
         self.rest = b""
 
     def send(self, data):
