@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Runs a target over every file of a folder, and over each with one byte changed, cut and doubled: `runner FOLDER`. */
+/* Runs a target over every file of a folder: `runner FOLDER`. Each is also run with one byte changed and cut short, at up to so many places, but for those that a search
+ * left under their hash: it has tried that. */
 #include "fuzz.h"
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <string.h>
 
-enum { INPUT_MAX = 1 << 20, VARIED_MAX = 4096 };
+enum { INPUT_MAX = 1 << 20, VARIED_MAX = 4096, PLACES = 128 };
 
 static void vary(uint8_t *data, size_t size)
 {
 	static const uint8_t bytes[] = { 0, '"', '\\', '{', ']', ',', '0', 0x80, 0xff };
-	for (size_t i = 0; i < size; i++) {
+	for (size_t i = 0; i < size; i += 1 + size / PLACES) {
 		uint8_t kept = data[i];
 		for (size_t j = 0; j < sizeof bytes; j++) {
 			data[i] = bytes[j];
@@ -37,7 +39,8 @@ static void run_file(const char *folder, const char *name)
 	size_t size = fread(data, 1, INPUT_MAX, file);
 	fclose(file);
 	LLVMFuzzerTestOneInput(data, size);
-	if (size <= VARIED_MAX)
+	bool found = strlen(name) == 40 && strspn(name, "0123456789abcdef") == 40;
+	if (size <= VARIED_MAX && !found)
 		vary(data, size);
 	free(data);
 }
