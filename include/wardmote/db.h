@@ -6,6 +6,7 @@
 #ifndef WARDMOTE_DB_H
 #define WARDMOTE_DB_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "wardmote/operation.h"
@@ -65,8 +66,14 @@ struct db_job {
 
 struct db_pool;
 
+/* What a process has seen of its database, shared by its pools and sessions: a server on an older timeline is a primary of the past. Only ever raised. */
+struct db_fence {
+	_Atomic uint32_t timeline;
+};
+
 struct db_settings {
 	const char *uri;
+	struct db_fence *fence;
 	long connections[LANES];
 	long depth[LANES]; /* jobs in flight on one connection */
 	long queue_limit;
@@ -89,7 +96,7 @@ int db_pool_timeout(const struct db_pool *pool);
 int db_enqueue(struct db_pool *pool, struct db_job *job);
 /* Handles sockets and timers; then deals the queue and flushes each connection once. Calls done. */
 void db_pool_run(struct db_pool *pool);
-/* Every lane has at least one connection. */
+/* Every lane has at least one connection; or all but that for writes, because the database takes none just now. */
 bool db_pool_ready(const struct db_pool *pool);
 void db_pool_stats(const struct db_pool *pool, struct db_stats *ret_stats);
 /* Fails all waiting jobs (drain deadline). */
@@ -97,11 +104,16 @@ void db_pool_abandon(struct db_pool *pool);
 
 /* --- plain blocking connections, for commands (migrate, account create, doctor) and the jobs thread --- */
 struct db_session;
+/* The number of hosts in a URI, and the same URI but that it begins with host number `first` (from 0, and round): malloc'd; NULL: no memory. */
+size_t db_hosts(const char *uri);
+char *db_uri_from(const char *uri, size_t first);
 /* 0, or -ECONNREFUSED with the server's message in *ret_error. */
 int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error);
 void db_session_free(struct db_session *session);
 /* From now on a statement is given up, -EIO, when it takes longer or when stop_fd becomes readable (-1: none). The session is then of no further use. */
 void db_session_limit(struct db_session *session, long patience_ms, int stop_fd);
+/* Whether the session's server is the primary, as far as the fence knows: 0, or -ECONNREFUSED with the reason in *ret_error. */
+int db_session_check(struct db_session *session, struct db_fence *fence, const char **ret_error);
 /* How the session reaches its server. */
 struct db_path {
 	bool local; /* a unix socket or a loopback address */

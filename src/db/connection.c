@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* One pipelined connection: connecting, sending segments, and matching each result with the head of the FIFO. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "internal.h"
+#include "wardmote/log.h"
 
 static void unwatch(struct connection *connection)
 {
@@ -41,8 +43,10 @@ void connection_close(struct connection *connection)
 	statements_clear(&connection->statements);
 	if (connection->state == CONNECTION_READY)
 		connection->pool->stats.connected[connection->lane]--;
-	if (connection->state == CONNECTION_CONNECTING || connection->state == CONNECTION_SETTING_UP)
+	if (connection->state != CONNECTION_READY && connection->state != CONNECTION_DOWN) {
 		connection->pool->n_connecting--;
+		connection->pool->first_host++; /* the attempt failed: the next one begins elsewhere */
+	}
 	connection->state = CONNECTION_DOWN;
 	connection->separator = false;
 	connection->dirty = false;
@@ -57,6 +61,7 @@ static bool lane_connected(const struct db_pool *pool, enum lane lane)
 void connection_lose(struct connection *connection, int64_t now_us)
 {
 	struct db_pool *pool = connection->pool;
+	bool wanted = connection->state != CONNECTION_READY || !connection->retired;
 	if (connection->state == CONNECTION_READY)
 		pool->stats.lost++;
 	connection_close(connection);
@@ -74,7 +79,8 @@ void connection_lose(struct connection *connection, int64_t now_us)
 			job_lost(pool, head->job);
 		}
 	}
-	if (!lane_connected(pool, connection->lane))
+	/* After one that was given up the next is awaited: only its failure says that nobody is there. */
+	if (wanted && !lane_connected(pool, connection->lane))
 		pool->away[connection->lane] = true;
 }
 
@@ -90,11 +96,13 @@ void connection_start(struct connection *connection, int64_t now_us)
 					     "dbname",
 					     "client_encoding",
 					     NULL };
-	const char *const values[] = { "5", "5000", "10", "5", "3", "wardmote", connection->pool->uri, "UTF8", NULL };
-	connection->pg = PQconnectStartParams(names, values, 1);
+	char *uri = db_uri_from(connection->pool->uri, connection->pool->first_host);
+	const char *const values[] = { "5", "5000", "10", "5", "3", "wardmote", uri, "UTF8", NULL };
+	connection->pg = uri == NULL ? NULL : PQconnectStartParams(names, values, 1);
+	free(uri);
 	connection->state = CONNECTION_CONNECTING;
 	connection->pool->n_connecting++;
-	connection->attempt_until_us = now_us + 5000000;
+	connection->attempt_until_us = now_us + (connection->pool->n_hosts > 1 ? ATTEMPT_OF_SEVERAL_US : ATTEMPT_US);
 	if (connection->pg == NULL || PQstatus(connection->pg) == CONNECTION_BAD || PQsetnonblocking(connection->pg, 1) != 0) {
 		connection_lose(connection, now_us);
 		return;
@@ -139,29 +147,78 @@ static void poll_connecting(struct connection *connection, int64_t now_us)
 	}
 }
 
+static void refuse(struct connection *connection, enum standing standing, int64_t now_us)
+{
+	struct db_pool *pool = connection->pool;
+	if ((pool->refused & 1u << standing) == 0)
+		log_message(LOG_LEVEL_WARNING, "a database server is of no use", "reason", standing_text(standing));
+	pool->refused |= 1u << standing;
+	pool->no_writes = pool->no_writes || standing == STANDING_READ_ONLY || standing == STANDING_WAITING;
+	connection_lose(connection, now_us);
+}
+
+static void enter_service(struct connection *connection, int64_t now_us)
+{
+	struct db_pool *pool = connection->pool;
+	if (PQenterPipelineMode(connection->pg) != 1) {
+		connection_lose(connection, now_us);
+		return;
+	}
+	connection->state = CONNECTION_READY;
+	pool->n_connecting--;
+	pool->stats.connected[connection->lane]++;
+	pool->away[connection->lane] = false;
+	if (connection->lane == LANE_WRITE) {
+		pool->refused = 0;
+		pool->no_writes = false;
+	}
+	connection->backoff_ms = 0;
+}
+
+/* One fresh connection's answer to who it is; reads are content with a primary that takes no writes just now. */
+static void take_standing(struct connection *connection, enum standing standing, int64_t now_us)
+{
+	bool usable = standing == STANDING_GOOD;
+	if (connection->lane != LANE_WRITE)
+		usable = usable || standing == STANDING_READ_ONLY || standing == STANDING_WAITING;
+	if (usable)
+		enter_service(connection, now_us);
+	else
+		refuse(connection, standing, now_us);
+}
+
+/* The settings, then the question: each is one statement string, with results up to a NULL. */
 static void poll_setting_up(struct connection *connection, int64_t now_us)
 {
 	if (PQconsumeInput(connection->pg) == 0) {
 		connection_lose(connection, now_us);
 		return;
 	}
-	bool failed = false;
+	errno = 0;
 	while (!PQisBusy(connection->pg)) {
 		PGresult *result = PQgetResult(connection->pg);
+		bool asking = connection->state == CONNECTION_ASKING;
+		if (errno == ENOMEM || PQstatus(connection->pg) != CONNECTION_OK ||
+		    (result != NULL && !asking && PQresultStatus(result) != PGRES_COMMAND_OK)) {
+			PQclear(result);
+			connection_lose(connection, now_us);
+			return;
+		}
+		if (result == NULL && asking) {
+			take_standing(connection, connection->standing, now_us);
+			return;
+		}
+		if (result != NULL && asking)
+			connection->standing = fence_judge(connection->pool->settings.fence, result, &connection->timeline);
+		PQclear(result);
 		if (result == NULL) {
-			if (failed || PQenterPipelineMode(connection->pg) != 1) {
+			connection->state = CONNECTION_ASKING;
+			connection->standing = STANDING_UNTOLD;
+			if (PQsendQuery(connection->pg, fence_question) != 1 || PQflush(connection->pg) < 0) {
 				connection_lose(connection, now_us);
 				return;
 			}
-			connection->state = CONNECTION_READY;
-			connection->pool->n_connecting--;
-			connection->pool->stats.connected[connection->lane]++;
-			connection->pool->away[connection->lane] = false;
-			connection->backoff_ms = 0;
-			return;
 		}
-		failed = failed || PQresultStatus(result) != PGRES_COMMAND_OK;
-		PQclear(result);
 	}
 }
 
@@ -359,6 +416,7 @@ void connection_event(struct connection *connection, int64_t now_us)
 		poll_connecting(connection, now_us);
 		return;
 	case CONNECTION_SETTING_UP:
+	case CONNECTION_ASKING:
 		poll_setting_up(connection, now_us);
 		return;
 	case CONNECTION_READY:

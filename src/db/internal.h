@@ -13,6 +13,8 @@ enum {
 	STATEMENT_SLOTS = 512,
 	BACKOFF_MIN_MS = 50,
 	BACKOFF_MAX_MS = 2000,
+	ATTEMPT_US = 5000000,
+	ATTEMPT_OF_SEVERAL_US = 2500000, /* where there are more hosts to try */
 	STALL_GRACE_MS = 5000,
 	TRIES_MAX = 3,
 	REST_US = 2000
@@ -50,7 +52,16 @@ struct expected {
 	unsigned char step;
 };
 
-enum connection_state { CONNECTION_DOWN, CONNECTION_CONNECTING, CONNECTION_SETTING_UP, CONNECTION_READY };
+enum connection_state { CONNECTION_DOWN, CONNECTION_CONNECTING, CONNECTION_SETTING_UP, CONNECTION_ASKING, CONNECTION_READY };
+
+/* What a fresh connection learns of its server. */
+enum standing { STANDING_GOOD, STANDING_UNTOLD, STANDING_STANDBY, STANDING_PAST, STANDING_READ_ONLY, STANDING_WAITING };
+
+extern const char fence_question[];
+/* From the answer to the question; raises the fence. The timeline is 0 where the server does not tell it. */
+enum standing fence_judge(struct db_fence *fence, const PGresult *result, uint32_t *ret_timeline);
+bool fence_is_past(const struct db_fence *fence, uint32_t timeline);
+const char *standing_text(enum standing standing);
 
 struct connection {
 	struct db_pool *pool;
@@ -61,6 +72,8 @@ struct connection {
 	unsigned events;
 	int64_t retry_at_us, attempt_until_us;
 	long backoff_ms;
+	enum standing standing; /* while it asks: what it was told */
+	uint32_t timeline; /* of its server; 0: not told */
 	struct expected *fifo; /* ring */
 	size_t fifo_size, fifo_head, fifo_n;
 	bool separator; /* a NULL must come before the next result */
@@ -79,6 +92,9 @@ struct job_queue {
 struct db_pool {
 	struct db_settings settings;
 	char *uri, *setup;
+	size_t n_hosts, first_host; /* of the URI; the one that the next attempt begins with */
+	unsigned refused; /* bits of `enum standing`: why fresh connections were of no use, since the last that took writes */
+	bool no_writes; /* ... the primary takes none just now */
 	int epoll;
 	struct connection *connections;
 	size_t n_connections;
@@ -104,6 +120,8 @@ void connection_event(struct connection *connection, int64_t now_us);
 /* Sends one segment. false: the connection is unusable and was dropped (the job was not taken). */
 bool connection_send(struct connection *connection, struct db_job *job, int64_t now_us);
 void connection_flush(struct connection *connection, int64_t now_us);
+/* No new jobs for any connection of the pool: each is dropped when it is empty, and made anew. */
+void pool_retire(struct db_pool *pool);
 /* Drops the connection and settles all jobs in flight on it. */
 void connection_lose(struct connection *connection, int64_t now_us);
 void connection_close(struct connection *connection);

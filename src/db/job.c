@@ -132,7 +132,7 @@ static void settle_error(struct db_pool *pool, struct connection *connection, st
 	case VERDICT_READ_ONLY:
 		/* A standby, or about to be one. (A read that tries to write is our mistake and says nothing of the server.) */
 		if (job->write)
-			connection->retired = true;
+			pool_retire(pool);
 		result.outcome = job->write ? DB_UNAVAILABLE : DB_ERROR;
 		break;
 	case VERDICT_UNAVAILABLE:
@@ -154,6 +154,11 @@ void job_settle(struct db_pool *pool, struct connection *connection, struct db_j
 	}
 	if (job->error != NULL) {
 		settle_error(pool, connection, job);
+		return;
+	}
+	/* A primary of the past may say that it committed: nobody will ever see it. */
+	if (job->write && fence_is_past(pool->settings.fence, connection->timeline)) {
+		job_fail(pool, job, DB_UNKNOWN);
 		return;
 	}
 	struct db_result result = { 0 };

@@ -71,6 +71,7 @@ int db_pool_new(const struct db_settings *settings, struct db_pool **ret_pool)
 	pool->settings = *settings;
 	pool->uri = strdup(settings->uri);
 	pool->settings.uri = pool->uri;
+	pool->n_hosts = db_hosts(settings->uri);
 	pool->setup = strdup(settings->setup == NULL ? "" : settings->setup);
 	pool->random = (uint64_t)clock_wall_us() ^ (uint64_t)(uintptr_t)pool;
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -190,13 +191,19 @@ static void tend(struct db_pool *pool, int64_t now_us)
 {
 	for (size_t i = 0; i < pool->n_connections; i++) {
 		struct connection *connection = &pool->connections[i];
-		bool connecting = connection->state == CONNECTION_CONNECTING || connection->state == CONNECTION_SETTING_UP;
+		bool connecting = connection->state != CONNECTION_DOWN && connection->state != CONNECTION_READY;
 		if (connecting && now_us >= connection->attempt_until_us)
 			connection_lose(connection, now_us);
 		if (connection->state == CONNECTION_DOWN && pool->n_connecting == 0 && now_us >= connection->retry_at_us)
 			connection_start(connection, now_us);
-		if (connection->state != CONNECTION_READY || connection->in_flight == 0)
+		if (connection->state != CONNECTION_READY)
 			continue;
+		connection->retired = connection->retired || fence_is_past(pool->settings.fence, connection->timeline);
+		if (connection->in_flight == 0) {
+			if (connection->retired)
+				connection_lose(connection, now_us);
+			continue;
+		}
 		/* The server ends each statement in time: when even that does not come, nobody is there. */
 		if (now_us - connection->heard_us > (pool->settings.statement_timeout_ms[connection->lane] + STALL_GRACE_MS) * 1000)
 			connection_lose(connection, now_us);
@@ -244,10 +251,16 @@ int db_pool_timeout(const struct db_pool *pool)
 bool db_pool_ready(const struct db_pool *pool)
 {
 	for (int lane = 0; lane < LANES; lane++) {
-		if (pool->stats.connected[lane] == 0)
+		if (pool->stats.connected[lane] == 0 && !(lane == LANE_WRITE && pool->no_writes))
 			return false;
 	}
 	return true;
+}
+
+void pool_retire(struct db_pool *pool)
+{
+	for (size_t i = 0; i < pool->n_connections; i++)
+		pool->connections[i].retired = pool->connections[i].state == CONNECTION_READY;
 }
 
 void db_pool_stats(const struct db_pool *pool, struct db_stats *ret_stats)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Plain blocking connections, for commands and the jobs thread. */
 #include <errno.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdlib.h>
 
+#include "internal.h"
 #include "wardmote/clock.h"
-#include "wardmote/db.h"
 #include "wardmote/network.h"
 
 struct db_session {
@@ -212,4 +211,15 @@ int db_session_query(struct db_session *session, struct arena *arena, const char
 	}
 	PQclear(result);
 	return status;
+}
+
+int db_session_check(struct db_session *session, struct db_fence *fence, const char **ret_error)
+{
+	uint32_t timeline;
+	PGresult *result = execute(session, fence_question, 0, NULL);
+	enum standing standing = fence_judge(fence, result, &timeline);
+	PQclear(result);
+	bool usable = standing == STANDING_GOOD || standing == STANDING_READ_ONLY || standing == STANDING_WAITING;
+	*ret_error = standing_text(standing);
+	return usable ? 0 : -ECONNREFUSED;
 }

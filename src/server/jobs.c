@@ -16,24 +16,45 @@ struct jobs {
 	struct server *server;
 	int stop_fd;
 	struct db_session *session;
+	size_t first_host; /* that the next session begins with */
 	int64_t checked_us, pruned_us;
 	bool checked; /* a database that is away from the start is told of as well */
 };
 
+static void close_session(struct jobs *jobs)
+{
+	db_session_free(jobs->session);
+	jobs->session = NULL;
+}
+
+/* With the host after the last one that was of no use. */
+static bool open_session(struct jobs *jobs, struct arena *arena, const char **ret_error)
+{
+	char *uri = db_uri_from(jobs->server->config->database, jobs->first_host);
+	*ret_error = "out of memory";
+	bool opened = uri != NULL && db_session_new(uri, arena, &jobs->session, ret_error) == 0;
+	free(uri);
+	/* A database that is silent is away, and must not hold up the end of the process. */
+	if (opened)
+		db_session_limit(jobs->session, PATIENCE_MS, jobs->stop_fd);
+	if (opened && db_session_check(jobs->session, &jobs->server->fence, ret_error) == 0)
+		return true;
+	jobs->first_host++;
+	close_session(jobs);
+	return false;
+}
+
 static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct db_rows *ret_rows, const char **ret_error)
 {
 	if (jobs->session == NULL) {
-		if (db_session_new(jobs->server->config->database, arena, &jobs->session, ret_error) < 0)
+		if (!open_session(jobs, arena, ret_error))
 			return false;
-		/* A database that is silent is away, and must not hold up the end of the process. */
-		db_session_limit(jobs->session, PATIENCE_MS, jobs->stop_fd);
 		db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error);
 	}
 	if (db_session_query(jobs->session, arena, text, 0, NULL, ret_rows, ret_error) == 0)
 		return true;
 	log_message(LOG_LEVEL_WARNING, "a background statement failed", "error", *ret_error);
-	db_session_free(jobs->session);
-	jobs->session = NULL;
+	close_session(jobs);
 	return false;
 }
 
@@ -46,6 +67,8 @@ static void check(struct jobs *jobs, struct arena *arena)
 {
 	struct db_rows rows;
 	const char *error = NULL;
+	if (jobs->session != NULL && db_session_check(jobs->session, &jobs->server->fence, &error) < 0)
+		close_session(jobs);
 	bool answered = ask(jobs, arena, "SELECT coalesce(max(number), 0) FROM meta.migration", &rows, &error);
 	bool was = atomic_exchange(&jobs->server->database_ok, answered);
 	if (answered)

@@ -28,6 +28,7 @@ struct server {
 	struct auth_policy policy;
 	struct auth_hasher *hasher;
 	struct rate_table *rates;
+	struct db_fence fence; /* the newest timeline of the database that any thread saw */
 	const char *database_setup; /* SET commands that hand settings to our SQL functions */
 	struct slice openapi; /* rendered once */
 	const char *openapi_etag;

@@ -120,6 +120,7 @@ static int open_pool(struct worker *worker)
 	const struct config *config = worker->server->config;
 	struct db_settings settings = {
 		.uri = config->database,
+		.fence = &worker->server->fence,
 		.connections = { [LANE_READ] = config->lane_read, [LANE_WRITE] = config->lane_write, [LANE_HEAVY] = config->lane_heavy },
 		.depth = { [LANE_READ] = config->pipeline_depth, [LANE_WRITE] = WRITE_DEPTH, [LANE_HEAVY] = HEAVY_DEPTH },
 		.statement_timeout_ms = { [LANE_READ] = config->request_timeout_ms,

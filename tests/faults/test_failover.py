@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The primary dies and its synchronous standby takes over, under load; then the old primary comes back and takes writes as well. The server goes to the new
+one without a human, loses nothing that it acknowledged, and never again acknowledges through the old one."""
+import contextlib
+import statistics
+import time
+
+import pytest
+
+from fault_site import Site, until
+from pair import Pair
+from wardmote_long import pick, rng
+from wardmote_records import unique
+
+RECOVERY_SECONDS = 20  # of a sanitizer's build on a busy machine; docs/security.md has what was measured
+
+
+@pytest.fixture(name="pair")
+def _pair():
+    pair = Pair()
+    yield pair
+    pair.close()
+
+
+@pytest.fixture(name="site")
+def _site(pair):
+    site = Site(pair)
+    yield site
+    site.server.close()
+
+
+def create(client, name=None):
+    name = name or unique("Failover")
+    return client.post("/v1/communities", {"name": name, "kind": "interest"}, headers={"Idempotency-Key": name})
+
+
+def names(pair, node, pattern):
+    with contextlib.closing(node.connect("postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM wardmote.community WHERE name LIKE %s", (pattern,))
+        return {name for (name,) in cursor.fetchall()}
+
+
+def lure(pair, site):
+    """The former primary is back, waits for no standby, and the server has to connect anew: whatever it acknowledges now must be at the new primary."""
+    pair.start_old()
+    pair.ask(pair.standby, "ALTER SYSTEM SET synchronous_standby_names = ''")
+    pair.ask(pair.standby, "SELECT pg_reload_conf()")
+    pair.ask(pair.primary, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'wardmote_api'")
+    prefix = unique("Lured")
+    acknowledged = set()
+    client = site.client()
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while len(acknowledged) < 10:
+        assert time.monotonic() < deadline
+        answer = create(client, f"{prefix}-{len(acknowledged)}")
+        if answer.status == 201:
+            acknowledged.add(answer.json()["name"])
+    assert names(pair, pair.primary, f"{prefix}%") == acknowledged
+    assert names(pair, pair.standby, f"{prefix}%") == set(), "nothing is written to the past"
+    until(lambda: pair.clients_of(pair.standby) == 0, what="leaving the former primary")
+
+
+def test_failover_under_load(pair, site):
+    random, gaps, totals = rng("failover"), [], {}
+    times = pick(1, 50)
+    for _ in range(times):
+        with site.load(writers=4, pace=0.003) as load:
+            load.more(50)
+            time.sleep(random.random() * 0.05)  # so that the kill meets requests at every stage
+            begun = time.monotonic()
+            pair.kill(pair.primary)
+            pair.promote()
+            load.more(10)
+            gaps.append(time.monotonic() - begun)
+            lure(pair, site)
+            pair.standby.stop("immediate")
+            pair.attach()
+            load.more(20)
+            summary = site.finish(load)
+        for name, value in vars(summary).items():
+            totals[name] = totals.get(name, 0) + value
+    print(f"\n{times} failovers: {totals}; until ten more writes were acknowledged (promotion included): median {statistics.median(gaps):.2f} s, "
+          f"longest {max(gaps):.2f} s")
+    assert max(gaps) < RECOVERY_SECONDS
