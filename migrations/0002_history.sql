@@ -152,7 +152,8 @@ CREATE FUNCTION wardmote.make_version_views(thing text) RETURNS void LANGUAGE pl
 DECLARE
 	large text := wardmote.large_column(thing);
 	owner text := CASE WHEN wardmote.has_column(thing, 'partner_id') THEN 'partner_id' ELSE 'id' END;
-	rule text := CASE WHEN wardmote.has_column(thing, 'audience') THEN wardmote.visible_text('h', wardmote.has_column(thing, 'readers')) ELSE 'true' END;
+	-- An account has an audience for its lists, but no visibility: who sees it now sees its past.
+	rule text := CASE WHEN wardmote.has_column(thing, 'visibility') THEN wardmote.visible_text('h', wardmote.has_column(thing, 'readers')) ELSE 'true' END;
 	earlier text := (SELECT string_agg(CASE WHEN c = large THEN format('CASE WHEN NOT h.as_next THEN h.%1$I ELSE (SELECT n.%1$I FROM (
 			SELECT m.version, m.%1$I FROM history.%2$I m WHERE m.id = h.id AND m.version > h.version AND NOT m.as_next
 			UNION ALL SELECT m.version, m.%1$I FROM wardmote.%2$I m WHERE m.id = h.id) n ORDER BY n.version LIMIT 1) END AS %1$I', c, thing)
