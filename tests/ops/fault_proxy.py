@@ -5,6 +5,7 @@ import contextlib
 import os
 import selectors
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -32,10 +33,12 @@ class Link:
 
 
 class FaultProxy:
-    """Listens on a unix socket of its own folder, as PostgreSQL does: `uri` is a cluster's with this folder as the host."""
+    """Listens on a unix socket of its own folder, as PostgreSQL does: `uri` is a cluster's with this folder as the host. `tcp`: on a loopback port instead;
+    then what is cut is reset."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, tcp=False):
         self._cluster = cluster
+        self._tcp = tcp
         self.folder = tempfile.mkdtemp(prefix="wmp-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.refuse = False           # new connections are closed at once
@@ -50,15 +53,17 @@ class FaultProxy:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._turned = threading.Event()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(f"{self.folder}/.s.PGSQL.5432")
-        os.chmod(f"{self.folder}/.s.PGSQL.5432", 0o777)
+        self._listener = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
+        self._listener.bind(("127.0.0.1", 0) if tcp else f"{self.folder}/.s.PGSQL.5432")
+        if not tcp:
+            os.chmod(f"{self.folder}/.s.PGSQL.5432", 0o777)
         self._listener.listen(64)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def uri(self, role, database="wardmote"):
-        return self._cluster.uri(role, database).replace(self._cluster.folder, self.folder)
+        where = f"127.0.0.1&port={self._listener.getsockname()[1]}" if self._tcp else self.folder
+        return self._cluster.uri(role, database).replace(self._cluster.folder, where)
 
     def stall(self, way):
         """From now on nothing moves this way: not even what was on its way when this was called."""
@@ -87,7 +92,8 @@ class FaultProxy:
         self._ended.set()
         self._thread.join()
         self._listener.close()
-        os.unlink(f"{self.folder}/.s.PGSQL.5432")
+        if not self._tcp:
+            os.unlink(f"{self.folder}/.s.PGSQL.5432")
         os.rmdir(self.folder)
 
     # --- the thread ---
@@ -135,6 +141,8 @@ class FaultProxy:
         self._links.append(Link(client, server))
 
     def _drop(self, link):
+        if self._tcp:
+            link.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         link.close()
         self._links.remove(link)
         self.cuts += 1
