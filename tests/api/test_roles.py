@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The gate before everything else: whoever lacks the role or the scope for an operation is told so whatever else is wrong with the request, and nothing of it
+is looked at. The roles are those of docs/access.md."""
+import pytest
+
+from access_model import ROLES, natives, route, table
+from conftest import committed_document
+from wardmote_client import Client, Contract
+from wardmote_records import absent_id
+
+CONTRACT = Contract(committed_document())
+OPERATIONS = CONTRACT.operations
+RESOURCES = sorted({resource for resource, _ in table()})
+# Wrong in every way that comes after: no JSON, of no type that is taken, without If-Match, with a parameter that nobody knows.
+HOPELESS = {"body": b"{", "headers": {"Content-Type": "text/plain"}, "params": {"no_such_parameter": "1"}}
+
+
+def least(where):
+    """The first role that may at all; PUT is create or change."""
+    cells = [table()[where.resource, operation] for operation in (("create", "change") if where.operation == "put" else (where.operation,))]
+    return next(rank for rank, role in enumerate(ROLES) if any(row[role] != {"-"} for row in cells))
+
+
+class Gate:
+    """Accounts of one partner, tokens that lack the scopes of reading or of writing, and a record of each resource that all of them see."""
+
+    def __init__(self, server, records, partner):
+        self.server, self.records, self.partner = server, records, partner
+        self.clients = [self.client(), *(self.client(getattr(partner, role)) for role in ("viewer", "officer", "manager"))]
+        self.narrow = {way: self.client(records.account(partner.id, "manager", [f"{name}:{way}" for name in RESOURCES])) for way in ("read", "write")}
+        self.ids = {}
+
+    def client(self, like=None):
+        return Client(self.server, None, None, like.token if like else None)
+
+    def shown(self, resource, client):
+        if resource == "accounts":  # the one that each sees
+            return client.get("/v1/me").json()["account_id"] if client.token else absent_id()
+        if resource == "partners":
+            return self.partner.id
+        if resource not in self.ids:
+            self.ids[resource] = self.records.shared(resource)["id"]
+        return self.ids[resource]
+
+    def ask(self, name, client, identifier=None):
+        operation = OPERATIONS[name]
+        path = operation["path"].replace("{slug}", "not-found").replace("{id}", identifier or "")
+        hopeless = HOPELESS if "requestBody" in operation else {"params": HOPELESS["params"]}
+        return client.request(operation["method"], path, **hopeless)
+
+
+@pytest.fixture(scope="module", name="gate")
+def _gate(server, records, partner):
+    return Gate(server, records, partner)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, operation in OPERATIONS.items() if route(operation)))
+def test_role_and_scope_come_first(gate, name):
+    where = route(OPERATIONS[name])
+    for rank, client in enumerate(gate.clients):
+        answer = gate.ask(name, client, gate.shown(where.resource, client))
+        refused = 401 if rank == 0 else 403
+        assert (answer.status == refused) == (rank < least(where)), (ROLES[rank], answer.status, answer.text())
+        if 0 < rank < least(where):
+            assert not answer.json().get("errors"), "what is wrong with the request is not told"
+            if where.item:
+                assert gate.ask(name, client, absent_id()).status == 404
+    lacking = gate.narrow["write" if where.method == "GET" else "read"]
+    answer = gate.ask(name, lacking, gate.shown(where.resource, lacking))
+    assert answer.status == 403 and not answer.json().get("errors"), answer.text()
+    if least(where) <= ROLES.index("manager"):
+        having = gate.narrow["read" if where.method == "GET" else "write"]
+        assert gate.ask(name, having, gate.shown(where.resource, having)).status not in (401, 403)
+
+
+@pytest.mark.parametrize("name", sorted(natives()))
+def test_an_account_comes_first(gate, name):
+    assert (gate.ask(name, gate.clients[0]).status == 401) == (not natives()[name])
+
+
+# --- fields ---
+
+ANY = {"If-Match": "*"}
+
+
+def fields_of(resource):
+    """{name: its schema} of the record."""
+    content = CONTRACT.document["paths"][f"/v1/{resource}/{{id}}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    return CONTRACT.resolve(content)["properties"]
+
+
+def audiences_of(resource, *audiences):
+    return {name for name, schema in fields_of(resource).items() if schema.get("x-audience", "public") in audiences}
+
+
+def owner_of(resource, records, partner, administrator):
+    return administrator if records.operation(resource)["x-role"] == "administrator" else partner.manager
+
+
+OWNED = [resource for resource in RESOURCES if "put" in CONTRACT.document["paths"][f"/v1/{resource}"]]
+
+
+@pytest.mark.parametrize("resource", OWNED)
+def test_fields_are_for_their_audience(records, partner, other, administrator, anonymous, resource):
+    """Those of the owner, of signed-in accounts and of anybody, in each representation; and a question about another's is none."""
+    record = records.make(resource, owner_of(resource, records, partner, administrator), visibility="public")
+    path = f"/v1/{resource}/{record['id']}"
+    private, accounts = audiences_of(resource, "owner"), audiences_of(resource, "partner")
+    assert private >= {"grants", "external_id", "created_by", "updated_by"}
+    for client, hidden in ((anonymous, private | accounts), (other.manager, private)):
+        listed = client.get(f"/v1/{resource}", params={"id": record["id"]}).json()["items"][0]
+        version = client.get(f"{path}/history").json()["items"][0]["record"]
+        for shown in (client.get(path).json(), listed, version):
+            assert not hidden & set(shown), hidden & set(shown)
+        for name in hidden if client is anonymous else ():
+            assert client.get(path, params={"fields": name}).status == 400, name
+    own = owner_of(resource, records, partner, administrator).get(path).json()
+    assert private | accounts <= set(own)
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_what_the_server_sets(records, partner, administrator, resource):
+    """Is set by nobody else, on creating and on changing."""
+    maker = administrator if resource == "partners" else owner_of(resource, records, partner, administrator)
+    record = records.make(resource, maker)
+    creates = records.schema(resource)
+    for name, schema in fields_of(resource).items():
+        if not schema.get("readOnly"):
+            continue
+        value = record.get(name)
+        assert name not in creates
+        answer = maker.patch(f"/v1/{resource}/{record['id']}", {name: value}, headers=ANY)
+        assert answer.status == 400, (name, answer.text())
+        answer = maker.post(f"/v1/{resource}", {**records.body(resource, maker), name: value}, params={"dry_run": "true"})
+        assert answer.status == 400, (name, answer.text())
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_what_is_set_once(records, partner, other, administrator, resource):
+    maker = administrator if resource == "partners" else owner_of(resource, records, partner, administrator)
+    once = {name: schema for name, schema in records.patch_schema(resource).items() if "Cannot be changed" in schema.get("description", "")}
+    record = records.make(resource, maker, **({"visibility": "public"} if resource in OWNED else {}))
+    for name, schema in once.items():
+        if "x-refers" in schema:
+            value = other.id if schema["x-refers"] == "partners" else records.make(schema["x-refers"], maker, visibility="public")["id"]
+        elif isinstance(record[name], bool):
+            value = not record[name]
+        else:
+            value = next(item for item in schema.get("enum", [f"{record[name]}x"]) if item != record[name])
+        answer = maker.patch(f"/v1/{resource}/{record['id']}", {name: value}, headers=ANY)
+        assert answer.status == 422 and (f"/{name}", "create_only") in answer.codes(), (name, answer.text())
+    assert once or resource == "partners"
