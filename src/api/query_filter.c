@@ -78,7 +78,8 @@ void query_offer_filters(const struct parse *parse, struct nearest *nearest)
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		unsigned offered = query_knows(parse, i) ? query_operators(shape->fields[i]) : 0;
 		for (enum filter_op op = FILTER_ANY_OF; op <= FILTER_NULL; op++) {
-			if (offered & 1U << op)
+			size_t len = strlen(shape->fields[i]->name) + strlen(suffixes[op]);
+			if ((offered & 1U << op) && nearest_may_be(nearest, len))
 				nearest_offer(nearest, arena_printf(parse->arena, "%s%s", shape->fields[i]->name, suffixes[op]));
 		}
 	}

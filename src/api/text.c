@@ -465,17 +465,19 @@ static size_t edit_distance(struct slice a, struct slice b)
 	return above[b.len];
 }
 
+bool nearest_may_be(const struct nearest *nearest, size_t len)
+{
+	size_t shorter = least_of(nearest->wanted.len, len), longer = nearest->wanted.len + len - shorter;
+	return shorter > 0 && longer <= NAME_MAX_COMPARED && longer - shorter <= 1 + (shorter > 4);
+}
+
 void nearest_offer(struct nearest *nearest, const char *candidate)
 {
 	struct slice name = slice_of(candidate);
-	if (name.len == 0 || name.len > NAME_MAX_COMPARED || nearest->wanted.len == 0 || nearest->wanted.len > NAME_MAX_COMPARED)
-		return;
-	size_t most = least_of(nearest->wanted.len, name.len) <= 4 ? 1 : 2;
-	size_t longer = nearest->wanted.len > name.len ? nearest->wanted.len - name.len : name.len - nearest->wanted.len;
-	if (longer > most) /* so many insertions at least, and no need to look */
+	if (!nearest_may_be(nearest, name.len))
 		return;
 	size_t distance = edit_distance(nearest->wanted, name);
-	if (distance > most || (nearest->name != NULL && distance >= nearest->distance))
+	if (distance > 1 + (least_of(nearest->wanted.len, name.len) > 4) || (nearest->name != NULL && distance >= nearest->distance))
 		return;
 	nearest->name = candidate;
 	nearest->distance = distance;

@@ -34,6 +34,8 @@ struct nearest {
 	size_t distance;
 };
 
+/* Could a name of this length be near enough? Each edit changes the length by one at most. */
+bool nearest_may_be(const struct nearest *nearest, size_t len);
 void nearest_offer(struct nearest *nearest, const char *candidate);
 /* " Did you mean \"x\"?", or "". */
 const char *nearest_hint(struct arena *arena, const struct nearest *nearest);

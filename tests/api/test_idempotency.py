@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Idempotency-Key: many requests under few keys at once make exactly one record each; how long a key lives; and what it is a key of."""
+import hashlib
 import threading
 import uuid
 
@@ -112,7 +113,7 @@ def test_a_key_lives_for_a_day(partner, owner, age, replayed):
     key, name = unique("key"), unique("Aged")
     first = create(partner.officer, key, name)
     with owner.cursor() as cursor:
-        cursor.execute("UPDATE wardmote.idempotency SET created_at = now() - %s::interval WHERE key = %s", (age, key))
+        cursor.execute("UPDATE wardmote.idempotency SET created_at = now() - %s::interval WHERE key = encode(sha256(%s), 'hex')", (age, key))
         assert cursor.rowcount == 1
     again = create(partner.officer, key, name)
     assert again.status == 201 and ("idempotency-replayed" in again.headers) == replayed
@@ -128,11 +129,11 @@ def test_keys_that_ended_are_swept(partner, owner):
     for key in (old, young):
         assert create(partner.officer, key, "Swept").status == 201
     with owner.cursor() as cursor:
-        cursor.execute("UPDATE wardmote.idempotency SET created_at = now() - interval '25 hours' WHERE key = %s", (old,))
+        cursor.execute("UPDATE wardmote.idempotency SET created_at = now() - interval '25 hours' WHERE key = encode(sha256(%s), 'hex')", (old,))
         cursor.execute("SELECT wardmote.forget_keys()")
         assert cursor.fetchone()[0] >= 1
-        cursor.execute("SELECT array_agg(key) FROM wardmote.idempotency WHERE key IN (%s, %s)", (old, young))
-        assert cursor.fetchone()[0] == [young]
+        cursor.execute("SELECT array_agg(key) FROM wardmote.idempotency WHERE key IN (encode(sha256(%s), 'hex'), encode(sha256(%s), 'hex'))", (old, young))
+        assert cursor.fetchone()[0] == [hashlib.sha256(young.encode()).hexdigest()]
 
 
 def test_a_secret_is_shown_once_and_its_replay_says_where_to_get_another(partner, owner):
@@ -179,3 +180,28 @@ def test_a_key_where_it_means_nothing_is_no_fault(partner):
     for name in ("First", "Second"):
         answer = partner.officer.put("/v1/communities", {"name": name, "kind": "interest"}, params=reference, headers=headers)
         assert answer.status in (200, 201) and answer.json()["name"] == name and "idempotency-replayed" not in answer.headers
+
+
+# --- the field itself ---
+
+@pytest.mark.parametrize("key", ["", '""', "two words", "tab\tinside", 'quo"te', '"quo"te"', "back\\slash", "k" * 256, f'"{"k" * 256}"', "\u00e9"])
+def test_a_key_is_a_short_visible_text(partner, key):
+    answer = create(partner.officer, key, unique("No key"))
+    assert answer.status == 400
+    assert [fault.get("header") for fault in answer.json()["errors"]] in (["Idempotency-Key"], [None])
+
+
+def test_a_key_is_the_same_with_and_without_quotes(partner):
+    key, name = f"{uuid.uuid4()}!~", unique("Quoted")
+    first, second = create(partner.officer, key, name), create(partner.officer, f'"{key}"', name)
+    assert (first.status, second.status) == (201, 201)
+    assert first.json()["id"] == second.json()["id"]
+    assert create(partner.officer, "k" * 255, unique("Long key")).status == 201
+
+
+def test_the_faults_of_all_preconditions_are_told_at_once(partner):
+    answer = partner.officer.put("/v1/communities", {"name": "x", "kind": "interest"}, params={"external_id": unique("many")},
+                                 headers={"If-Match": "nonsense", "If-None-Match": '"1"', "Idempotency-Key": "two words"})
+    assert answer.status == 400
+    named_fields = [fault.get("header") for fault in answer.json()["errors"]]
+    assert named_fields[:2] == ["If-Match", "If-None-Match"]

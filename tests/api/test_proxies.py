@@ -48,9 +48,15 @@ def is_counted_as(server, address, *forwarded, **options):
     ("203.0.113.7", ["203.0.113.7, 10.1.2.3", "10.3.2.1"]),
     ("203.0.113.8", ["198.51.100.1", "203.0.113.8"]),
     ("2001:db8:1:1::1", ["198.51.100.1, 2001:db8:1:1::2"]),
+    ("203.0.113.9", ["203.0.113.10, ::ffff:203.0.113.9"]),
 ])
 def test_the_last_address_that_no_trusted_proxy_has_counts(behind, address, forwarded):
     assert is_counted_as(behind, address, *forwarded)
+
+
+def test_ipv4_clients_in_the_form_of_ipv6_are_no_single_client(behind):
+    """Some proxies write ::ffff:a.b.c.d: these addresses share all but their last 32 bits."""
+    assert left(behind, "::ffff:203.0.113.31") == left(behind, "::ffff:203.0.113.32") == RATE - 1
 
 
 def test_what_stands_before_it_changes_nothing(behind):

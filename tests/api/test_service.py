@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import urllib.parse
+import uuid
 
 import pytest
 
@@ -71,6 +72,48 @@ def test_every_answer_names_its_request(anonymous):
     assert given.json()["trace_id"] == "my-own-request-17"
     trace = anonymous.get("/v1/nothing", headers={"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
     assert trace.json()["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize("field, taken", [
+    (f"00-{TRACE}-{PARENT}-01", True),
+    (f"01-{TRACE}-{PARENT}-01", True),
+    (f"01-{TRACE}-{PARENT}-01-what-comes-later", True),
+    (f"01-{TRACE}-{PARENT}-01.what-comes-later", False),
+    (f"00-{TRACE}-{PARENT}-01-more", False),
+    (f"00-{TRACE}-{PARENT}-0", False),
+    (f"ff-{TRACE}-{PARENT}-01", False),
+    (f"0g-{TRACE}-{PARENT}-01", False),
+    (f"00-{TRACE[:-1]}G-{PARENT}-01", False),
+    (f"00-{TRACE.upper()}-{PARENT}-01", False),
+    (f"00-{TRACE}-{PARENT[:-1]}x-01", False),
+    (f"00-{TRACE}-{PARENT}-0x", False),
+    (f"00-{'0' * 32}-{PARENT}-01", False),
+    (f"00-{TRACE}-{'0' * 16}-01", False),
+    (f"00.{TRACE}-{PARENT}-01", False),
+    (f"00-{TRACE}.{PARENT}-01", False),
+    (f"00-{TRACE}-{PARENT}.01", False),
+    ("", False),
+])
+def test_a_traceparent_counts_when_it_is_well_formed(anonymous, field, taken):
+    seen = anonymous.get("/v1/nothing", headers={"traceparent": field}).headers["x-request-id"]
+    assert (seen == TRACE) == taken
+    assert taken or uuid.UUID(seen)
+
+
+@pytest.mark.parametrize("field, taken", [
+    ("abcdefgh", True), ("A-Z_a-z_0-9", True), ("a" * 36, True), ("a" * 37, False), ("abcdefg", False), ("with space", False), ("semi;colon", False),
+    ("quote\"quote", False), ("back`tick", False), ("brace{brace", False), ("bracket[1]", False), ("slash/slash", False),
+])
+def test_a_request_id_counts_when_it_is_plain(anonymous, field, taken):
+    assert (anonymous.get("/v1/nothing", headers={"X-Request-Id": field}).headers["x-request-id"] == field) == taken
+
+
+def test_a_traceparent_goes_before_a_request_id(anonymous):
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "my-own-request-18"}
+    assert anonymous.get("/v1/nothing", headers=headers).headers["x-request-id"] == TRACE
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/partners", "/v1/nothing"])
