@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The loop: one session of tests, one cluster, one server, and the mutants one after another in them. A mutant is killed by a test that fails with it and passes
+again without it. The tests that are likeliest to kill come first: the one that killed it last time (killers.json), then those that killed its like."""
+import collections
+import inspect
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import time
+
+import psycopg2
+import pytest
+from _pytest.runner import runtestprotocol
+
+import c_mutants
+import sql_mutants
+import wardmote_server
+
+PLAN = "WARDMOTE_TEST_MUTANTS"  # names the file that says what to do
+STATE_LOST = 75
+TEST_SECONDS = 60
+DROPPED_MOST = 8
+# What looks at mutants of a kind, where it is not known yet which test kills one.
+HINTS = [
+    (r"^right|^role ", ("test_what_the_servers_role_may_touch", "test_nothing_is_granted_to_everybody", "test_the_servers_role_is_an_ordinary_one",
+                        "test_the_server_reaches_tables_only")),
+    (r"search path", ("test_functions_with_the_owners_rights_fix",)),
+    (r"^table .*(forced|off)|^policy owner", ("test_every_table_is_forced",)),
+    (r": dropped$", ("test_the_server_reaches_tables_only", "test_nothing_refers_to_nothing", "test_what_may_be_made", "test_every_table_is_forced")),
+    (r"^policy .*(creating)", ("test_what_may_be_made",)),
+    (r"^policy .*(deleting)", ("test_what_is_deleted_unseen", "test_what_may_be_deleted")),
+    (r"^policy .*(changing)", ("test_what_a_record_may_become", "test_what_is_deleted_unseen", "test_no_context_writes_what_it_does_not_see")),
+    (r"^policy .*(reading)|^view api\.\w+:", ("test_the_tables_show_no_more",)),
+    (r"^view \w+\.\w+_(past|version)", ("test_whose_versions_each_view_shows",)),
+    (r"_fkey", ("test_nothing_refers_to_nothing",)),
+    (r"dependants_", ("test_what_depends_is_counted",)),
+    (r"^operation:", ("test_role_and_scope_come_first", "test_an_account_comes_first")),
+    (r"^field:.*:(public|partner)", ("test_fields_are_for_their_audience",)),
+    (r"^field:.*:(writable|changeable)", ("test_what_the_server_sets", "test_what_is_set_once")),
+    (r"^field:.*:any reference", ("test_every_reference", "test_a_reference")),
+    (r"token\.c|cache\.c", ("test_unit[auth_token]", "test_unit[auth_claims]", "test_unit[auth_cache]")),
+    (r"flows\.c", ("test_unit[auth_flows]",)),
+    (r"query\w*\.c", ("test_unit[query]", "test_hidden_fields_are_unknown")),
+    (r"stage_authorise|segment\.c", ("test_role_and_scope_come_first[get_account]", "test_a_token_that_ended", "test_a_change_of_role", "test_a_session_that_was_ended")),
+    (r"sql_render|shown", ("test_fields_are_for_their_audience[consultations]", "test_fields_of_the_owner")),
+    (r"owns|may_write|granted", ("test_what_may_be_made", "test_no_context_writes_what_it_does_not_see")),
+]
+MISSING = ("42P01", "42704", "42883", "42703", "3F000")  # what a smaller database does not have
+
+
+class TooLong(Exception):
+    """A test under a mutant ran for more than TEST_SECONDS."""
+
+
+def like(identifier):
+    """Mutants of the same kind on different tables are killed alike."""
+    return re.sub(r"\bdependants_\w+|\b\w+_fkey\w*|\b(wardmote|history|api)\.(?!ctx|own|may|granted)\w+|#\w+", "*", identifier)
+
+
+def words(identifier):
+    """What a mutant is about: names in it, whole and in parts."""
+    names = set(re.findall(r"\w{4,}", identifier.split(" -> ", maxsplit=1)[0])) - {"wardmote", "policy", "function", "view", "dropped", "true", "uuid", "text", "SELECT", "USING"}
+    return names | {part for name in names for part in name.split("_") if len(part) > 3}
+
+
+class Target:
+    """A database in which mutants are applied."""
+
+    def __init__(self, connect, is_main):
+        self.connect = connect
+        self.is_main = is_main
+
+    def run(self, statements):
+        for text in statements:
+            connection = self.connect()
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET search_path = pg_catalog; SET check_function_bodies = off; SET lock_timeout = '10s'; SET client_min_messages = error")
+                    cursor.execute(text)
+            except psycopg2.Error as error:
+                if self.is_main or error.pgcode not in MISSING:
+                    raise
+            finally:
+                connection.close()
+
+
+class Loop:
+    def __init__(self, plan):
+        self.plan = plan
+        self.targets = {}
+        self.servers = []
+        self.current = None
+        self.by_like = collections.defaultdict(collections.Counter)
+        self.items = {}
+        self.proved = set()
+        self.words = {}
+        self.names = {}
+        self.module = None
+        self.lost = False
+        self.dropped = 0
+        self.results = open(plan["results"], "a", encoding="utf-8")
+
+    # --- what the tests run on ---
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef, request):
+        outcome = yield
+        if outcome.excinfo is not None:
+            return
+        value = outcome.get_result()
+        if isinstance(value, wardmote_server.Cluster):
+            self.targets[fixturedef] = Target(lambda: value.connect("postgres"), True)
+        elif isinstance(value, wardmote_server.Server):
+            self.servers.append(value)
+        elif fixturedef.argname == "database" and isinstance(value, pathlib.Path):
+            self.reach(fixturedef, lambda: self.plain(f"host={value} user=postgres dbname=wardmote"))
+        elif hasattr(value, "driver") and hasattr(value, "cluster"):
+            self.reach(fixturedef, lambda: value.cluster.connect("postgres", "demo"))
+
+    def reach(self, fixturedef, connect):
+        """A database of one module's own, with a part of the tables."""
+        self.targets[fixturedef] = Target(connect, False)
+        if self.current is not None and self.current.apply:
+            self.targets[fixturedef].run(self.current.apply)
+
+    def pytest_fixture_post_finalizer(self, fixturedef):
+        self.targets.pop(fixturedef, None)
+
+    @staticmethod
+    def plain(text):
+        connection = psycopg2.connect(text)
+        connection.autocommit = True
+        return connection
+
+    # --- tests ---
+
+    def fails(self, item):
+        """Why the test fails; None when it passes. Fixtures of its module stay for the next."""
+        sentinel = pytest.Function.from_parent(item.parent, name="sentinel", callobj=lambda: None)
+        if item.module is not self.module:
+            item.session._setupstate.teardown_exact(sentinel)  # pylint: disable=protected-access
+            self.module = item.module
+
+        def late(*_):
+            raise TooLong()
+
+        signal.signal(signal.SIGALRM, late)
+        signal.alarm(TEST_SECONDS)
+        try:
+            reports = runtestprotocol(item, log=False, nextitem=sentinel)
+        finally:
+            signal.alarm(0)
+        for report in reports:
+            if report.failed:
+                crash = getattr(report.longrepr, "reprcrash", None)
+                return (crash.message if crash else str(report.longrepr)).split("\n")[0][:160] or "failed"
+        return None
+
+    def afresh(self, item):
+        """The module's fixtures made anew."""
+        class Above:  # what lies above the module stays
+            @staticmethod
+            def listchain():
+                return [node for node in item.listchain() if isinstance(node, (pytest.Session, pytest.Package))]
+
+        item.session._setupstate.teardown_exact(Above)  # pylint: disable=protected-access
+        self.module = None
+
+    def ordered(self, mutant):
+        """Its own killer, then those of its like, then those that killed most, then all in their order."""
+        names = [self.plan["killers"].get(mutant.id)]
+        names += [name for name, _ in self.by_like[like(mutant.id)].most_common(4)]
+        first = [name for name in dict.fromkeys(names) if name in self.items]
+        about = words(mutant.id)
+        hinted = [name for pattern, parts in HINTS if re.search(pattern, mutant.id) for part in parts for name in self.items
+                  if part in name]
+        first += sorted(hinted, key=lambda name: -self.fits(name, about))[:8]
+        if self.plan["known_only"]:
+            return [self.items[name] for name in first[:4]]
+        rest = sorted(self.items, key=lambda name: -self.fits(name, about))
+        return [self.items[name] for name in dict.fromkeys(first + rest)][:self.plan["most"]]
+
+    def fits(self, name, about):
+        """How many of these words the test has; those in its name count twice."""
+        return len(about & self.words[name]) + len(about & self.names[name])
+
+    # --- mutants ---
+
+    def put(self, mutant):
+        self.current = mutant
+        if mutant.apply:
+            for target in list(self.targets.values()):
+                target.run(mutant.apply)
+        else:
+            self.restart(mutant.id)
+
+    def take_back(self, mutant):
+        self.current = None
+        if mutant.apply:
+            for target in list(self.targets.values()):
+                target.run(mutant.revert)
+        else:
+            self.restart(None)
+
+    def restart(self, name):
+        """The servers again, on the same sockets, with one of the checks that were compiled in turned off (C mutants)."""
+        os.environ.pop("WARDMOTE_TEST_MUTANT", None)
+        os.environ.pop("PGOPTIONS", None)
+        if name is not None:
+            os.environ["WARDMOTE_TEST_MUTANT"] = name
+            os.environ["PGOPTIONS"] = "-c wardmote.mutant=" + c_mutants.sql_key(name)
+        for server in self.servers:
+            if server.process.poll() is None:
+                server.process.kill()
+                server.process.wait()
+            server.start()
+
+    def tell(self, mutant, outcome, killer=None, why=None, began=None):
+        self.results.write(json.dumps({"id": mutant.id, "group": mutant.group, "outcome": outcome, "killer": killer, "why": why,
+                                       "seconds": round(time.monotonic() - began, 2)}) + "\n")
+        self.results.flush()
+
+    def attack(self, mutant):
+        """False where the state of the session cannot be trusted any more."""
+        began = time.monotonic()
+        try:
+            self.put(mutant)
+        except psycopg2.Error as error:
+            self.take_back(mutant)
+            self.tell(mutant, "invalid", why=str(error).split("\n", maxsplit=1)[0], began=began)
+            return True
+        except RuntimeError as error:
+            self.take_back(mutant)
+            self.tell(mutant, "killed", killer="the server itself", why=str(error).split("\n", maxsplit=1)[0][:160], began=began)
+            return True
+        for item in self.ordered(mutant):
+            why = self.fails(item)
+            if why is None:
+                continue
+            self.take_back(mutant)
+            again = self.fails(item)
+            if again is not None:
+                self.afresh(item)
+                again = self.fails(item)
+            if again is None:
+                self.proved.add(item.nodeid)
+                self.tell(mutant, "killed", item.nodeid, why, began)
+                self.by_like[like(mutant.id)][item.nodeid] += 1
+                return True
+            if item.nodeid in self.proved:
+                self.tell(mutant, "unsure", item.nodeid, f"{why} / without it: {again}", began)
+                return False
+            del self.items[item.nodeid]
+            self.dropped += 1
+            if self.dropped > DROPPED_MOST:
+                self.tell(mutant, "unsure", item.nodeid, "too many tests fail by themselves", began)
+                return False
+            print(f"\nnot used, fails by itself: {item.nodeid}: {again}", flush=True)
+            self.put(mutant)
+        self.take_back(mutant)
+        self.tell(mutant, "survived", began=began)
+        return True
+
+    def read(self, item):
+        """What a test is about."""
+        self.items[item.nodeid] = item
+        self.words[item.nodeid] = set(re.findall(r"[a-z]{4,}", item.name + " " + inspect.getsource(item.function)))
+        self.names[item.nodeid] = set(re.findall(r"[a-z]{4,}", item.name))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        for item in session.items:
+            self.read(item)
+        first = next(item for item in session.items if "server" in item.fixturenames)
+        assert self.fails(first) is None, "the first test fails, with everything in its place"
+        for mutant in self.chosen():
+            if not self.attack(mutant):
+                self.lost = True
+                break
+        return True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session):
+        if self.lost:
+            session.exitstatus = STATE_LOST
+
+    def chosen(self):
+        """The mutants of this session's part, in an order of few changes of module."""
+        plan = self.plan
+        if plan["tree"] is None:
+            connection = next(target for target in self.targets.values() if target.is_main).connect()
+            found = sql_mutants.every(connection)
+            connection.close()
+        else:
+            found = c_mutants.listed(plan["tree"])
+        found = [mutant for mutant in found if mutant.id not in plan["left_out"] and re.search(plan["only"], mutant.id)]
+        if plan["sample"]:
+            found = [mutant for mutant in found if mutant.id in plan["killers"]]
+            random.Random(plan["seed"]).shuffle(found)
+            found = found[:plan["sample"]]
+        kinds = {name: number for number, name in enumerate(sorted({like(mutant.id) for mutant in found}))}
+        found = [mutant for mutant in found if kinds[like(mutant.id)] % plan["of"] == plan["part"] and mutant.id not in plan["done"]]
+        return sorted(found, key=lambda mutant: (plan["killers"].get(mutant.id, "").split("::")[0], like(mutant.id)))
+
+
+def pytest_configure(config):
+    plan = json.loads(pathlib.Path(os.environ[PLAN]).read_text(encoding="utf-8"))
+    config.pluginmanager.register(Loop(plan), "wardmote-mutants")
