@@ -10,6 +10,9 @@
 #include "wardmote/arena.h"
 #include "wardmote/resource.h"
 
+/* Before anything else, where want of memory is to be told from everything else that can fail (the server). */
+void auth_start(void);
+
 enum { UUID_TEXT = 37, AUTH_SCOPES_MAX = 512 };
 
 /* --- key folder: signing keys as PEM files (0600) named <kid>.pem, kid = RFC 7638 thumbprint; cursor.key: 32 bytes --- */
@@ -49,11 +52,11 @@ struct auth_policy {
 	long leeway_seconds; /* 30 */
 };
 
-/* Signs with the newest key that may sign. 0 or negative errno. */
+/* Signs with the newest key that may sign. 0 or negative errno; -ENOMEM says nothing of the claims. */
 int auth_token_sign(struct arena *arena, const struct auth_keys *keys, const struct auth_policy *policy, const struct auth_claims *claims,
 		    const char **ret_token);
 /* Verifies through the gate: length and alphabet, canonical base64url, no duplicate members, exact algorithm and key by kid, no crit/jku/x5u/jwk/
- * x5c/b64/zip, typed iss aud exp nbf iat sub jti token_use. 0, or -EACCES; `ret_why` is a constant code for logs, never the token's text. */
+ * x5c/b64/zip, typed iss aud exp nbf iat sub jti token_use. 0, -EACCES, or -ENOMEM (nothing is known of the token); `ret_why` is a constant code for logs, never the token's text. */
 int auth_token_verify(const struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
 		      struct auth_claims *ret_claims, const char **ret_why);
 

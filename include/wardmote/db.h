@@ -109,6 +109,9 @@ size_t db_hosts(const char *uri);
 char *db_uri_from(const char *uri, size_t first);
 /* 0, or -ECONNREFUSED with the server's message in *ret_error. */
 int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error);
+/* The same for a thread that must not be held up: -ECONNREFUSED also when it takes longer or stop_fd becomes readable. Its statements are limited alike. */
+int db_session_new_within(const char *uri, struct arena *arena, long patience_ms, int stop_fd, struct db_session **ret_session,
+			  const char **ret_error);
 void db_session_free(struct db_session *session);
 /* From now on a statement is given up, -EIO, when it takes longer or when stop_fd becomes readable (-1: none). The session is then of no further use. */
 void db_session_limit(struct db_session *session, long patience_ms, int stop_fd);

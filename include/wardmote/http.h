@@ -40,6 +40,10 @@ struct http_callbacks {
 	/* The gate refused a request: count and log it. `rule` names the gate's rule ("duplicate_host"). Returns the body to send
 	 * (application/problem+json), in the given arena. */
 	struct slice (*refused)(void *context, struct arena *arena, enum problem problem, const char *rule, const char *detail);
+	/* Backs the arenas of exchanges; NULL: without memory the process ends. Lives longer than the server. */
+	struct arena_reserve *reserve;
+	/* What is said with 503 when there is no memory to say more: application/problem+json that may hold for any request. Lives longer than the server. */
+	struct slice lacking;
 };
 
 /* The socket is shared, non-blocking, already listening; it stays the caller's. 0 or a negative errno. */
@@ -77,6 +81,11 @@ struct http_field {
 	const char *name;
 	const char *value;
 };
+
+/* The request id of an answer that was made before there was a request. */
+#define HTTP_LACKING_ID "out-of-memory"
+/* How large the reserve of the exchanges' arenas is to be. */
+enum { HTTP_RESERVE = 64 << 20 };
 
 enum { HTTP_FIELDS_MAX = 32 };
 /* Bodies up to this length are not compressed. */

@@ -279,6 +279,8 @@ void fault_add(struct faults *faults, enum fault_place place, const char *name, 
 	char text[1024];
 	int len = vsnprintf(text, sizeof text, detail, args);
 	va_end(args);
+	if (len < 0)
+		arena_lack(faults->arena);
 	struct slice written = { text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1 };
 	/* A cut may leave part of a character: its last one goes, bytes that continue it and the one that begins it. */
 	bool cut = len >= (int)sizeof text;

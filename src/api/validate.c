@@ -8,6 +8,7 @@
 #include "json_gate.h"
 #include "text.h"
 #include "value.h"
+#include "wardmote/memory.h"
 
 /* --- from bytes to a tree --- */
 
@@ -62,7 +63,10 @@ static json_t *parse(const struct check *check, struct slice bytes, const struct
 		return NULL;
 	}
 	json_error_t error;
+	uint64_t lacks = memory_lacks();
 	json_t *tree = json_loadb(gate->json.ptr, gate->json.len, JSON_REJECT_DUPLICATES, &error);
+	if (memory_lacks() != lacks)
+		arena_lack(check->arena); /* the tree may lack characters, too */
 	if (tree == NULL) {
 		tell_parse_error(check, &error, bytes, gate);
 	} else if (!json_is_object(tree)) {

@@ -14,6 +14,7 @@ enum {
 	COORDINATE_LEN = 32, /* P-256 */
 	CURSOR_KEY_LEN = 32,
 	KEY_FILE_MAX = 16 << 10,
+	SIGNATURE_LEN = 64, /* r and s */
 	PEM_MAX = 1024, /* a P-256 key as PEM, private or public, with its NUL */
 	SIGN_DELAY_SECONDS = 600, /* a further key is published this long before it signs: every node has read it by then */
 };
@@ -42,6 +43,10 @@ const struct auth_key *auth_keys_find(const struct auth_keys *keys, struct slice
 void base64url_encode(char *ret_text, size_t size, const unsigned char *bytes, size_t len);
 /* Canonical only: no padding, no foreign character, no stray bits. 0 or -EINVAL. */
 int base64url_decode(unsigned char *ret_bytes, size_t size, struct slice text, size_t *ret_len);
+
+/* --- signing (sign.c) --- */
+/* 0 or -ENOMEM. */
+int sign_es256(const struct auth_key *key, struct slice text, unsigned char ret_signature[SIGNATURE_LEN]);
 
 /* --- key files (keyfile.c) --- */
 /* Parses and checks a PEM text: an unencrypted, valid private key on P-256. 0, or -EINVAL with why. */

@@ -42,7 +42,13 @@ static int folder_walk(int folder, int (*each)(void *context, const char *name),
 		return r;
 	}
 	int r = 0;
-	for (struct dirent *entry = readdir(dir); r == 0 && entry != NULL; entry = readdir(dir)) {
+	while (r == 0) {
+		errno = 0;
+		const struct dirent *entry = readdir(dir);
+		if (entry == NULL) {
+			r = -errno; /* 0 at the end */
+			break;
+		}
 		size_t len = strlen(entry->d_name);
 		if (entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".pem") == 0)
 			r = each(context, entry->d_name);
@@ -132,12 +138,14 @@ static int load_keys(int folder, struct arena *arena, struct auth_keys *keys, co
 	return r;
 }
 
-static struct auth_keys *keys_new(void)
+/* NULL with a message: no memory. */
+static struct auth_keys *keys_new(const char **ret_error)
 {
 	struct auth_keys *keys = calloc(1, sizeof(*keys));
 	if (keys == NULL)
-		abort();
-	atomic_init(&keys->refs, 1);
+		*ret_error = "out of memory";
+	else
+		atomic_init(&keys->refs, 1);
 	return keys;
 }
 
@@ -151,7 +159,11 @@ int auth_keys_load(const char *folder, struct arena *arena, struct auth_keys **r
 	int r = folder_open(folder, arena, &fd, ret_error);
 	if (r != 0)
 		return r;
-	struct auth_keys *keys = keys_new();
+	struct auth_keys *keys = keys_new(ret_error);
+	if (keys == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
 	r = load_keys(fd, arena, keys, ret_error);
 	if (r == 0 && keys->n == 0) {
 		*ret_error = arena_printf(arena, "key folder %s holds no signing key", folder);
@@ -159,6 +171,10 @@ int auth_keys_load(const char *folder, struct arena *arena, struct auth_keys **r
 	}
 	if (r == 0)
 		r = load_cursor(fd, arena, keys, ret_error);
+	if (r == 0 && arena_lacking(arena)) {
+		*ret_error = "out of memory";
+		r = -ENOMEM;
+	}
 	close(fd);
 	if (r == 0)
 		*ret_keys = keys;
@@ -258,7 +274,11 @@ int auth_keys_create(const char *folder, struct arena *arena, const char **ret_k
 	int r = folder_open(folder, arena, &fd, ret_error);
 	if (r != 0)
 		return r;
-	struct auth_keys *keys = keys_new();
+	struct auth_keys *keys = keys_new(ret_error);
+	if (keys == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
 	r = flock(fd, LOCK_EX) == 0 ? 0 : -errno;
 	*ret_error = r == 0 ? NULL : "the key folder cannot be locked";
 	if (r == 0)
@@ -285,7 +305,11 @@ int auth_keys_retire(const char *folder, long retire_seconds, struct arena *aren
 	int r = folder_open(folder, arena, &fd, ret_error);
 	if (r != 0)
 		return r;
-	struct auth_keys *keys = keys_new();
+	struct auth_keys *keys = keys_new(ret_error);
+	if (keys == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
 	r = flock(fd, LOCK_EX) == 0 ? 0 : -errno;
 	*ret_error = r == 0 ? NULL : "the key folder cannot be locked";
 	if (r == 0)

@@ -54,8 +54,10 @@ static struct auth_hash_job *queue_take(struct queue *queue, struct auth_hash_jo
 static void hash(struct auth_hash_job *job)
 {
 	if (job->stored != NULL) {
+		errno = 0;
 		int r = crypto_pwhash_str_verify(job->stored, job->password.ptr, job->password.len);
-		job->result = r == 0 ? AUTH_HASH_MATCH : AUTH_HASH_MISMATCH;
+		/* The library says EINVAL of a wrong password, and of nothing else: without memory it fails alike. */
+		job->result = r == 0 ? AUTH_HASH_MATCH : errno == EINVAL ? AUTH_HASH_MISMATCH : AUTH_HASH_FAILED;
 		return;
 	}
 	int r = crypto_pwhash_str_alg(job->hash, job->password.ptr, job->password.len, PASSES, MEMORY, crypto_pwhash_ALG_ARGON2ID13);
@@ -65,6 +67,7 @@ static void hash(struct auth_hash_job *job)
 static void *work(void *context)
 {
 	struct auth_hasher *hasher = context;
+	pthread_setname_np(pthread_self(), "hasher");
 	pthread_mutex_lock(&hasher->lock);
 	while (!hasher->stopping) {
 		if (hasher->waiting.first == NULL) {

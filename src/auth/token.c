@@ -9,14 +9,17 @@
 #include <openssl/err.h>
 
 #include "internal.h"
+#include "wardmote/memory.h"
 
 enum {
 	TOKEN_MAX = 4096,
 	HEADER_MAX = 256,
 	PAYLOAD_MAX = 3072,
-	SIGNATURE_LEN = 64, /* r and s */
 	NESTING_MAX = 16, /* brackets in a part: ours have 1 or 2, and deep nesting would cost the parsers stack */
 };
+
+/* Room for so many bytes in base64url, with the NUL. */
+#define BASE64_SIZE(len) (((len) + 2) / 3 * 4 + 1)
 
 static const char *const role_names[] = { "", "viewer", "officer", "manager", "administrator" };
 static const int64_t time_max = 253402300799; /* 9999-12-31T23:59:59Z */
@@ -240,6 +243,9 @@ int auth_token_verify(const struct auth_keys *keys, const struct auth_policy *po
 	struct auth_claims claims = { .account = "" };
 	json_t *payload = NULL;
 
+	/* The libraries below do not tell want of memory from a bad token; libjwt has no hook, but does not touch errno either. */
+	uint64_t lacks = memory_lacks();
+	errno = 0;
 	if (split(token, &parts) != 0) {
 		why = "form";
 		goto out;
@@ -259,10 +265,11 @@ int auth_token_verify(const struct auth_keys *keys, const struct auth_policy *po
 	else
 		why = gate_claims(payload, policy, now, &claims);
 out:
+	bool lacking = errno == ENOMEM || memory_lacks() != lacks;
 	json_decref(payload);
-	if (why != NULL) {
-		*ret_why = why;
-		return -EACCES;
+	if (why != NULL || lacking) {
+		*ret_why = lacking ? "memory" : why;
+		return lacking ? -ENOMEM : -EACCES;
 	}
 	*ret_claims = claims;
 	return 0;
@@ -285,33 +292,42 @@ static char *claims_render(const struct auth_policy *policy, const struct auth_c
 	return text;
 }
 
+/* Header and payload in base64url, joined by a dot. */
+static struct slice signing_input(struct arena *arena, const struct auth_key *key, struct slice payload)
+{
+	struct slice header = slice_of(arena_printf(arena, "{\"alg\":\"ES256\",\"kid\":\"%s\",\"typ\":\"JWT\"}", key->kid));
+	size_t size = BASE64_SIZE(header.len) + BASE64_SIZE(payload.len);
+	char *text = arena_alloc(arena, size);
+	base64url_encode(text, size, (const unsigned char *)header.ptr, header.len);
+	size_t len = strlen(text);
+	text[len++] = '.';
+	base64url_encode(text + len, size - len, (const unsigned char *)payload.ptr, payload.len);
+	return slice_of(text);
+}
+
 int auth_token_sign(struct arena *arena, const struct auth_keys *keys, const struct auth_policy *policy, const struct auth_claims *claims,
 		    const char **ret_token)
 {
 	const struct auth_key *key = auth_keys_signing(keys, claims->issued);
+	unsigned char signature[SIGNATURE_LEN];
+	char encoded[BASE64_SIZE(SIGNATURE_LEN)];
+	uint64_t lacks = memory_lacks();
 	char *payload = claims_render(policy, claims);
-	char *token = NULL;
-	jwt_t *jwt = NULL;
-	int r = -EIO;
-	ERR_clear_error();
-	if (payload == NULL || jwt_new(&jwt) != 0)
-		goto out;
-	if (jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *)key->private_pem, (int)strlen(key->private_pem)) != 0 ||
-	    jwt_add_header(jwt, "kid", key->kid) != 0 || jwt_add_grants_json(jwt, payload) != 0)
-		goto out;
-	token = jwt_encode_str(jwt);
-	if (token == NULL)
-		goto out;
-	/* A token that the gate would refuse is never issued. */
-	r = strlen(token) <= TOKEN_MAX ? 0 : -E2BIG;
-	if (r == 0)
-		*ret_token = arena_copy(arena, slice_of(token));
-out:
-	ERR_clear_error();
-	free(token);
-	jwt_free(jwt);
+	if (payload == NULL || memory_lacks() != lacks) {
+		free(payload);
+		return -ENOMEM;
+	}
+	struct slice input = signing_input(arena, key, slice_of(payload));
 	free(payload);
-	return r;
+	int r = sign_es256(key, input, signature);
+	if (r != 0)
+		return r;
+	base64url_encode(encoded, sizeof(encoded), signature, sizeof(signature));
+	/* A token that the gate would refuse is never issued. */
+	if (input.len + 1 + strlen(encoded) > TOKEN_MAX)
+		return -E2BIG;
+	*ret_token = arena_printf(arena, "%s.%s", input.ptr, encoded);
+	return 0;
 }
 
 bool auth_has_scope(const struct auth_claims *claims, const char *scope)

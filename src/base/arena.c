@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "wardmote/arena.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POISONING 1
@@ -23,15 +25,76 @@ enum { CHUNK = 16384, ALIGNMENT = 16 };
 
 struct arena_chunk {
 	struct arena_chunk *next;
+	struct arena_reserve *reserve; /* where it came from; NULL: malloc */
 	size_t size;
 	_Alignas(ALIGNMENT) char space[];
 };
 
+struct arena_reserve {
+	char *space;
+	size_t size, used, chunks;
+};
+
+int arena_reserve_new(size_t size, struct arena_reserve **ret_reserve)
+{
+	struct arena_reserve *reserve = calloc(1, sizeof *reserve);
+	if (reserve == NULL)
+		return -ENOMEM;
+	reserve->size = size;
+	reserve->space = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (reserve->space == MAP_FAILED) {
+		free(reserve);
+		return -ENOMEM;
+	}
+	*ret_reserve = reserve;
+	return 0;
+}
+
+void arena_reserve_free(struct arena_reserve *reserve)
+{
+	if (reserve == NULL)
+		return;
+	munmap(reserve->space, reserve->size);
+	free(reserve);
+}
+
+size_t arena_reserve_room(const struct arena_reserve *reserve)
+{
+	return reserve->size - reserve->used;
+}
+
+/* The size is a multiple of the alignment. */
+static struct arena_chunk *reserve_take(struct arena_reserve *reserve, size_t size)
+{
+	if (reserve == NULL || size > arena_reserve_room(reserve))
+		return NULL;
+	struct arena_chunk *chunk = (void *)(reserve->space + reserve->used);
+	reserve->used += size;
+	reserve->chunks++;
+	chunk->reserve = reserve;
+	return chunk;
+}
+
+static void reserve_give_back(struct arena_reserve *reserve)
+{
+	if (--reserve->chunks > 0)
+		return;
+	(void)madvise(reserve->space, reserve->used, MADV_DONTNEED); /* else it stays resident, no worse */
+	reserve->used = 0;
+}
+
 void arena_init(struct arena *arena)
+{
+	arena_init_reserved(arena, NULL);
+}
+
+void arena_init_reserved(struct arena *arena, struct arena_reserve *reserve)
 {
 	arena->next = arena->space;
 	arena->end = arena->space + ARENA_INLINE;
 	arena->chunks = NULL;
+	arena->reserve = reserve;
+	arena->lacking = false;
 	ASAN_POISON_MEMORY_REGION(arena->space, ARENA_INLINE);
 }
 
@@ -41,21 +104,34 @@ void arena_done(struct arena *arena)
 		struct arena_chunk *chunk = arena->chunks;
 		arena->chunks = chunk->next;
 		ASAN_UNPOISON_MEMORY_REGION(chunk->space, chunk->size);
-		free(chunk);
+		if (chunk->reserve != NULL)
+			reserve_give_back(chunk->reserve);
+		else
+			free(chunk);
 	}
 	ASAN_UNPOISON_MEMORY_REGION(arena->space, ARENA_INLINE);
 	arena->next = NULL;
 	arena->end = NULL;
 }
 
+__attribute__((noreturn)) static void give_up(size_t size)
+{
+	fprintf(stderr, "wardmote: out of memory (%zu bytes)\n", size);
+	abort();
+}
+
 static void arena_grow(struct arena *arena, size_t size)
 {
 	size_t space = size > CHUNK ? size : CHUNK;
 	struct arena_chunk *chunk = space > SIZE_MAX / 2 ? NULL : malloc(sizeof *chunk + space);
-	if (chunk == NULL) {
-		fprintf(stderr, "wardmote: out of memory (%zu bytes)\n", size);
-		abort();
+	if (chunk != NULL) {
+		chunk->reserve = NULL;
+	} else {
+		arena->lacking = true;
+		chunk = space > SIZE_MAX / 2 ? NULL : reserve_take(arena->reserve, sizeof *chunk + space);
 	}
+	if (chunk == NULL)
+		give_up(size);
 	chunk->next = arena->chunks;
 	chunk->size = space;
 	arena->chunks = chunk;
@@ -91,14 +167,19 @@ __attribute__((format(printf, 2, 0), nonnull(2))) static char *arena_vprintf(str
 {
 	va_list again;
 	va_copy(again, args);
+	/* Formats with numbered arguments make it allocate. */
 	int len = vsnprintf(NULL, 0, format, args);
-	if (len < 0)
-		abort();
-	char *text = arena_alloc(arena, (size_t)len + 1);
-	vsnprintf(text, (size_t)len + 1, format, again);
+	char *text = arena_alloc(arena, len < 0 ? 1 : (size_t)len + 1);
+	bool whole = len >= 0 && vsnprintf(text, (size_t)len + 1, format, again) == len;
 	va_end(again);
+	if (!whole && arena->reserve == NULL)
+		give_up(strlen(format));
+	if (!whole) {
+		arena->lacking = true;
+		text[0] = '\0';
+	}
 	if (ret_len != NULL)
-		*ret_len = (size_t)len;
+		*ret_len = whole ? (size_t)len : 0;
 	return text;
 }
 

@@ -16,7 +16,8 @@ static void unwatch(struct connection *connection)
 	connection->events = 0;
 }
 
-static void watch(struct connection *connection, unsigned events)
+/* Unwatched, a connection would be waited for until its deadline: it is as good as lost. */
+static bool watch(struct connection *connection, unsigned events)
 {
 	/* While it connects libpq may have gone on to another host with a new socket of the same number, which epoll does not know. */
 	if (connection->state == CONNECTION_CONNECTING)
@@ -24,15 +25,15 @@ static void watch(struct connection *connection, unsigned events)
 	int fd = PQsocket(connection->pg);
 	struct epoll_event event = { .events = events, .data.ptr = connection };
 	if (connection->fd != fd) {
-		if (connection->fd >= 0)
-			epoll_ctl(connection->pool->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+		unwatch(connection);
+		if (fd < 0 || epoll_ctl(connection->pool->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+			return false;
 		connection->fd = fd;
-		if (fd >= 0)
-			epoll_ctl(connection->pool->epoll, EPOLL_CTL_ADD, fd, &event);
-	} else if (connection->events != events && fd >= 0) {
-		epoll_ctl(connection->pool->epoll, EPOLL_CTL_MOD, fd, &event);
+	} else if (connection->events != events && epoll_ctl(connection->pool->epoll, EPOLL_CTL_MOD, fd, &event) != 0) {
+		return false;
 	}
 	connection->events = events;
+	return true;
 }
 
 void connection_close(struct connection *connection)
@@ -84,6 +85,12 @@ void connection_lose(struct connection *connection, int64_t now_us)
 		pool->away[connection->lane] = true;
 }
 
+/* libpq would print it, and wait for whoever reads standard error. */
+static void ignore_notice(void *context, const PGresult *result)
+{
+	(void)context, (void)result;
+}
+
 void connection_start(struct connection *connection, int64_t now_us)
 {
 	/* What the URI says wins over the defaults before it; what is after it is ours. */
@@ -107,7 +114,9 @@ void connection_start(struct connection *connection, int64_t now_us)
 		connection_lose(connection, now_us);
 		return;
 	}
-	watch(connection, EPOLLOUT);
+	PQsetNoticeReceiver(connection->pg, ignore_notice, NULL);
+	if (!watch(connection, EPOLLOUT))
+		connection_lose(connection, now_us);
 }
 
 /* Per lane: the planner settings of the design, the deadlines, and a read-only default where nothing is written. */
@@ -125,26 +134,26 @@ static bool send_setup(struct connection *connection)
 
 static void poll_connecting(struct connection *connection, int64_t now_us)
 {
+	bool good = false;
 	switch (PQconnectPoll(connection->pg)) {
 	case PGRES_POLLING_READING:
-		watch(connection, EPOLLIN);
-		return;
+		good = watch(connection, EPOLLIN);
+		break;
 	case PGRES_POLLING_WRITING:
-		watch(connection, EPOLLOUT);
-		return;
+		good = watch(connection, EPOLLOUT);
+		break;
 	case PGRES_POLLING_OK:
-		if (!send_setup(connection) || PQflush(connection->pg) < 0) {
-			connection_lose(connection, now_us);
-			return;
-		}
-		connection->state = CONNECTION_SETTING_UP;
-		watch(connection, EPOLLIN);
-		return;
+		good = send_setup(connection) && PQflush(connection->pg) >= 0;
+		if (good)
+			connection->state = CONNECTION_SETTING_UP;
+		good = good && watch(connection, EPOLLIN);
+		break;
 	case PGRES_POLLING_FAILED:
 	case PGRES_POLLING_ACTIVE:
-		connection_lose(connection, now_us);
-		return;
+		break;
 	}
+	if (!good)
+		connection_lose(connection, now_us);
 }
 
 static void refuse(struct connection *connection, enum standing standing, int64_t now_us)
@@ -282,17 +291,21 @@ static bool send_sync(PGconn *pg)
 #endif
 }
 
-bool connection_send(struct connection *connection, struct db_job *job, int64_t now_us)
+int connection_send(struct connection *connection, struct db_job *job, int64_t now_us)
 {
 	bool sent = true;
+	size_t expected = connection->fifo_n;
+	errno = 0;
 	for (size_t i = 0; sent && connection->pool->settings.named_statements && i < job->n_steps; i++)
 		sent = send_prepare(connection, job, i);
 	for (size_t i = 0; sent && i < job->n_steps; i++)
 		sent = send_step(connection, job, i);
+	if (!sent && errno == ENOMEM && connection->fifo_n == expected && PQstatus(connection->pg) == CONNECTION_OK)
+		return -ENOMEM; /* the name of its first statement could not be kept: the others on this connection need not suffer */
 	if (!sent || !send_sync(connection->pg)) {
 		/* The half-sent segment has no Sync: the server rolls it back with the connection. */
 		connection_lose(connection, now_us);
-		return false;
+		return -EPIPE;
 	}
 	expect(connection, job, EXPECT_SYNC, 0);
 	job->sent_us = now_us;
@@ -300,18 +313,15 @@ bool connection_send(struct connection *connection, struct db_job *job, int64_t 
 		connection->heard_us = now_us;
 	connection->in_flight++;
 	connection->dirty = true;
-	return true;
+	return 0;
 }
 
 void connection_flush(struct connection *connection, int64_t now_us)
 {
 	connection->dirty = false;
 	int left = PQflush(connection->pg);
-	if (left < 0) {
+	if (left < 0 || !watch(connection, left > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN))
 		connection_lose(connection, now_us);
-		return;
-	}
-	watch(connection, left > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 static bool fits(enum expected_kind kind, ExecStatusType status)
@@ -351,16 +361,26 @@ static bool is_fatal(const PGresult *result)
 	return severity != NULL && strcmp(severity, "ERROR") != 0;
 }
 
+/* libpq, for want of memory, may leave out a field of an error without a word, and puts its own error, which has no SQLSTATE, in the place of a result: then
+ * nobody knows what the server said. */
+static bool is_unsaid(const PGresult *result)
+{
+	bool error = PQresultStatus(result) == PGRES_FATAL_ERROR || PQresultStatus(result) == PGRES_BAD_RESPONSE;
+	return errno == ENOMEM || (error && PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL);
+}
+
 /* The results of one Sync at most; false when the connection is gone or has nothing more. */
 static bool read_one(struct connection *connection, int64_t now_us)
 {
-	if (PQisBusy(connection->pg))
+	errno = 0;
+	bool busy = PQisBusy(connection->pg) != 0;
+	if (busy && errno != ENOMEM)
 		return false;
-	PGresult *result = PQgetResult(connection->pg);
+	PGresult *result = busy ? NULL : PQgetResult(connection->pg);
 	if (result == NULL) {
 		bool separator = connection->separator;
 		connection->separator = false;
-		if (PQstatus(connection->pg) != CONNECTION_OK) {
+		if (errno == ENOMEM || PQstatus(connection->pg) != CONNECTION_OK) {
 			connection_lose(connection, now_us);
 			return false;
 		}
@@ -368,6 +388,11 @@ static bool read_one(struct connection *connection, int64_t now_us)
 	}
 	connection->heard_us = now_us;
 	struct expected head = connection->fifo[connection->fifo_head];
+	if (is_unsaid(result)) {
+		PQclear(result);
+		connection_lose(connection, now_us);
+		return false;
+	}
 	if (connection->fifo_n == 0 || !fits(head.kind, PQresultStatus(result))) {
 		bool broken = PQstatus(connection->pg) != CONNECTION_OK;
 		PQclear(result);
@@ -407,6 +432,17 @@ void connection_read(struct connection *connection, int64_t now_us)
 		connection_lose(connection, now_us);
 }
 
+/* Input that cannot be read is a loss, but what came before it is read first: a FATAL names its reason there. */
+static void connection_input(struct connection *connection, int64_t now_us)
+{
+	bool read = PQconsumeInput(connection->pg) == 1;
+	connection_read(connection, now_us);
+	if (connection->state == CONNECTION_READY && !read)
+		connection_lose(connection, now_us);
+	if (connection->state == CONNECTION_READY)
+		connection_flush(connection, now_us);
+}
+
 void connection_event(struct connection *connection, int64_t now_us)
 {
 	switch (connection->state) {
@@ -420,11 +456,7 @@ void connection_event(struct connection *connection, int64_t now_us)
 		poll_setting_up(connection, now_us);
 		return;
 	case CONNECTION_READY:
-		/* Input that cannot be read is a loss, but what came before it is read first: a FATAL names its reason there. */
-		(void)PQconsumeInput(connection->pg);
-		connection_read(connection, now_us);
-		if (connection->state == CONNECTION_READY)
-			connection_flush(connection, now_us);
+		connection_input(connection, now_us);
 		return;
 	}
 }

@@ -117,8 +117,8 @@ struct db_job *queue_pop(struct job_queue *queue);
 void connection_start(struct connection *connection, int64_t now_us);
 /* Socket events. */
 void connection_event(struct connection *connection, int64_t now_us);
-/* Sends one segment. false: the connection is unusable and was dropped (the job was not taken). */
-bool connection_send(struct connection *connection, struct db_job *job, int64_t now_us);
+/* Sends one segment. 0; -EPIPE: the connection is unusable and was dropped; -ENOMEM: nothing was sent. Then the job was not taken. */
+int connection_send(struct connection *connection, struct db_job *job, int64_t now_us);
 void connection_flush(struct connection *connection, int64_t now_us);
 /* No new jobs for any connection of the pool: each is dropped when it is empty, and made anew. */
 void pool_retire(struct db_pool *pool);

@@ -179,10 +179,15 @@ static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 		if (connection == NULL)
 			return;
 		struct db_job *job = queue_pop(queue);
-		if (connection_send(connection, job, now_us))
-			pool->n_queued--;
-		else
-			queue_push_front(queue, job); /* not taken: another connection, or its deadline */
+		int error = connection_send(connection, job, now_us);
+		if (error == -EPIPE && job->tries == 0) {
+			job->tries++;
+			queue_push_front(queue, job); /* once more, on another connection: not on all of them, one after the other */
+			continue;
+		}
+		pool->n_queued--;
+		if (error < 0)
+			job_fail(pool, job, DB_UNAVAILABLE);
 	}
 }
 

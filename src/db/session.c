@@ -8,6 +8,8 @@
 #include "wardmote/clock.h"
 #include "wardmote/network.h"
 
+enum { CONNECT_MS = 10000 };
+
 struct db_session {
 	PGconn *connection;
 	long patience_ms; /* 0: no end */
@@ -81,7 +83,44 @@ static bool uri_is_sound(const char *uri)
 	return sound;
 }
 
+static void ignore_notice(void *context, const PGresult *result)
+{
+	(void)context, (void)result;
+}
+
+/* As PQconnectdb does, but it can be told to stop. What it leaves is no connection, or one that failed, or is still in the middle of it, or good. */
+static PGconn *connect_until(const char *const *names, const char *const *values, int64_t deadline_us, int stop_fd)
+{
+	PGconn *connection = PQconnectStartParams(names, values, 1);
+	PostgresPollingStatusType wanted = PGRES_POLLING_WRITING;
+	while (connection != NULL && PQstatus(connection) != CONNECTION_BAD &&
+	       (wanted == PGRES_POLLING_READING || wanted == PGRES_POLLING_WRITING)) {
+		short events = wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+		struct pollfd fds[] = { { .fd = PQsocket(connection), .events = events }, { .fd = stop_fd, .events = POLLIN } };
+		int64_t left_us = deadline_us - clock_monotonic_us();
+		if (left_us <= 0 || poll(fds, 2, (int)(left_us / 1000 + 1)) < 0 || fds[1].revents != 0)
+			break;
+		if (fds[0].revents != 0)
+			wanted = PQconnectPoll(connection);
+	}
+	return connection;
+}
+
+static const char *connect_error(struct arena *arena, const PGconn *connection)
+{
+	if (connection == NULL)
+		return "out of memory";
+	const char *message = tidy(arena, PQerrorMessage(connection));
+	return message[0] == '\0' ? "no connection in time" : message;
+}
+
 int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error)
+{
+	return db_session_new_within(uri, arena, CONNECT_MS, -1, ret_session, ret_error);
+}
+
+int db_session_new_within(const char *uri, struct arena *arena, long patience_ms, int stop_fd, struct db_session **ret_session,
+			  const char **ret_error)
 {
 	/* What the URI says wins over what stands before it, and what stands behind it wins over the URI. */
 	static const char *const names[] = { "connect_timeout", "fallback_application_name", "dbname", "client_encoding", NULL };
@@ -90,17 +129,19 @@ int db_session_new(const char *uri, struct arena *arena, struct db_session **ret
 		*ret_error = "the database's URI is not well-formed: in a password @ is written %40, / %2F, : %3A, % %25";
 		return -EINVAL;
 	}
-	PGconn *connection = PQconnectdbParams(names, values, 1);
-	if (connection == NULL || PQstatus(connection) != CONNECTION_OK) {
-		*ret_error = connection == NULL ? "out of memory" : tidy(arena, PQerrorMessage(connection));
+	PGconn *connection = connect_until(names, values, clock_monotonic_us() + patience_ms * 1000, stop_fd);
+	struct db_session *session = connection == NULL ? NULL : calloc(1, sizeof *session);
+	if (session == NULL || PQstatus(connection) != CONNECTION_OK) {
+		*ret_error = session == NULL ? "out of memory" : connect_error(arena, connection);
 		PQfinish(connection);
+		free(session);
 		return -ECONNREFUSED;
 	}
-	struct db_session *session = calloc(1, sizeof *session);
-	if (session == NULL)
-		abort();
+	PQsetNoticeReceiver(connection, ignore_notice, NULL);
 	session->connection = connection;
 	session->stop_fd = -1;
+	if (stop_fd >= 0)
+		db_session_limit(session, patience_ms, stop_fd);
 	struct db_rows rows;
 	int status = db_session_query(session, arena,
 				      "SET TimeZone = 'UTC'; SET search_path = pg_catalog, public; SET client_min_messages = warning", 0,

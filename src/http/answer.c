@@ -79,31 +79,64 @@ static struct MHD_Response *response_with_body(struct http_exchange *exchange, c
 	struct release release = { answer->release, answer->release_data };
 	size_t total = total_len(answer->body, answer->n_body);
 	struct slice gzip;
-	*ret_gzipped = may_compress(exchange, answer, total) &&
-		       encoding_gzip(exchange->connection->server, answer->body, answer->n_body, total, &gzip) == 0;
+	*ret_gzipped = may_compress(exchange, answer, total);
 	if (!*ret_gzipped) {
 		exchange->answer_bytes = total;
 		return response_of(answer->body, answer->n_body, release);
 	}
+	/* Sent plain instead, the body would belie its own ETag. */
+	int failed = encoding_gzip(exchange->connection->server, answer->body, answer->n_body, total, &gzip);
 	if (release.function != NULL)
 		release.function(release.data);
+	if (failed < 0)
+		return NULL;
 	exchange->answer_bytes = gzip.len;
 	return response_of(&gzip, 1, (struct release){ free, (void *)(uintptr_t)gzip.ptr });
+}
+
+struct MHD_Response *answer_lacking(struct slice body)
+{
+	static const struct http_answer fields = {
+		.fields = { { "Content-Type", "application/problem+json" },
+			    { "Cache-Control", "no-store" },
+			    { "X-Content-Type-Options", "nosniff" },
+			    { "X-Request-Id", HTTP_LACKING_ID },
+			    { "Retry-After", "1" },
+			    { "Connection", "close" } },
+		.n_fields = 6,
+	};
+	struct MHD_Response *response = MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_PERSISTENT);
+	if (response != NULL && !add_fields(response, &fields, NULL)) {
+		MHD_destroy_response(response);
+		response = NULL;
+	}
+	return response;
+}
+
+static void use_lacking(struct http_exchange *exchange)
+{
+	const struct http_server *server = exchange->connection->server;
+	exchange->answer_bytes = server->callbacks.lacking.len;
+	exchange->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+	exchange->response = server->lacking;
 }
 
 void answer_build(struct http_exchange *exchange, const struct http_answer *answer)
 {
 	bool gzipped;
 	struct MHD_Response *response = response_with_body(exchange, answer, &gzipped);
-	if (response == NULL)
+	if (response == NULL) {
+		use_lacking(exchange);
 		return;
+	}
 	/* Where chunks and trailers end is what parsers agree on least, and much of it the library does not show: what follows is not taken for a request. */
 	bool close = answer->close || exchange->connection->server->draining || exchange->expected.chunked;
-	/* An answer without one of its fields might say the opposite of what was meant: rather none at all. */
+	/* An answer without one of its fields might say the opposite of what was meant: rather another one. */
 	if (!add_fields(response, answer, vary_of(exchange, answer)) ||
 	    (gzipped && MHD_add_response_header(response, "Content-Encoding", "gzip") != MHD_YES) ||
 	    (close && MHD_add_response_header(response, "Connection", "close") != MHD_YES)) {
 		MHD_destroy_response(response);
+		use_lacking(exchange);
 		return;
 	}
 	exchange->status = (unsigned)answer->status;

@@ -74,6 +74,8 @@ static uint64_t bytes_moved(const struct http_connection *connection)
 static uint64_t bytes_expected(const struct http_connection *connection)
 {
 	const struct http_exchange *exchange = connection->exchange;
+	if (exchange == NULL) /* there was no memory for one */
+		return 0;
 	if (connection->phase == PHASE_ANSWER)
 		return exchange->answer_bytes;
 	return exchange->expected.length > exchange->body_len ? exchange->expected.length : exchange->body_len;
@@ -115,14 +117,16 @@ static void format_peer(struct MHD_Connection *mhd, char *peer, size_t size)
 struct http_connection *connection_new(struct http_server *server, struct MHD_Connection *mhd)
 {
 	struct http_connection *connection = calloc(1, sizeof *connection);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	int fd = info == NULL ? -1 : info->connect_fd;
 	if (connection == NULL) {
-		fputs("wardmote: out of memory for a connection\n", stderr);
-		abort();
+		/* Without our record it would have no deadline. */
+		shutdown(fd, SHUT_RDWR);
+		return NULL;
 	}
 	connection->server = server;
 	connection->mhd = mhd;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-	connection->fd = info == NULL ? -1 : info->connect_fd;
+	connection->fd = fd;
 	format_peer(mhd, connection->peer, sizeof connection->peer);
 	server->connections++;
 	connection->over = server->connections > (size_t)(server->limits.connections - server->limits.connections / 10);
@@ -239,8 +243,6 @@ static void check_one(struct http_connection *connection, int64_t now)
 {
 	switch (connection->phase) {
 	case PHASE_FRESH:
-		connection_cut(connection, false);
-		break;
 	case PHASE_HEADER:
 		exchange_refuse_raw(connection, &gate_header_timeout);
 		connection_cut(connection, false);

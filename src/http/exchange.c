@@ -13,26 +13,36 @@
 
 enum { BODY_START = 16 << 10, RAW_MAX = 8 << 10 };
 
-static void out_of_memory(void)
-{
-	fputs("wardmote: out of memory for a request\n", stderr);
-	abort();
-}
-
 static bool has_body(const struct http_exchange *exchange)
 {
 	return exchange->expected.chunked || exchange->expected.length > 0;
 }
 
-/* Takes the target over from the connection. */
+/* What a step of a request may take from the reserve is less than this: a geometry of 16 MiB takes its text and what is told of it. */
+static bool has_room(const struct http_server *server)
+{
+	return server->callbacks.reserve == NULL || arena_reserve_room(server->callbacks.reserve) >= HTTP_RESERVE / 4 * 3;
+}
+
+/* In the first call, when not even an exchange could be made. */
+static enum MHD_Result refuse_lacking(struct http_connection *connection)
+{
+	connection->linger = true;
+	if (MHD_queue_response(connection->mhd, MHD_HTTP_SERVICE_UNAVAILABLE, connection->server->lacking) != MHD_YES)
+		return MHD_NO;
+	connection_enter(connection, PHASE_ANSWER);
+	return MHD_YES;
+}
+
+/* Takes the target over from the connection. NULL: no memory. */
 static struct http_exchange *exchange_new(struct http_connection *connection, const char *method)
 {
 	struct http_exchange *exchange = malloc(sizeof *exchange);
 	if (exchange == NULL)
-		out_of_memory();
+		return NULL;
 	/* The arena's space needs no zeroing: it is most of the struct. */
 	memset(exchange, 0, offsetof(struct http_exchange, arena));
-	arena_init(&exchange->arena);
+	arena_init_reserved(&exchange->arena, connection->server->callbacks.reserve);
 	exchange->connection = connection;
 	exchange->target = connection->target;
 	exchange->method = (struct slice){ arena_copy(&exchange->arena, slice_of(method)), strlen(method) };
@@ -114,7 +124,8 @@ static enum MHD_Result queue_answer(struct http_exchange *exchange)
 {
 	struct http_connection *connection = exchange->connection;
 	enum MHD_Result result = MHD_queue_response(connection->mhd, exchange->status, exchange->response);
-	MHD_destroy_response(exchange->response); /* our reference; the library holds its own */
+	if (exchange->response != connection->server->lacking)
+		MHD_destroy_response(exchange->response); /* our reference; the library holds its own */
 	exchange->response = NULL;
 	if (result == MHD_YES) {
 		exchange->queued = true;
@@ -150,7 +161,7 @@ void exchange_refuse_raw(struct http_connection *connection, const struct gate_v
 {
 	const struct http_callbacks *callbacks = &connection->server->callbacks;
 	struct arena arena;
-	arena_init(&arena);
+	arena_init_reserved(&arena, callbacks->reserve);
 	struct slice body = callbacks->refused(callbacks->context, &arena, verdict->problem, verdict->rule, verdict->detail);
 	struct http_answer answer = { 0 };
 	add_refusal_fields(&answer, verdict);
@@ -207,7 +218,7 @@ static const struct gate_verdict *reserve(struct http_exchange *exchange, size_t
 		return &gate_body_memory;
 	char *grown = realloc(exchange->body, capacity);
 	if (grown == NULL)
-		out_of_memory();
+		return &gate_body_memory;
 	server->body_bytes += capacity - exchange->body_capacity;
 	exchange->body = grown;
 	exchange->body_capacity = capacity;
@@ -234,6 +245,8 @@ static enum MHD_Result complete(struct http_exchange *exchange)
 	if (!exchange->replied && !exchange->delivered) {
 		const struct http_callbacks *callbacks = &exchange->connection->server->callbacks;
 		exchange->delivered = true;
+		if (!has_room(exchange->connection->server))
+			arena_lack(&exchange->arena);
 		if (has_body(exchange))
 			connection_enter(exchange->connection, PHASE_WORK);
 		exchange->in_handler = true;
@@ -253,7 +266,9 @@ enum MHD_Result exchange_handle(struct http_connection *connection, const char *
 	struct http_exchange *exchange = connection->exchange;
 	if (exchange != NULL)
 		return *size > 0 ? receive(exchange, data, size) : complete(exchange);
-	exchange = exchange_new(connection, method);
+	exchange = connection->target == NULL || !has_room(connection->server) ? NULL : exchange_new(connection, method);
+	if (exchange == NULL)
+		return refuse_lacking(connection);
 	collect_fields(exchange);
 	const struct gate_verdict *verdict = check_head(exchange, method, version);
 	return verdict == NULL ? begin(exchange) : refuse(exchange, verdict);
@@ -274,7 +289,7 @@ void exchange_end(struct http_connection *connection, bool complete)
 		if (exchange->request != NULL)
 			server->callbacks.end(exchange->request, complete && exchange->queued);
 	}
-	if (exchange->response != NULL)
+	if (exchange->response != NULL && exchange->response != server->lacking)
 		MHD_destroy_response(exchange->response);
 	free(exchange->body);
 	free(exchange->target);

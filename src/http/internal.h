@@ -69,6 +69,7 @@ struct phase_list {
 
 struct http_server {
 	struct MHD_Daemon *daemon;
+	struct MHD_Response *lacking; /* made at the start: the answer that needs no memory */
 	int listen_fd; /* our duplicate; -1 after quiesce */
 	int epoll_fd;
 	struct http_limits limits;
@@ -113,6 +114,7 @@ struct http_exchange {
 };
 
 /* connection.c */
+/* NULL when there is no memory for it: its socket is then shut down, and the library closes it. */
 struct http_connection *connection_new(struct http_server *server, struct MHD_Connection *mhd);
 /* The library closes it: frees it, or keeps a duplicate of its socket to linger on. */
 void connection_closed(struct http_connection *connection);
@@ -135,8 +137,10 @@ void exchange_end(struct http_connection *connection, bool complete);
 /* Writes a refusal to the socket, past the library, which cannot answer while a request is still arriving. Nothing else is under way to the client then. */
 void exchange_refuse_raw(struct http_connection *connection, const struct gate_verdict *verdict);
 
-/* answer.c: sets exchange->response and what belongs to it; on failure response stays NULL, which ends the connection. */
+/* answer.c: sets exchange->response and what belongs to it. When that cannot be made it is the server's `lacking`. */
 void answer_build(struct http_exchange *exchange, const struct http_answer *answer);
+/* The 503 that is sent when no other answer can be made; NULL: no memory. */
+struct MHD_Response *answer_lacking(struct slice body);
 
 /* encoding.c */
 /* Gzips the vectors into malloc'ed memory. 0 or a negative errno. */

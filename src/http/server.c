@@ -26,7 +26,7 @@ static void notify_connection(void *context, struct MHD_Connection *mhd, void **
 {
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*socket_context = connection_new(context, mhd);
-	} else {
+	} else if (*socket_context != NULL) {
 		connection_closed(*socket_context);
 		*socket_context = NULL;
 	}
@@ -37,6 +37,8 @@ static void *notify_target(void *context, const char *target, struct MHD_Connect
 {
 	struct http_server *server = context;
 	struct http_connection *connection = connection_of(mhd);
+	if (connection == NULL)
+		return NULL; /* shut down already */
 	if (target == NULL)
 		target = "";
 	size_t len = strlen(target);
@@ -60,13 +62,16 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const c
 			      const char *data, size_t *size, void **request)
 {
 	(void)context, (void)url, (void)request;
-	return exchange_handle(connection_of(mhd), method, version, data, size);
+	struct http_connection *connection = connection_of(mhd);
+	return connection == NULL ? MHD_NO : exchange_handle(connection, method, version, data, size);
 }
 
 static void notify_completed(void *context, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode code)
 {
 	(void)context, (void)request;
 	struct http_connection *connection = connection_of(mhd);
+	if (connection == NULL)
+		return;
 	exchange_end(connection, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	if (connection->phase != PHASE_CUT)
 		connection_enter(connection, PHASE_IDLE);
@@ -120,10 +125,13 @@ int http_server_new(int listen_fd, const struct http_limits *limits, const struc
 		free(server);
 		return -error;
 	}
-	server->daemon = start_daemon(server);
+	server->lacking = answer_lacking(callbacks->lacking);
+	server->daemon = server->lacking == NULL ? NULL : start_daemon(server);
 	const union MHD_DaemonInfo *info = server->daemon == NULL ? NULL : MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (info == NULL) {
 		MHD_stop_daemon(server->daemon);
+		if (server->lacking != NULL)
+			MHD_destroy_response(server->lacking);
 		free(server);
 		return -EIO;
 	}
@@ -195,6 +203,7 @@ void http_server_free(struct http_server *server)
 	}
 	MHD_stop_daemon(server->daemon);
 	connections_free_lingering(server);
+	MHD_destroy_response(server->lacking);
 	if (server->gzip_ready)
 		deflateEnd(&server->gzip);
 	free(server);

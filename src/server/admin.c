@@ -17,6 +17,10 @@ static void answer(struct http_exchange *exchange, int status, const char *media
 	reply.fields[reply.n_fields++] = (struct http_field){ "Content-Type", media_type };
 	reply.fields[reply.n_fields++] = (struct http_field){ "Cache-Control", "no-store" };
 	reply.head = slice_is(http_method(exchange), "HEAD");
+	if (arena_lacking(http_arena(exchange))) {
+		reply.status = 503;
+		reply.body[0] = SLICE("{\"short_of_memory\":true}\n");
+	}
 	http_reply(exchange, &reply);
 }
 
@@ -92,6 +96,8 @@ int admin_new(struct server *server, int listen_fd, struct admin **ret_admin)
 		.begin = admin_begin,
 		.body = admin_body,
 		.end = admin_end,
+		.reserve = server->reserve,
+		.lacking = SLICE("{\"short_of_memory\":true}\n"),
 		.refused = admin_refused,
 	};
 	int error = http_server_new(listen_fd, &limits, &callbacks, &admin->http);

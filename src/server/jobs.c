@@ -10,10 +10,11 @@
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
 
-enum { ROUND_MS = 100, CHECK_MS = 1000, PRUNE_MS = 60000, PATIENCE_MS = 10000 };
+enum { ROUND_MS = 100, CHECK_MS = 1000, PRUNE_MS = 60000, PATIENCE_MS = 10000, RESERVE = 4 << 20 };
 
 struct jobs {
 	struct server *server;
+	struct arena_reserve *reserve;
 	int stop_fd;
 	struct db_session *session;
 	size_t first_host; /* that the next session begins with */
@@ -32,11 +33,8 @@ static bool open_session(struct jobs *jobs, struct arena *arena, const char **re
 {
 	char *uri = db_uri_from(jobs->server->config->database, jobs->first_host);
 	*ret_error = "out of memory";
-	bool opened = uri != NULL && db_session_new(uri, arena, &jobs->session, ret_error) == 0;
+	bool opened = uri != NULL && db_session_new_within(uri, arena, PATIENCE_MS, jobs->stop_fd, &jobs->session, ret_error) == 0;
 	free(uri);
-	/* A database that is silent is away, and must not hold up the end of the process. */
-	if (opened)
-		db_session_limit(jobs->session, PATIENCE_MS, jobs->stop_fd);
 	if (opened && db_session_check(jobs->session, &jobs->server->fence, ret_error) == 0)
 		return true;
 	jobs->first_host++;
@@ -47,6 +45,7 @@ static bool open_session(struct jobs *jobs, struct arena *arena, const char **re
 static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct db_rows *ret_rows, const char **ret_error)
 {
 	if (jobs->session == NULL) {
+		/* A database that is silent is away, and must not hold up the end of the process. */
 		if (!open_session(jobs, arena, ret_error))
 			return false;
 		db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error);
@@ -85,7 +84,7 @@ static int run_round(struct jobs *jobs)
 {
 	struct arena arena;
 	int wait_ms = ROUND_MS;
-	arena_init(&arena);
+	arena_init_reserved(&arena, jobs->reserve);
 	struct db_rows rows;
 	const char *error = NULL;
 	int64_t now_us = clock_monotonic_us();
@@ -108,16 +107,23 @@ static int run_round(struct jobs *jobs)
 	return wait_ms;
 }
 
+static void jobs_free(struct jobs *jobs)
+{
+	db_session_free(jobs->session);
+	arena_reserve_free(jobs->reserve);
+	free(jobs);
+}
+
 static void *jobs_main(void *context)
 {
 	struct jobs *jobs = context;
+	pthread_setname_np(pthread_self(), "jobs");
 	struct pollfd stop = { .fd = jobs->stop_fd, .events = POLLIN };
 	int wait_ms;
 	do
 		wait_ms = run_round(jobs);
 	while (poll(&stop, 1, wait_ms) == 0 || (stop.revents & POLLIN) == 0);
-	db_session_free(jobs->session);
-	free(jobs);
+	jobs_free(jobs);
 	return NULL;
 }
 
@@ -128,8 +134,10 @@ int jobs_start(struct server *server, pthread_t *ret_thread, int stop_fd)
 		return -ENOMEM;
 	jobs->server = server;
 	jobs->stop_fd = stop_fd;
-	int error = pthread_create(ret_thread, NULL, jobs_main, jobs);
+	int error = arena_reserve_new(RESERVE, &jobs->reserve);
+	if (error == 0)
+		error = -pthread_create(ret_thread, NULL, jobs_main, jobs);
 	if (error != 0)
-		free(jobs);
-	return -error;
+		jobs_free(jobs);
+	return error;
 }

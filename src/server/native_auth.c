@@ -147,12 +147,22 @@ static void grant(struct request *request, const struct db_result *result)
 		claims.expires = claims.issued + server->config->access_token_seconds;
 		error = auth_token_sign(request->arena, request->worker->keys, &server->policy, &claims, &token);
 	}
+	if (error == -ENOMEM)
+		arena_lack(request->arena);
 	if (error < 0) {
 		respond_problem(request, PROBLEM_INTERNAL, NULL);
 		return;
 	}
 	struct slice body = flow_token_answer(request->arena, &claims, token, claims.person ? flow->refresh_token : NULL);
 	respond_body(request, 200, "application/json", body, "no-store");
+}
+
+static int read_login(struct request *request, const struct db_result *result)
+{
+	int error = flow_login(request->arena, result->body, &request->flow->login);
+	if (error == -ENOMEM)
+		arena_lack(request->arena);
+	return error;
 }
 
 /* --- token endpoint --- */
@@ -200,7 +210,10 @@ static void run_revoke(struct request *request, struct slice form)
 		refuse(request, &refusal);
 		return;
 	}
-	bool access = auth_token_verify(worker->keys, &worker->server->policy, slice_of(token), clock_wall_seconds(), &claims, &why) == 0;
+	int error = auth_token_verify(worker->keys, &worker->server->policy, slice_of(token), clock_wall_seconds(), &claims, &why);
+	bool access = error == 0;
+	if (error == -ENOMEM)
+		arena_lack(request->arena);
 	if (access && claims.session[0] != '\0')
 		ASK(request, revoked_row, true, flow_session_end_sql, arena_copy(request->arena, slice_of(claims.account)),
 		    arena_copy(request->arena, slice_of(claims.session)));
@@ -234,7 +247,7 @@ static void login_begun(struct request *request, const struct db_result *result)
 		throttled(request, result);
 		return;
 	}
-	if (result->outcome != DB_ROW || flow_login(request->arena, result->body, &flow->login) < 0) {
+	if (result->outcome != DB_ROW || read_login(request, result) < 0) {
 		respond_problem(request, PROBLEM_INTERNAL, NULL);
 		return;
 	}
@@ -328,8 +341,7 @@ static void password_begun(struct request *request, const struct db_result *resu
 	struct auth_flow *flow = request->flow;
 	if (result->outcome == DB_ROW && result->status == 429)
 		throttled(request, result);
-	else if (result->outcome == DB_ROW && result->status == 200 && flow_login(request->arena, result->body, &flow->login) == 0 &&
-		 flow->login.hash != NULL)
+	else if (result->outcome == DB_ROW && result->status == 200 && read_login(request, result) == 0 && flow->login.hash != NULL)
 		hash(request, password_compared, flow->password, flow->login.hash);
 	else
 		respond_problem(request, PROBLEM_CONFLICT, "Only the account of a person who has enrolled has a password.");

@@ -83,8 +83,15 @@ static bool stage_authenticate(struct request *request)
 	bool is_token = bearer(field, &request->token);
 	if (is_token && !left.allowed && !auth_cache_has(worker->tokens, worker->keys, request->token))
 		return refuse_token(request, left);
-	if (!is_token || auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token, clock_wall_seconds(),
-					   &claims, &why) < 0)
+	int error = !is_token ? -EACCES
+			      : auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token,
+						  clock_wall_seconds(), &claims, &why);
+	if (error == -ENOMEM) {
+		arena_lack(request->arena);
+		respond_problem(request, PROBLEM_UNAVAILABLE, NULL);
+		return false;
+	}
+	if (error < 0)
 		return refuse_token(request, rate_take(rates, key, BAD_TOKENS_A_MINUTE, now_us));
 	request->claims = *claims;
 	request->authenticated = true;
@@ -216,7 +223,8 @@ static bool take_if_none_match(struct request *request, struct slice field)
 	return request->call.create_only;
 }
 
-/* A key is a structured-field string or the bare text: 1 to 255 visible ASCII characters. */
+/* A key is a structured-field string or the bare text: 1 to 255 visible ASCII characters. Clients make keys of all kinds of things, so the database is
+ * told a hash. */
 static bool take_key(struct request *request, struct slice field)
 {
 	if (field.len >= 2 && field.ptr[0] == '"' && field.ptr[field.len - 1] == '"')
@@ -409,6 +417,10 @@ void request_body(void *context, struct slice body)
 	struct request *request = context;
 	if (request->answered)
 		return;
+	if (arena_lacking(request->arena)) {
+		respond_problem(request, PROBLEM_UNAVAILABLE, NULL);
+		return;
+	}
 	stage_query(request);
 	check_body(request, body);
 	if (request->faults.n > 0)

@@ -24,6 +24,7 @@ struct request {
 	bool replaying; /* second segment: fetch the stored answer */
 	bool suspended; /* once; a second segment finds it so */
 	bool answered;
+	bool lacking; /* it is being told that memory was short */
 	enum caller caller;
 	enum format format;
 	struct rate_verdict rate;

@@ -87,8 +87,27 @@ static void add_timing(struct request *request, struct http_answer *answer)
 	respond_field(answer, "Server-Timing", arena_printf(request->arena, "db;dur=%.3f, total;dur=%.3f", database, total));
 }
 
+/* What was made of a request for which memory was short may be wrong in any way: none of it is said. */
+static bool respond_lacking(struct request *request, struct http_answer *answer)
+{
+	if (!arena_lacking(request->arena) || request->lacking)
+		return false;
+	if (answer->release != NULL)
+		answer->release(answer->release_data);
+	request->lacking = true;
+	request->faults.n = 0;
+	bool written = request->job.write && request->finished_db_us != 0;
+	if (written)
+		respond_problem(request, PROBLEM_OUTCOME_UNKNOWN, NULL);
+	else
+		respond_problem(request, PROBLEM_UNAVAILABLE, "The server is short of memory. Nothing was done; try again.");
+	return true;
+}
+
 void respond_send(struct request *request, struct http_answer *answer)
 {
+	if (respond_lacking(request, answer))
+		return;
 	add_timing(request, answer);
 	request->status = answer->status;
 	request->answered = true;

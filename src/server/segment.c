@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A request's segment: act-as first, in one place, then what the request wants. */
+#include <assert.h>
 #include <errno.h>
 
 #include "request.h"
@@ -64,6 +65,7 @@ void segment_begin(struct request *request, enum lane lane, bool write)
 void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer)
 {
 	struct db_job *job = &request->job;
+	assert(job->n_steps < DB_STEPS_MAX);
 	if (answer)
 		job->answer = job->n_steps;
 	job->steps[job->n_steps++] = (struct db_step){ .text = text, .n_parameters = n, .parameters = parameters };
@@ -82,7 +84,8 @@ void segment_send(struct request *request, void (*done)(struct db_job *job, cons
 	long patience_ms = request->job.lane == LANE_HEAVY ? config->heavy_timeout_ms : config->request_timeout_ms;
 	request->job.deadline_us = clock_monotonic_us() + patience_ms * 1000;
 	request->job.done = done;
-	if (db_enqueue(request->worker->pool, &request->job) == 0)
+	/* A statement that was made while memory was short may lack a parameter or a check: it is not sent. */
+	if (!arena_lacking(request->arena) && db_enqueue(request->worker->pool, &request->job) == 0)
 		request_wait(request);
 	else
 		respond_problem(request, PROBLEM_UNAVAILABLE, "The database is busy or cannot be reached. Nothing was done; try again.");

@@ -18,23 +18,29 @@
 #include "server.h"
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
+#include "wardmote/memory.h"
 #include "wardmote/openapi.h"
 #include "wardmote/resources.h"
 
-enum { LISTEN_FDS_START = 3, KEY_CHECK_MS = 2000, SPARE_FILES = 200, LINGERING_FILES = 64, DRAIN_LOOK_US = 20000, ROOM_CHECK_MS = 5000 };
+enum {
+	LISTEN_FDS_START = 3,
+	KEY_CHECK_MS = 2000,
+	KEY_RETRY_US = 10000000,
+	SPARE_FILES = 200,
+	LINGERING_FILES = 64,
+	DRAIN_LOOK_US = 20000,
+	ROOM_CHECK_MS = 5000
+};
 
 struct listeners {
 	int public_fd, admin_fd;
 	const char *public_address, *admin_address;
 };
 
-int server_reload_keys(struct server *server, const char **ret_error)
+int server_reload_keys(struct server *server, struct arena *arena, const char **ret_error)
 {
-	struct arena arena;
-	arena_init(&arena);
 	struct auth_keys *keys = NULL;
-	const char *error = NULL;
-	int failed = auth_keys_load(server->config->key_dir, &arena, &keys, &error);
+	int failed = auth_keys_load(server->config->key_dir, arena, &keys, ret_error);
 	if (failed == 0) {
 		pthread_mutex_lock(&server->keys_lock);
 		struct auth_keys *old = server->keys;
@@ -42,10 +48,7 @@ int server_reload_keys(struct server *server, const char **ret_error)
 		pthread_mutex_unlock(&server->keys_lock);
 		auth_keys_unref(old);
 		atomic_fetch_add(&server->keys_generation, 1);
-	} else {
-		*ret_error = arena_copy(&server->arena, slice_of(error));
 	}
-	arena_done(&arena);
 	return failed;
 }
 
@@ -69,15 +72,20 @@ int server_init(struct server *server, const struct config *config, const char *
 	int error = catalog_new(resources_all, resources_general, &server->catalog, ret_error);
 	if (error < 0)
 		return error;
-	error = server_reload_keys(server, ret_error);
+	error = server_reload_keys(server, &server->arena, ret_error);
 	if (error < 0)
 		return error;
 	server->rates = rate_table_new();
-	error = server->rates == NULL ? -ENOMEM : auth_hasher_new(&server->hasher);
+	error = server->rates == NULL ? -ENOMEM : arena_reserve_new(HTTP_RESERVE, &server->reserve);
+	if (error == 0)
+		error = auth_hasher_new(&server->hasher);
 	if (error < 0) {
 		*ret_error = "out of memory";
 		return error;
 	}
+	struct problem_context nobody = { .base_url = config->public_url, .request_id = HTTP_LACKING_ID, .outcome = "unknown" };
+	server->lacking =
+	    problem_render(&server->arena, PROBLEM_OUTCOME_UNKNOWN, &nobody, "The server is short of memory; try again.", NULL, NULL);
 	server->openapi = openapi_render(&server->arena, server->catalog, config->public_url, WARDMOTE_VERSION);
 	server->openapi_etag = arena_printf(&server->arena, "\"%016llx\"", (unsigned long long)auth_hash(&server->openapi, 1));
 	return 0;
@@ -91,6 +99,7 @@ void server_done(struct server *server)
 	catalog_free(server->catalog);
 	pthread_mutex_destroy(&server->keys_lock);
 	arena_done(&server->arena);
+	arena_reserve_free(server->reserve);
 }
 
 /* Sockets handed over by a service manager: the first is the public listener, a second the admin one. */
@@ -159,13 +168,18 @@ static int64_t folder_changed_at(const char *folder)
 	return stat(folder, &status) == 0 ? (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec : 0;
 }
 
-static void reload(struct server *server)
+static bool reload(struct server *server)
 {
 	const char *error = NULL;
-	if (server_reload_keys(server, &error) == 0)
+	struct arena arena;
+	arena_init_reserved(&arena, server->reserve);
+	bool loaded = server_reload_keys(server, &arena, &error) == 0;
+	if (loaded)
 		log_message(LOG_LEVEL_INFO, "keys loaded", NULL, NULL);
 	else
 		log_message(LOG_LEVEL_ERROR, "keys not loaded, the old ones stay", "error", error);
+	arena_done(&arena);
+	return loaded;
 }
 
 static void set_log_level(const struct config *config)
@@ -181,7 +195,7 @@ static void reload_log_level(const struct server *server)
 	struct arena arena;
 	struct config config;
 	const char *error = NULL;
-	arena_init(&arena);
+	arena_init_reserved(&arena, server->reserve);
 	if (config_load(&config, &arena, server->argc, server->argv, NULL, &error) == 0)
 		set_log_level(&config);
 	else
@@ -192,7 +206,7 @@ static void reload_log_level(const struct server *server)
 /* Until SIGTERM or SIGINT. */
 static void wait_for_stop(struct server *server, struct admin *admin, int signals)
 {
-	int64_t folder = folder_changed_at(server->config->key_dir);
+	int64_t folder = folder_changed_at(server->config->key_dir), failed_us = 0;
 	for (;;) {
 		struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = admin_fd(admin), .events = POLLIN } };
 		int timeout = admin_timeout(admin);
@@ -205,8 +219,10 @@ static void wait_for_stop(struct server *server, struct admin *admin, int signal
 			return;
 		if (signalled)
 			reload_log_level(server);
-		if (signalled || now != folder)
-			reload(server);
+		/* What failed may have been the machine's fault, of a moment. */
+		int64_t now_us = clock_monotonic_us();
+		if (signalled || now != folder || (failed_us != 0 && now_us - failed_us > KEY_RETRY_US))
+			failed_us = reload(server) ? 0 : now_us;
 		folder = now;
 	}
 }
@@ -345,6 +361,8 @@ int serve_run(const struct config *config, int argc, char **argv)
 	server->argc = argc;
 	server->argv = argv;
 	set_log_level(config);
+	auth_start();
+	json_set_alloc_funcs(memory_alloc, free);
 	/* Before any thread: each inherits the mask, and hashes of object keys cannot be foreseen. */
 	int signals = block_signals();
 	json_object_seed(0);

@@ -23,13 +23,15 @@ struct server {
 	const struct config *config;
 	int argc; /* the command line, to read the settings again */
 	char **argv;
-	struct arena arena; /* the main thread's: start-up texts, and why keys were not loaded again */
+	struct arena arena; /* texts of the start */
+	struct arena_reserve *reserve; /* of the main thread */
 	struct catalog *catalog;
 	struct auth_policy policy;
 	struct auth_hasher *hasher;
 	struct rate_table *rates;
 	struct db_fence fence; /* the newest timeline of the database that any thread saw */
 	const char *database_setup; /* SET commands that hand settings to our SQL functions */
+	struct slice lacking; /* the problem that is told when there is no memory to tell one */
 	struct slice openapi; /* rendered once */
 	const char *openapi_etag;
 	pthread_mutex_t keys_lock; /* guards the pointer below, never held for long */
@@ -51,6 +53,7 @@ struct worker {
 	size_t index;
 	pthread_t thread;
 	int epoll, wake_fd;
+	struct arena_reserve *reserve; /* of the arenas on this thread */
 	struct http_server *http;
 	struct db_pool *pool;
 	struct auth_cache *tokens;
@@ -70,8 +73,8 @@ struct worker {
 /* Builds what the workers share; 0, or a negative errno with a message for the user. */
 int server_init(struct server *server, const struct config *config, const char **ret_error);
 void server_done(struct server *server);
-/* Reads the key folder again (SIGHUP, or the folder changed). */
-int server_reload_keys(struct server *server, const char **ret_error);
+/* Reads the key folder again (SIGHUP, or the folder changed); the message is in the arena. */
+int server_reload_keys(struct server *server, struct arena *arena, const char **ret_error);
 struct auth_keys *server_keys(struct server *server);
 
 int worker_start(struct server *server, size_t index, int listen_fd);

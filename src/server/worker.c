@@ -92,6 +92,7 @@ static void drain(struct worker *worker)
 static void *worker_main(void *context)
 {
 	struct worker *worker = context;
+	pthread_setname_np(pthread_self(), "worker");
 	int64_t published_us = 0;
 	while (!atomic_load(&worker->server->stopping)) {
 		struct epoll_event events[4];
@@ -150,6 +151,8 @@ static int open_http(struct worker *worker, int listen_fd)
 		.begin = request_begin,
 		.body = request_body,
 		.end = request_end,
+		.reserve = worker->reserve,
+		.lacking = worker->server->lacking,
 		.refused = request_refused,
 	};
 	return http_server_new(listen_fd, &limits, &callbacks, &worker->http);
@@ -159,6 +162,7 @@ static void worker_free(struct worker *worker)
 {
 	db_pool_free(worker->pool);
 	http_server_free(worker->http);
+	arena_reserve_free(worker->reserve);
 	auth_cache_free(worker->tokens);
 	auth_keys_unref(worker->keys);
 	metrics_done(&worker->metrics);
@@ -179,6 +183,8 @@ static int worker_open(struct worker *worker, int listen_fd)
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (error == 0 && (worker->epoll < 0 || worker->wake_fd < 0))
 		error = -errno;
+	if (error == 0)
+		error = arena_reserve_new(HTTP_RESERVE, &worker->reserve);
 	if (error == 0)
 		error = auth_cache_new(TOKEN_CACHE_ENTRIES, &worker->tokens);
 	if (error == 0)

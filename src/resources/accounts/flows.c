@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "wardmote/memory.h"
 #include "wardmote/query.h"
 
 enum { CLIENT_MAX = 64, SECRET_MAX = 128, BASIC_MAX = 512 };
@@ -183,13 +184,18 @@ int flow_revoke_parse(struct arena *arena, struct slice form, const char **ret_t
 
 /* --- rows --- */
 
-static json_t *row_object(struct slice body)
+/* 0, -EBADMSG or -ENOMEM. */
+static int row_object(struct slice body, json_t **ret_object)
 {
+	uint64_t lacks = memory_lacks();
 	json_t *object = json_loadb(body.ptr == NULL ? "" : body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(object))
-		return object;
+	bool lacking = memory_lacks() != lacks;
+	if (json_is_object(object) && !lacking) {
+		*ret_object = object;
+		return 0;
+	}
 	json_decref(object);
-	return NULL;
+	return lacking ? -ENOMEM : -EBADMSG;
 }
 
 static const char *row_text(struct arena *arena, const json_t *row, const char *name)
@@ -200,9 +206,10 @@ static const char *row_text(struct arena *arena, const json_t *row, const char *
 
 int flow_login(struct arena *arena, struct slice body, struct flow_login *ret_login)
 {
-	json_t *row = row_object(body);
-	if (row == NULL)
-		return -EBADMSG;
+	json_t *row;
+	int r = row_object(body, &row);
+	if (r != 0)
+		return r;
 	*ret_login = (struct flow_login){ row_text(arena, row, "account"), row_text(arena, row, "hash") };
 	json_decref(row);
 	return 0;
@@ -288,12 +295,15 @@ static int narrow(struct auth_claims *claims, const char *wanted, const char *kn
 int flow_grant(struct slice body, const char *wanted, const char *known, struct auth_claims *ret_claims)
 {
 	struct auth_claims claims = { .account = "" };
-	json_t *row = row_object(body);
-	bool good = row != NULL && take_claims(row, &claims);
+	json_t *row;
+	int r = row_object(body, &row);
+	if (r != 0)
+		return r;
+	bool good = take_claims(row, &claims);
 	json_decref(row);
 	if (!good)
 		return -EBADMSG;
-	int r = wanted == NULL ? 0 : narrow(&claims, wanted, known);
+	r = wanted == NULL ? 0 : narrow(&claims, wanted, known);
 	if (r == 0)
 		*ret_claims = claims;
 	return r;

@@ -97,11 +97,11 @@ struct slice flow_refusal_render(struct arena *arena, const struct flow_refusal 
 struct flow_login {
 	const char *account, *hash; /* NULL: there is none */
 };
-/* Reads the body of a *_begin row. 0, or -EBADMSG when it is not one of ours. */
+/* Reads the body of a *_begin row. 0, -EBADMSG when it is not one of ours, or -ENOMEM. */
 int flow_login(struct arena *arena, struct slice body, struct flow_login *ret_login);
 
 /* Claims from the body of a grant: all but jti, issued and expires. `wanted` (may be NULL) narrows the scopes to a part of the account's, all of them
- * in `known` (space separated). 0; -EACCES: a scope that the account does not have or nobody knows; -EBADMSG: not a grant. */
+ * in `known` (space separated). 0; -EACCES: a scope that the account does not have or nobody knows; -EBADMSG: not a grant; -ENOMEM. */
 int flow_grant(struct slice body, const char *wanted, const char *known, struct auth_claims *ret_claims);
 /* RFC 6749 section 5.1; `refresh_token` NULL: none. */
 struct slice flow_token_answer(struct arena *arena, const struct auth_claims *claims, const char *access_token, const char *refresh_token);

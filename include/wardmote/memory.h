@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* jansson drops characters of what it parses when it cannot get memory, and says nothing; OpenSSL says anything. They are given these functions, and who
+ * calls them compares memory_lacks() before and after. Arenas see to themselves. */
+#ifndef WARDMOTE_MEMORY_H
+#define WARDMOTE_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* As malloc and realloc; free is free. */
+void *memory_alloc(size_t size);
+void *memory_realloc(void *memory, size_t size);
+/* How often these two have failed on this thread. */
+uint64_t memory_lacks(void);
+
+#endif
