@@ -215,6 +215,39 @@ BEGIN
 END
 $body$;
 
+-- What the operator calls (`wardmote erase`) where a text turns out to name a person: the fields of one record are emptied today, in every earlier version and in
+-- stored answers; "field.member" is a text in each row of a list. A text that must be there becomes "erased". Accounts have an operation of the API for it. Returns how many versions there are.
+CREATE FUNCTION wardmote.erase(resource text, record uuid, fields text[]) RETURNS bigint LANGUAGE plpgsql AS $body$
+DECLARE
+	thing text := (SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'history'::regnamespace AND c.relkind = 'r' AND wardmote.plural(c.relname) = resource);
+	blanks text;
+	n bigint;
+BEGIN
+	IF thing IS NULL OR resource = 'accounts' THEN
+		RAISE EXCEPTION 'no such resource here (an account is erased with POST /v1/accounts/{id}/erasure)';
+	END IF;
+	SELECT string_agg(format(CASE WHEN a.atttypid = 'jsonb'::regtype THEN $sql$%1$I = (SELECT coalesce(jsonb_agg(e || (SELECT coalesce(jsonb_object_agg(m, 'erased'), '{}')
+			FROM unnest(%4$L::text[]) m WHERE jsonb_typeof(e -> m) = 'string')), '[]') FROM jsonb_array_elements(%1$I) e)$sql$
+		ELSE '%1$I = CASE WHEN %1$I IS NOT NULL THEN %2$L::%3$s END' END, a.attname, CASE WHEN NOT a.attnotnull THEN NULL
+		WHEN a.atttypid = 'text'::regtype THEN 'erased' ELSE '{}' END, a.atttypid::regtype, f.members), ', '), sum(f.n) INTO blanks, n
+	FROM (SELECT split_part(g, '.', 1) AS name, array_agg(nullif(split_part(g, '.', 2), '')) AS members, count(*) AS n FROM unnest(fields) g GROUP BY 1) f
+	JOIN pg_attribute a ON a.attrelid = format('wardmote.%I', thing)::regclass AND a.attname = f.name AND a.attgenerated = ''
+		AND a.attname NOT IN ('grants', 'visibility', 'status') AND CASE WHEN array_position(f.members, NULL) IS NULL THEN a.atttypid = 'jsonb'::regtype
+			ELSE a.atttypid IN ('text'::regtype, 'text[]'::regtype) AND f.n = 1 END;
+	IF n IS DISTINCT FROM cardinality(fields) THEN
+		RAISE EXCEPTION 'not each of these fields is a text of %', resource;
+	END IF;
+	EXECUTE format('UPDATE wardmote.%I SET %s WHERE id = $1', thing, blanks) USING record;
+	EXECUTE format('UPDATE history.%I SET %s WHERE id = $1', thing, blanks) USING record;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	IF n = 0 THEN
+		RAISE EXCEPTION 'no such record';
+	END IF;
+	DELETE FROM wardmote.idempotency i WHERE i.record_id = record;
+	RETURN n;
+END
+$body$;
+
 -- --- idempotency --------------------------------------------------------------------------------------------------------------------
 
 -- Answers given under an Idempotency-Key, written in the transaction of the write itself. An answer over 32 KiB is kept as (thing, record, version).

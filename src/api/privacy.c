@@ -33,7 +33,9 @@ struct slice privacy_render(struct arena *arena, const struct catalog *catalog)
 	buffer_text(
 	    &text, "# Record of processing\n\n"
 		   "Fields that can hold personal data. Answers that show one are never stored by caches, their values are in no log, and\n"
-		   "an erasure blanks them in the record and in its history.\n\n"
+		   "an erasure blanks them in the record and in its history: of accounts by `POST /v1/accounts/{id}/erasure`, of other "
+		   "records by\n"
+		   "`wardmote erase`.\n\n"
 		   "| resource | field | seen by | what it is | purpose | kept |\n"
 		   "|---|---|---|---|---|---|\n");
 	size_t n;

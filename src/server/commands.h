@@ -21,6 +21,7 @@ int cmd_account(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_dev(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_erase(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);

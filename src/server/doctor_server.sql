@@ -7,7 +7,8 @@ WITH me AS (
 	(2, 'postgis', (SELECT 'PostGIS ' || extversion FROM pg_extension WHERE extname = 'postgis')),
 	(3, 'role', 'connects as ' || current_user || ', which owns nothing and obeys the policies'),
 	(4, 'owner', 'wardmote_owner is an ordinary role'),
-	(5, 'time zone', $1 || ' is known to the database')
+	(5, 'time zone', $1 || ' is known to the database'),
+	(6, 'log', 'the database writes nothing that people wrote into its log')
 ), fault (name, level, finding, mend) AS (
 	SELECT 'server', 'fail', 'PostgreSQL ' || current_setting('server_version') || ' is too old', 'move the database to PostgreSQL 15 or newer'
 	WHERE current_setting('server_version_num')::integer < 150000
@@ -52,6 +53,11 @@ WITH me AS (
 	UNION ALL
 	SELECT 'time zone', 'fail', $1 || ' is not known to the database', 'set timezone to a name of pg_timezone_names'
 	WHERE NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = $1)
+	UNION ALL
+	SELECT 'log', 'warn', s.name || ' is ' || s.setting || ': the database''s log can show what people wrote',
+		format('as a superuser: ALTER ROLE %I SET %s = %L', current_user, s.name, q.quiet)
+	FROM pg_settings s JOIN (VALUES ('log_error_verbosity', 'terse'), ('log_parameter_max_length', '0'), ('log_parameter_max_length_on_error', '0'))
+		AS q (name, quiet) ON q.name = s.name WHERE s.setting <> q.quiet
 )
 SELECT l.name, coalesce(f.level, 'ok'), coalesce(f.finding, l.fine), f.mend
 FROM looked_at l LEFT JOIN fault f ON f.name = l.name ORDER BY l.n, f.level, f.finding

@@ -7,6 +7,11 @@
 -- given is not set (certificates, peer, or a later \password).
 \set ON_ERROR_STOP on
 
+-- Neither the log nor pg_stat_statements keeps the passwords below. (A managed service may not let its administrator set these.)
+SELECT count(set_config(name, value, false)) FROM (VALUES ('log_statement', 'none'), ('log_min_duration_statement', '-1'), ('log_min_error_statement', 'panic'),
+	('log_min_duration_sample', '-1'), ('log_transaction_sample_rate', '0'), ('pg_stat_statements.track', 'none')) AS quiet (name, value)
+WHERE has_parameter_privilege(current_user, name, 'SET') \g /dev/null
+
 -- wardmote_owner owns all tables and functions; only `wardmote migrate` and `wardmote account create` use it.
 SELECT 'CREATE ROLE wardmote_owner' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wardmote_owner') \gexec
 ALTER ROLE wardmote_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
@@ -20,6 +25,13 @@ ALTER ROLE wardmote_api LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION 
 \if :{?api_password}
 ALTER ROLE wardmote_api PASSWORD :'api_password';
 \endif
+
+-- What people write must not reach the database's log: the values of parameters, nor "Key (login)=(...) already exists." The message and the statement's
+-- text, which holds no value, stay. `wardmote doctor` says where this could not be set.
+SELECT format('ALTER ROLE %I SET %s = %L', role, name, value)
+FROM (VALUES ('wardmote_owner'), ('wardmote_api')) AS r (role),
+	(VALUES ('log_error_verbosity', 'terse'), ('log_parameter_max_length', '0'), ('log_parameter_max_length_on_error', '0')) AS s (name, value)
+WHERE has_parameter_privilege(current_user, name, 'SET') \gexec
 
 -- Managed services let an administrator who is no superuser create a database for a role only as a member of it.
 SELECT 'GRANT wardmote_owner TO CURRENT_USER' WHERE NOT pg_has_role(current_user, 'wardmote_owner', 'MEMBER') \gexec

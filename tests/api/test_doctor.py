@@ -13,7 +13,7 @@ import pytest
 
 import wardmote_server
 
-CHECKS = ["settings", "key folder", "connection", "server", "postgis", "role", "owner", "time zone", "clock", "connections", "migrations", "tables", "views",
+CHECKS = ["settings", "key folder", "connection", "server", "postgis", "role", "owner", "time zone", "log", "clock", "connections", "migrations", "tables", "views",
           "history", "policies", "indexes", "functions"]
 SECONDS = 60
 
@@ -140,6 +140,16 @@ def test_faults_that_only_a_superuser_makes(patient):
     assert [row[:2] for row in patient.failed()] == [
         ("role", "wardmote_api may create in the schema public"), ("tables", "history.code belongs to postgres"),
         ("views", "api.mine belongs to postgres"), ("views", "api.risk_version does not exist"), ("indexes", "wardmote.risk_readers is not valid")]
+
+
+def test_a_log_that_shows_what_people_wrote(patient):
+    """No fault that stops anything, and one that a managed database may not let its administrator mend: a warning, with what mends it."""
+    patient.run(f"ALTER ROLE wardmote_api IN DATABASE {patient.name} SET log_error_verbosity = 'default'", role="postgres")
+    status, findings = patient.doctor()
+    told = [(finding["level"], finding["finding"], finding["mend"]) for finding in findings if finding["check"] == "log"]
+    assert status == 0
+    assert told == [("warn", "log_error_verbosity is default: the database's log can show what people wrote",
+                     "as a superuser: ALTER ROLE wardmote_api SET log_error_verbosity = 'terse'")]
 
 
 def test_the_wrong_role(sound):
