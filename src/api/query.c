@@ -174,24 +174,16 @@ static void parse_include(struct parse *parse, struct slice value)
 	parse->query.include = parse_names(parse, value, include_name);
 }
 
-static bool is_digits(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return false;
-	}
-	return text.len > 0;
-}
+/* The document promises no more than what every client's numbers can hold. */
+static const int64_t limit_accepted = INT64_C(9007199254740991);
 
 static void parse_limit(struct parse *parse, struct slice value)
 {
-	int64_t limit = INT64_MAX;
-	if (!is_digits(value) || value.ptr[0] == '0') {
-		query_fault(parse, "range", "limit must be a whole number from 1 on; above 500 it counts as 500.");
+	int64_t limit;
+	if (text_integer(value, &limit) < 0 || limit < 1 || limit > limit_accepted) {
+		query_fault(parse, "range", "limit must be a whole number from 1 to 9007199254740991; above 500 it counts as 500.");
 		return;
 	}
-	/* what is too long for 64 bits is only a larger number that is too large */
-	text_integer(value, &limit);
 	parse->query.limit = limit > LIMIT_MAX ? LIMIT_MAX : (long)limit;
 }
 

@@ -62,6 +62,8 @@ static const struct row rows[] = {
 	{ &ticket_list, CALLER_VIEWER, "limit=", "limit range" },
 	{ &ticket_list, CALLER_VIEWER, "limit=1e3", "limit range" },
 	{ &ticket_list, CALLER_VIEWER, "limit=010", "limit range" },
+	{ &ticket_list, CALLER_VIEWER, "limit=9007199254740992", "limit range" },
+	{ &ticket_list, CALLER_VIEWER, "limit=99999999999999999999", "limit range" },
 	{ &ticket_list, CALLER_VIEWER, "q=a", "q length" },
 	{ &ticket_list, CALLER_VIEWER, "q=++", "q blank" },
 	{ &ticket_list, CALLER_VIEWER, "bbox=1,2,3", "bbox format" },
@@ -160,7 +162,7 @@ static void shared_parameters_are_typed(void **state)
 	arena_init(&arena);
 	struct query query;
 	parse(&arena, &ticket_list,
-	      "sort=-updated_at&fields=title,geometry&include=localities&limit=99999999999999999999&count=exact&q=mile+cross"
+	      "sort=-updated_at&fields=title,geometry&include=localities&limit=9007199254740991&count=exact&q=mile+cross"
 	      "&bbox=-1.5,51.3999999999999986,2e0,53&as_of=2026-11-21T12:00:00-01:00&cursor=Ab-_9",
 	      &query);
 	assert_string_equal(query.sort->name, "updated_at");
