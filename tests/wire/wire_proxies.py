@@ -99,16 +99,16 @@ class Front:
     def client(self):
         return Client(self.address, timeout=PATIENCE)
 
-    def said(self, until):
-        """The requests that were logged since the last call, up to the one with this text in its target."""
+    def said(self, until=""):
+        """The requests that were logged since the last call, at least up to the one with this text in its target."""
         deadline = time.monotonic() + PATIENCE
         while True:
             with open(self.log_path, "rb") as log:
                 log.seek(self._from)
                 text = log.read().decode("latin-1")
             at = text.find(until)
-            if at >= 0 and "\n" in text[at:]:
-                text = text[:text.index("\n", at) + 1]
+            if at >= 0 and ("\n" in text[at:] or not until):
+                text = text[:text.rfind("\n") + 1]
                 self._from += len(text)
                 return [self._line(line) for line in text.splitlines() if line.count("\t") == len(LOG) - 1]
             assert time.monotonic() < deadline, f"{self.name} has not logged {until}: {text}"
