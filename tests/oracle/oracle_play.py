@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A whole sequence: its partners and first records, its steps, and what is looked at when it is over."""
+from oracle_faults import Faults, set_trap
 from oracle_model import KINDS, Record
-from oracle_reads import Reads
 from oracle_world import Stage as BareStage
 from oracle_writes import Luck
 
@@ -11,6 +11,7 @@ SCOPES = ({"communities:read", "activities:read"}, {"consultations:write", "comm
 class Stage(BareStage):
     def __init__(self, *arguments):
         super().__init__(*arguments)
+        set_trap(self)
         play = Play(self)
         for name in ("boundary-sets", "risk-scales"):
             kind = KINDS[name]
@@ -21,9 +22,12 @@ class Stage(BareStage):
         self.base = play.records
 
 
-class Play(Reads):
+class Play(Faults):
+    feed_start = None
+
     def begin(self, data):
         luck = Luck(data)
+        self.stage.proxy.heal()
         self.feed_start = self.stage.feed_end()
         for number in range(2 + luck.number(2)):
             partner = self.partner(number + 1)

@@ -2,6 +2,7 @@
 """The server under the oracle: one worker, one database connection a lane through a proxy that cuts it, one keep-alive connection for all callers; and the
 three detectors: the status is the model's, no mark is where it does not belong (answer and log), no row changed that the model does not allow."""
 import base64
+import collections
 import contextlib
 import csv
 import io
@@ -10,6 +11,7 @@ import pathlib
 import re
 import sys
 import urllib.parse
+import urllib.request
 
 
 
@@ -25,7 +27,7 @@ from wardmote_records import absent_id
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 UNSTABLE = ("date", "ratelimit")
 ANY = {"If-Match": "*"}
-SETTINGS = {"workers": 1, "lane_read": 1, "lane_write": 1, "lane_heavy": 1, "request_timeout_ms": 700, "heavy_timeout_ms": 700}
+SETTINGS = {"workers": 1, "lane_read": 1, "lane_write": 1, "lane_heavy": 1, "request_timeout_ms": 2000, "heavy_timeout_ms": 2000}
 
 
 class Disagreement(AssertionError):
@@ -48,6 +50,7 @@ class Stage:
         self.records = {}             # id to record, of all sequences
         self.authors = {}             # id of an account to the partners whose records it wrote
         self.requests = 0
+        self.statuses = collections.Counter()
         self.log_read = 0
         self.sql = cluster.connect("postgres", database)
         self.tables = self._tables()
@@ -106,6 +109,11 @@ class Stage:
             cursor, link = answer.json()["cursor"], answer.links().get("next")
         return cursor
 
+    def metric(self, name):
+        with urllib.request.urlopen(f"{self.server.admin_url}/metrics", timeout=30) as answer:
+            rows = answer.read().decode().splitlines()
+        return sum(float(row.rsplit(" ", 1)[1]) for row in rows if row.split("{")[0].split(" ")[0] == f"wardmote_{name}")
+
     def new_log(self):
         text = self.server.log()
         text, self.log_read = text[self.log_read:], len(text)
@@ -139,6 +147,7 @@ class World:
         wire.token = token or caller.token
         answer = wire.request(method, path, params=params, json_body=body, headers=headers)
         self.stage.requests += 1
+        self.stage.statuses[answer.status] += 1
         shown = f"{caller}{' (old token)' if token else ''}: {method} {path} {params or ''} {json.dumps(body) if body is not None else ''} {headers or ''}"
         self.trace.append(f"{shown} -> {answer.status}")
         if expect is not None and answer.status not in expect:

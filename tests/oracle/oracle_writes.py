@@ -235,7 +235,7 @@ class Writes(World):
         """Over the own record, over one of another partner by naming both, over none."""
         caller = self.actor(luck)
         record = self.target(luck, caller, [name for name in OWNED_KINDS if not KINDS[name].refers])
-        if record is None or record.partner is None:
+        if record is None or record.partner is None or "external_id" not in record.now.texts:
             return
         kind = record.kind
         names = [name for name, widest in kind.texts.items() if widest != OWNER and name != "code"]

@@ -11,7 +11,7 @@ import wardmote_long
 from oracle_play import Play, Stage
 
 STEPS = sorted(name for name in dir(Play) if name.startswith("step_"))
-SEQUENCES = wardmote_long.pick(12, 40)      # on one database
+SEQUENCES = wardmote_long.pick(16, 40)      # on one database
 STAGES = wardmote_long.pick(1, 1000)
 SECONDS = wardmote_long.pick(60, 25 * 60)   # no further stage after this long
 LENGTH = 60
@@ -42,7 +42,7 @@ def drive(stage, sequences, seed):
 def _tally():
     tally = {"sequences": 0, "requests": 0, "faults": 0}
     yield tally
-    print(f"\noracle: {tally} seed {wardmote_long.SEED}")
+    print(f"\noracle: {tally}, seed {wardmote_long.SEED}")
 
 
 def test_sequences_agree_with_the_model(cluster, keys, tally):
@@ -54,7 +54,10 @@ def test_sequences_agree_with_the_model(cluster, keys, tally):
         finally:
             tally["requests"] += stage.requests
             tally["faults"] += stage.faults
+            print(f"\noracle: {tally}, this stage by status {dict(sorted(stage.statuses.items()))}")
+            mixed_up = stage.metric("db_mismatches_total")
             stage.close()
+        assert mixed_up == 0
         if time.monotonic() - begun > SECONDS:
             break
     assert tally["requests"] > 1000
