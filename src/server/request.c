@@ -233,7 +233,7 @@ static bool take_key(struct request *request, struct slice field)
 	for (size_t i = 0; good && i < field.len; i++)
 		good = field.ptr[i] > ' ' && field.ptr[i] < 0x7f && field.ptr[i] != '"' && field.ptr[i] != '\\';
 	if (good)
-		request->call.idempotency_key = arena_copy(request->arena, field);
+		request->call.idempotency_key = auth_sha256(request->arena, field); /* clients make keys of all kinds of things */
 	else
 		fault_add(&request->faults, FAULT_HEADER, "Idempotency-Key", "format",
 			  "A key is 1 to 255 visible ASCII characters without quotes and backslashes, in quotes or not.");
