@@ -117,9 +117,10 @@ static void feed(struct fuzz *fuzz, int peer, struct cursor cursor, size_t piece
 		cursor.at += sent > 0 ? sent : 0;
 		turn(fuzz, peer);
 	}
-	for (int round = 0; round < ROUNDS_MAX && http_server_timeout(fuzz->server) == 0; round++)
+	int wait, round = 0;
+	while ((wait = http_server_timeout(fuzz->server)) == 0 && round++ < ROUNDS_MAX)
 		turn(fuzz, peer);
-	if (http_server_timeout(fuzz->server) == 0)
+	if (wait == 0)
 		fail("it spins");
 }
 
