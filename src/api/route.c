@@ -222,7 +222,7 @@ int catalog_match(const struct catalog *catalog, struct arena *arena, struct sli
 	/* A format is one of a reading. */
 	if (match.suffix != NULL) {
 		match.allow = "GET, HEAD, OPTIONS";
-		if (match.route != NULL && match.route->operation->body_kind != BODY_NONE)
+		if (match.route != NULL && strcmp(match.route->operation->method, "GET") != 0)
 			match.route = NULL;
 	}
 	*ret_match = match;

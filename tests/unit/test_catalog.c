@@ -73,6 +73,7 @@ static const struct target targets[] = {
 	{ "GET", "/v1/notes/" ID ".csv", 0, "get_note", "csv", ID, NULL, READ },
 	{ "GET", "/v1/places.geojson", 0, "list_places", "geojson", NULL, NULL, READ },
 	{ "POST", "/v1/notes.csv", 0, NULL, "csv", NULL, NULL, READ },
+	{ "DELETE", "/v1/notes/" ID ".csv", 0, NULL, "csv", ID, NULL, READ },
 	REFUSED("/v1/notes.geojson", -ENOENT),
 	REFUSED("/v1/notes/" ID "/history.csv", -ENOENT),
 	REFUSED("/v1/notes.CSV", -ENOENT),
