@@ -296,6 +296,34 @@ def test_what_depends_is_counted(wall, scene, partner, thing):
             assert counted() == [(column, 1)]
 
 
+def test_trees_and_scales_hold_by_themselves(wall, records, administrator, partner):
+    """Past the statements' own checks: no circle of localities, no score beside its scale, no scale taken from under scores."""
+    upper, lower = (records.make("localities", administrator)["id"] for _ in range(2))
+    steps = [{"value": value, "label": str(value)} for value in (1, 2, 3)]
+    scale, spare = (records.make("risk-scales", administrator, visibility="public", likelihood=steps, impact=steps)["id"] for _ in range(2))
+    register = records.make("risk-registers", partner.manager, risk_scale_id=scale)["id"]
+    risk = records.make("risks", partner.manager, risk_register_id=register, likelihood=2, impact=3)["id"]
+    few = json.dumps(steps[:1])
+    refused = [
+        (f"UPDATE wardmote.locality SET parent_id = '{upper}' WHERE id = '{lower}'", f"UPDATE wardmote.locality SET parent_id = '{lower}' WHERE id = '{upper}'"),
+        ("SELECT", f"UPDATE wardmote.risk SET likelihood = 4 WHERE id = '{risk}'"),
+        ("SELECT", f"UPDATE wardmote.risk SET impact = 4 WHERE id = '{risk}'"),
+        ("SELECT", f"UPDATE wardmote.risk_scale SET likelihood = '{few}' WHERE id = '{scale}'"),
+        ("SELECT", f"UPDATE wardmote.risk_scale SET impact = '{few}' WHERE id = '{scale}'"),
+        ("SELECT", f"UPDATE wardmote.risk_register SET risk_scale_id = '{spare}' WHERE id = '{register}'")]
+    for before, text in refused:
+        with wall.acting(server=False) as cursor:
+            cursor.execute(before)
+            with pytest.raises(psycopg2.errors.CheckViolation):
+                cursor.execute(text)
+    allowed = [f"UPDATE wardmote.risk SET likelihood = 3, impact = 1 WHERE id = '{risk}'", f"UPDATE wardmote.risk_scale SET likelihood = '{few}' WHERE id = '{spare}'",
+               f"UPDATE wardmote.risk SET likelihood = NULL, impact = NULL WHERE id = '{risk}'; UPDATE wardmote.risk_register SET risk_scale_id = '{spare}' WHERE id = '{register}'",
+               f"UPDATE wardmote.locality SET parent_id = '{upper}' WHERE id = '{lower}'"]
+    for text in allowed:
+        with wall.acting(server=False) as cursor:
+            cursor.execute(text)
+
+
 # --- versions ---
 
 LIFE = (("private", None), ("private", "read"), ("shared", None), ("public", None))

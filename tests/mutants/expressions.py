@@ -37,68 +37,92 @@ def span(row):
     return row[0].start, row[-1].end
 
 
-def edits_of(row, refuses):
-    """What to try on one condition. Taking a part that stands beside others for true, or all of it; where it leads into a branch (`refuses`: IF, WHEN)
-    also for false, since that branch may be the refusal."""
-    found = [Edit(*span(row), "true")]
+def edits_of(row, way):
+    """What to try on one condition. What must hold is taken for true, in whole and each part that stands beside others. What leads into a branch that refuses
+    or does something is taken for false, in whole and each of its alternatives."""
+    found = []
     alternatives = split(row, "OR")
-    for part in alternatives:
-        operands = split(part, "AND")
-        if len(operands) > 1:
-            found += [Edit(*span(operand), "true") for operand in operands]
-    if refuses:
+    if way in ("holds", "either"):
+        found.append(Edit(*span(row), "true"))
+        for part in alternatives:
+            operands = split(part, "AND")
+            if len(operands) > 1:
+                found += [Edit(*span(operand), "true") for operand in operands]
+    if way in ("refuses", "either"):
         found.append(Edit(*span(row), "false"))
         if len(alternatives) > 1:
             found += [Edit(*span(part), "false") for part in alternatives]
     return found
 
 
+def way_of(word, after):
+    """What the condition behind a word is for, and what comes behind it: WHERE must hold; IF leads to a refusal unless it lets pass; of WHEN both are tried."""
+    if word in ("IF", "ELSIF"):
+        return "holds" if after[:1] == ["THEN"] and after[1:3] in (["RETURN", "NEW"], ["RETURN", "OLD"]) else "refuses"
+    return "either" if word == "WHEN" else "holds"
+
+
 class Reader:
-    """Walks the levels of a text and keeps the conditions: (tokens of one level, does it lead into a branch)."""
+    """Walks the levels of a text and keeps the conditions: (tokens of one level, what they are for). Within a refusal, or behind NOT, a part that is taken for
+    true only makes it stricter: there is nothing to try there, until another NOT turns it round."""
 
     def __init__(self, text, boolean_body):
         self.rows = tokens(text)
         self.found = []
-        self.level(0, "SELECT" if boolean_body else None, {None})
+        self.level(0, "SELECT" if boolean_body else None, {None}, True)
 
-    def folded(self, at):
+    def folded(self, at, widens):
         """The token at `at`, a bracket or a CASE with all that is in it as one; and where it ends."""
         token = self.rows[at]
         closing = {"(": ")", "[": "]", "CASE": "END"}.get(token.word) if token.kind != "text" else None
         if closing is None:
             return token, at
-        end = self.level(at + 1, None, {closing})
+        end = self.level(at + 1, None, {closing}, widens)
         return Token("group", "()", token.start, self.rows[min(end, len(self.rows) - 1)].end), end
 
-    def keep(self, row, refuses, is_value):
+    def keep(self, row, word, at, widens):
         """A value (of a branch, or in brackets) is a condition if it compares or connects."""
         words = {token.word for token in row}
-        if row and not (is_value and not words & {"AND", "OR", "=", "<", ">", "@"}):
-            self.found.append((row, refuses))
+        if row and widens and not (word in ("THEN", "ELSE") and not words & {"AND", "OR", "=", "<", ">", "@"}):
+            self.found.append((row, self.way(word, at)))
 
-    def level(self, at, answer, closing):
-        current, refuses, is_value, top, plain = None, False, False, [], True
+    def way(self, word, at):
+        return way_of(word, [token.word for token in self.rows[at:at + 3]])
+
+    def leads(self, at):
+        """Where the condition that begins behind `at` ends in THEN."""
+        depth = 0
+        for place in range(at + 1, len(self.rows)):
+            depth += {"(": 1, ")": -1, "CASE": 1, "END": -1}.get(self.rows[place].word, 0)
+            if depth == 0 and self.rows[place].word == "THEN":
+                return place
+        return len(self.rows)
+
+    def level(self, at, answer, closing, widens):
+        current, opened, top, plain, refusing = None, None, [], True, False
         before = None
         while at < len(self.rows) and self.rows[at].word not in closing:
-            token, at = self.folded(at)
+            negated = before == "NOT" or (before == "EXISTS" and len(top) > 1 and top[-2].word == "NOT")
+            token, at = self.folded(at, widens != (refusing != negated))
             word = token.word if token.kind in ("word", "other") else ""
             ends = word in ENDS | {";", ",", ")", "]"} and not (word == "FROM" and before == "DISTINCT")
             plain = plain and not ends
             if ends and current is not None:
-                self.keep(current, refuses, is_value)
-                current = None
+                self.keep(current, opened, at, widens)
+                current, refusing = None, False
             begins = word in BEGINS or word == answer or (closing == {"END"} and word in ("THEN", "ELSE"))
             if begins and not (word == "ON" and at + 1 < len(self.rows) and self.rows[at + 1].word == "CONFLICT"):
-                current, refuses, is_value = [], word in ("IF", "ELSIF", "WHEN"), word in ("THEN", "ELSE")
+                current, opened = [], word
+                refusing = word in ("IF", "ELSIF") and self.way(word, self.leads(at)) == "refuses"
             elif current is not None:
                 current.append(token)
             top.append(token)
             before = word
             at += 1
         if current:
-            self.keep(current, refuses, is_value)
-        if closing == {")"} and plain and {token.word for token in top} & {"AND", "OR"}:
-            self.found.append((top, False))
+            self.keep(current, opened, at, widens)
+        if closing == {")"} and plain and widens and {token.word for token in top} & {"AND", "OR"}:
+            self.found.append((top, "holds"))
         return at
 
 
@@ -123,7 +147,7 @@ def bare(text, edit):
 
 def edits(text, boolean_body=False):
     """Every edit once, in the order of the text. `boolean_body`: the text is that of a function whose SELECT answers yes or no."""
-    found = {bare(text, edit) for row, refuses in Reader(text, boolean_body).found for edit in edits_of(row, refuses)}
+    found = {bare(text, edit) for row, way in Reader(text, boolean_body).found for edit in edits_of(row, way)}
     return sorted(edit for edit in found if text[edit.start:edit.end].lower() not in ("true", "false", "found"))
 
 
