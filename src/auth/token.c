@@ -242,6 +242,7 @@ int auth_token_verify(const struct auth_keys *keys, const struct auth_policy *po
 	const char *why = NULL;
 	struct auth_claims claims = { .account = "" };
 	json_t *payload = NULL;
+	bool lacking;
 
 	/* The libraries below do not tell want of memory from a bad token; libjwt has no hook, but does not touch errno either. */
 	uint64_t lacks = memory_lacks();
@@ -265,7 +266,7 @@ int auth_token_verify(const struct auth_keys *keys, const struct auth_policy *po
 	else
 		why = gate_claims(payload, policy, now, &claims);
 out:
-	bool lacking = errno == ENOMEM || memory_lacks() != lacks;
+	lacking = errno == ENOMEM || memory_lacks() != lacks;
 	json_decref(payload);
 	if (why != NULL || lacking) {
 		*ret_why = lacking ? "memory" : why;
