@@ -19,7 +19,7 @@ from wardmote_records import absent_id
 
 pytest_plugins = ["generated_site"]
 CONTRACT = Contract(json.loads((wardmote_server.ROOT / "api/openapi.json").read_text(encoding="utf-8")))
-EXAMPLES = pick(60, 1300)
+EXAMPLES = pick(36, 1300)
 CALLERS = ["administrator", "administrator", "manager", "officer", "viewer", "other officer", "narrow", "anonymous", "stranger"]
 # They need a password, a code or a session, which are not drawn: others test their success.
 NEVER_2XX = {"create_token", "create_session", "create_session_by_enrolment", "put_my_password", "delete_current_session", "get_problem"}
