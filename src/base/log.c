@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -141,13 +142,21 @@ void log_int(struct log_line *line, const char *name, int64_t value)
 	keep_or_cut(line, before, add_name(line, name) && add_raw(line, number, (size_t)len));
 }
 
-/* A line is at most PIPE_BUF bytes, and a pipe or socket that polls writable takes as many without waiting. */
+/* Without waiting, whoever else writes there. Where the kernel cannot promise that of the sink: a line is at most PIPE_BUF bytes, and a pipe or socket that
+ * polls writable takes as many, unless another thread was quicker. */
 static bool write_line(const char *text, size_t len)
 {
+	const struct iovec line = { .iov_base = (void *)(uintptr_t)text, .iov_len = len };
+	ssize_t written = pwritev2(STDERR_FILENO, &line, 1, -1, RWF_NOWAIT);
+	if (written < 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+		return false;
+	size_t done = written < 0 ? 0 : (size_t)written;
+	if (done == len)
+		return true;
 	struct pollfd sink = { .fd = STDERR_FILENO, .events = POLLOUT };
 	if (poll(&sink, 1, 0) != 1 || (sink.revents & POLLOUT) == 0)
 		return false;
-	return write(STDERR_FILENO, text, len) == (ssize_t)len;
+	return write(STDERR_FILENO, text + done, len - done) == (ssize_t)(len - done);
 }
 
 void log_end(struct log_line *line)

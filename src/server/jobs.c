@@ -28,7 +28,7 @@ static void close_session(struct jobs *jobs)
 	jobs->session = NULL;
 }
 
-/* With the host after the last one that was of no use. */
+/* With the host after the last one that was of no use. A database that is silent is away, and must not hold up the end of the process. */
 static bool open_session(struct jobs *jobs, struct arena *arena, const char **ret_error)
 {
 	char *uri = db_uri_from(jobs->server->config->database, jobs->first_host);
@@ -45,7 +45,6 @@ static bool open_session(struct jobs *jobs, struct arena *arena, const char **re
 static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct db_rows *ret_rows, const char **ret_error)
 {
 	if (jobs->session == NULL) {
-		/* A database that is silent is away, and must not hold up the end of the process. */
 		if (!open_session(jobs, arena, ret_error))
 			return false;
 		db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error);
