@@ -326,6 +326,12 @@ void connections_close_unused(struct http_server *server, bool fresh)
 		close_silent(&server->phases[PHASE_FRESH]);
 }
 
+void connections_make_room(struct http_server *server)
+{
+	if (server->phases[PHASE_IDLE].first != NULL)
+		connection_cut(server->phases[PHASE_IDLE].first, false);
+}
+
 void connections_free_lingering(struct http_server *server)
 {
 	while (server->phases[PHASE_LINGER].first != NULL)

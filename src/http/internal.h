@@ -82,6 +82,8 @@ struct http_server {
 	bool layout_known; /* the library is the one whose layout gate_check_layout knows */
 	bool resumed; /* a suspended connection was answered since the last run */
 	bool draining;
+	unsigned stuck; /* runs in a row after which clients still waited to be accepted, */
+	int64_t stuck_since; /* and since when */
 	int64_t drain_check; /* 0: done, or not draining */
 	z_stream gzip;
 	bool gzip_ready;
@@ -128,6 +130,8 @@ int connections_timeout(const struct http_server *server);
 /* Closes those on which no request has begun: idle ones, and when `fresh` those that never sent a byte. */
 void connections_close_unused(struct http_server *server, bool fresh);
 void connections_free_lingering(struct http_server *server);
+/* Ends the connection that has been idle for longest, if there is one. */
+void connections_make_room(struct http_server *server);
 
 /* exchange.c */
 enum MHD_Result exchange_handle(struct http_connection *connection, const char *method, const char *version, const char *data,

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,6 +15,9 @@ enum {
 	CONNECTION_MEMORY = 32 << 10,
 	STRICTNESS = 0, /* 1 closes without an answer where the gate gives one; -1 looks for white space before colons only */
 	US_PER_MS = 1000,
+	STUCK_RUNS = 8,
+	STUCK_REST_MS = 5,
+	STUCK_MS = 50,
 };
 
 static struct http_connection *connection_of(struct MHD_Connection *mhd)
@@ -152,13 +156,37 @@ int http_server_timeout(struct http_server *server)
 	MHD_UNSIGNED_LONG_LONG pending;
 	if (MHD_get_timeout(server->daemon, &pending) == MHD_YES)
 		return 0; /* there is work: the library has no timeout of its own here */
-	return connections_timeout(server);
+	int timeout = connections_timeout(server);
+	return server->stuck > 0 && (timeout < 0 || timeout > STUCK_MS) ? STUCK_MS : timeout;
+}
+
+/* When the library cannot accept, for want of descriptors or memory, it tries again without a pause where it has no connection; else it leaves the
+ * listener alone until one of those that it has is closed, and idle ones can last a minute. */
+static void help_if_stuck(struct http_server *server, size_t connections)
+{
+	struct pollfd listening = { .fd = server->listen_fd, .events = POLLIN };
+	bool full = server->connections >= (size_t)server->limits.connections;
+	if (server->listen_fd < 0 || full || server->connections != connections || poll(&listening, 1, 0) != 1) {
+		server->stuck = 0;
+		return;
+	}
+	int64_t now = clock_monotonic_us();
+	if (server->stuck++ == 0)
+		server->stuck_since = now;
+	if (now - server->stuck_since > (int64_t)STUCK_MS * US_PER_MS) {
+		connections_make_room(server);
+		server->stuck_since = now;
+	}
+	if (server->stuck > STUCK_RUNS)
+		poll(NULL, 0, STUCK_REST_MS);
 }
 
 void http_server_run(struct http_server *server)
 {
 	server->resumed = false;
+	size_t connections = server->connections;
 	MHD_run(server->daemon);
+	help_if_stuck(server, connections);
 	connections_check(server);
 }
 
