@@ -4,7 +4,7 @@ is looked at. The roles are those of docs/access.md."""
 import pytest
 
 from access_model import ROLES, natives, route, table
-from conftest import committed_document
+from wardmote_suite import committed_document
 from wardmote_client import Client, Contract
 from wardmote_records import absent_id
 
@@ -12,6 +12,7 @@ CONTRACT = Contract(committed_document())
 OPERATIONS = CONTRACT.operations
 RESOURCES = sorted({resource for resource, _ in table()})
 # Wrong in every way that comes after: no JSON, of no type that is taken, without If-Match, with a parameter that nobody knows.
+REHEARSAL = {"dry_run": "true"}
 HOPELESS = {"body": b"{", "headers": {"Content-Type": "text/plain"}, "params": {"no_such_parameter": "1"}}
 
 
@@ -24,10 +25,13 @@ def least(where):
 class Gate:
     """Accounts of one partner, tokens that lack the scopes of reading or of writing, and a record of each resource that all of them see."""
 
-    def __init__(self, server, records, partner):
+    def __init__(self, server, records, partner, host):
         self.server, self.records, self.partner = server, records, partner
         self.clients = [self.client(), *(self.client(getattr(partner, role)) for role in ("viewer", "officer", "manager"))]
         self.narrow = {way: self.client(records.account(partner.id, "manager", [f"{name}:{way}" for name in RESOURCES])) for way in ("read", "write")}
+        # What only administrators may do takes an administrator's token with too few scopes.
+        self.narrow_administrator = {way: self.client(records.account(host["partner_id"], "administrator", [f"{name}:{way}" for name in RESOURCES]))
+                                     for way in ("read", "write")}
         self.ids = {}
 
     def client(self, like=None):
@@ -50,8 +54,8 @@ class Gate:
 
 
 @pytest.fixture(scope="module", name="gate")
-def _gate(server, records, partner):
-    return Gate(server, records, partner)
+def _gate(server, records, partner, host):
+    return Gate(server, records, partner, host)
 
 
 @pytest.mark.parametrize("name", sorted(name for name, operation in OPERATIONS.items() if route(operation)))
@@ -65,12 +69,11 @@ def test_role_and_scope_come_first(gate, name):
             assert not answer.json().get("errors"), "what is wrong with the request is not told"
             if where.item:
                 assert gate.ask(name, client, absent_id()).status == 404
-    lacking = gate.narrow["write" if where.method == "GET" else "read"]
+    narrow = gate.narrow if least(where) <= ROLES.index("manager") else gate.narrow_administrator
+    lacking, having = (narrow[way] for way in (("write", "read") if where.method == "GET" else ("read", "write")))
     answer = gate.ask(name, lacking, gate.shown(where.resource, lacking))
     assert answer.status == 403 and not answer.json().get("errors"), answer.text()
-    if least(where) <= ROLES.index("manager"):
-        having = gate.narrow["read" if where.method == "GET" else "write"]
-        assert gate.ask(name, having, gate.shown(where.resource, having)).status not in (401, 403)
+    assert gate.ask(name, having, gate.shown(where.resource, having)).status not in (401, 403)
 
 
 @pytest.mark.parametrize("name", sorted(natives()))
@@ -150,3 +153,23 @@ def test_what_is_set_once(records, partner, other, administrator, resource):
         answer = maker.patch(f"/v1/{resource}/{record['id']}", {name: value}, headers=ANY)
         assert answer.status == 422 and (f"/{name}", "create_only") in answer.codes(), (name, answer.text())
     assert once or resource == "partners"
+
+
+# --- references ---
+
+@pytest.mark.parametrize("resource, member, target", [("activities", "consultation_id", "consultations"), ("risks", "risk_register_id", "risk-registers")])
+def test_a_part_is_put_only_into_what_one_may_write(records, partner, other, resource, member, target):
+    """To see the whole is not enough: on creating, on putting and, where it may be changed at all, on changing."""
+    whole, granted = (records.make(target, partner.manager, visibility="shared", grants=grants)["id"]
+                      for grants in ([], [{"partner_id": other.id, "right": "write"}]))
+    own = records.make(target, other.manager)["id"]
+    refused = (422, [(f"/{member}", "not_writable")])
+    body = records.body(resource, other.manager)
+    for identifier, right in ((whole, refused), (granted, (201, [])), (own, (201, []))):
+        for answer in (other.officer.post(f"/v1/{resource}", {**body, member: identifier}, params=REHEARSAL),
+                       other.officer.put(f"/v1/{resource}", {**body, member: identifier}, params={**REHEARSAL, "external_id": "part"})):
+            assert (answer.status, answer.codes() if answer.status == 422 else []) == right, answer.text()
+    if member == "consultation_id":
+        record = records.make(resource, other.manager, **{member: own})
+        answer = other.officer.patch(f"/v1/{resource}/{record['id']}", {member: whole}, headers=ANY)
+        assert (answer.status, answer.codes()) == refused

@@ -330,7 +330,7 @@ def flags_of(resource, field):
     """The flags of a field's row, in the file of its resource or among the common ones."""
     for path in (ROOT / "src/resources").rglob("*.c"):
         text = path.read_text(encoding="utf-8")
-        if f'.name = "{resource}"' in text:
+        if re.search(r'const struct resource \w+ = \{\s*\.name = "%s"' % resource, text):
             found = re.search(r'\{\s*\.name = "%s",(?:[^{}])*?\.flags = ([A-Z_| ]+)' % field, text)
             if found:
                 return found[1]
