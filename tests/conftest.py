@@ -16,15 +16,9 @@ import wardmote_long
 import wardmote_server
 from wardmote_client import Client, Contract, Coverage
 from wardmote_records import Records
+from wardmote_suite import COVERAGE, ROOT, committed_document
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-COVERAGE = Coverage()
 FOLDER = "WARDMOTE_TEST_COVERAGE"
-
-
-def committed_document():
-    """api/openapi.json: what tests are generated from, before a server runs. Another test holds it against the binary."""
-    return json.loads((ROOT / "api/openapi.json").read_text(encoding="utf-8"))
 
 
 # --- the server ---

@@ -3,7 +3,7 @@
 import collections
 import functools
 
-from conftest import ROOT
+from wardmote_suite import ROOT
 
 ROLES = ("anonymous", "viewer", "officer", "manager", "administrator")
 ITEM_OPERATIONS = {"GET": "read", "PATCH": "change", "DELETE": "delete"}

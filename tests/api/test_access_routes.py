@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from access_model import Caller, Target, leaks, may_create, natives, route, table
-from conftest import committed_document
+from wardmote_suite import committed_document
 from wardmote_client import Client, Contract
 from wardmote_records import absent_id, unique
 
@@ -122,7 +122,7 @@ class Scene:
 
 @pytest.fixture(scope="module", name="scene")
 def _scene(server, records, host):
-    from conftest import COVERAGE  # the one that the whole run shares
+    from wardmote_suite import COVERAGE  # the one that the whole run shares
     return Scene(server, records, host, COVERAGE)
 
 

@@ -2,7 +2,7 @@
 """dry_run=true on every write: the same answer as the write would get, and nothing of it stays: no record, no version, no key, no change in the feed."""
 import pytest
 
-from conftest import committed_document
+from wardmote_suite import committed_document
 from wardmote_client import Contract
 from wardmote_records import unique
 

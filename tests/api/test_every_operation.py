@@ -3,7 +3,7 @@
 resource is tested here without a line."""
 import pytest
 
-from conftest import committed_document
+from wardmote_suite import committed_document
 from wardmote_client import Contract
 from wardmote_records import absent_id
 

@@ -2,7 +2,7 @@
 """The life of a record, for every resource alike: create, read in every format, change, replace, conflict, delete."""
 import pytest
 
-from conftest import committed_document
+from wardmote_suite import committed_document
 from wardmote_client import Contract
 from wardmote_records import Records, absent_id, unique
 

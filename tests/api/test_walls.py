@@ -8,7 +8,7 @@ import uuid
 import psycopg2
 import pytest
 
-from conftest import committed_document
+from wardmote_suite import committed_document
 from wardmote_client import Contract
 from wardmote_records import Records, absent_id, unique
 

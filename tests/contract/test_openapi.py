@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import wardmote_server
-from conftest import ROOT, committed_document
+from wardmote_suite import ROOT, committed_document
 
 WEB = ROOT / "tests/web"
 

@@ -13,7 +13,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import ROOT
+from wardmote_suite import ROOT
 from wardmote_client import Client, Contract
 from wardmote_dev import Dev
 

@@ -3,7 +3,7 @@
 are no names of another. And what the sequences found, by itself."""
 import pytest
 
-from conftest import committed_document
+from wardmote_suite import committed_document
 from wardmote_client import Contract
 from wardmote_records import absent_id, unique
 

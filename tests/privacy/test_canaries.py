@@ -11,13 +11,13 @@ import uuid
 
 import pytest
 
-import conftest
+import wardmote_suite
 import wardmote_server
 from vault import Texts, Vault, Watch, is_free, new_mark, write
 from wardmote_client import Contract
 from wardmote_long import pick, rng
 
-CONTRACT = Contract(conftest.committed_document())
+CONTRACT = Contract(wardmote_suite.committed_document())
 ANY = {"If-Match": "*"}
 # Texts that a record takes in a certain state only (a transition below writes the first), and one that must be a code.
 NOT_FREE = {("consultations", "cancelled_reason"), ("activities", "cancelled_reason"), ("codes", "maps_to")}
@@ -25,7 +25,7 @@ NOT_FREE = {("consultations", "cancelled_reason"), ("activities", "cancelled_rea
 
 @pytest.fixture(scope="module", name="vault")
 def _vault(contract):
-    vault = Vault(contract, conftest.COVERAGE)
+    vault = Vault(contract, wardmote_suite.COVERAGE)
     yield vault
     vault.close()
 

@@ -7,26 +7,26 @@ import uuid
 
 import pytest
 
-import conftest
+import wardmote_suite
 import wardmote_server
 from vault import Texts, Vault, new_mark, write
 from wardmote_client import Contract
 from wardmote_records import absent_id
 
-CONTRACT = Contract(conftest.committed_document())
+CONTRACT = Contract(wardmote_suite.committed_document())
 ANY = {"If-Match": "*"}
 
 
 @pytest.fixture(scope="module", name="vault")
 def _vault(contract):
-    vault = Vault(contract, conftest.COVERAGE)
+    vault = Vault(contract, wardmote_suite.COVERAGE)
     yield vault
     vault.close()
 
 
 def clean_up(vault):
     """The statements of docs/operations.md, as printed there, as the role that is named there; autovacuum is off here, so that nothing else cleans."""
-    text = (conftest.ROOT / "docs/operations.md").read_text(encoding="utf-8").split("### After an erasure")[1]
+    text = (wardmote_suite.ROOT / "docs/operations.md").read_text(encoding="utf-8").split("### After an erasure")[1]
     script = text.split("```sql\n")[1].split("```")[0]
     assert "VACUUM" in script
     done = subprocess.run([f"{vault.cluster.bin}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", vault.cluster.uri("postgres")], input=script, text=True,
