@@ -206,8 +206,10 @@ static bool take_if_match(struct request *request, struct slice field)
 	int error = tags_parse(field, &tags);
 	if (error == 0)
 		error = tags_version(request->arena, &tags, &request->call.expected_version);
-	if (error == 0)
+	if (error == 0) {
+		segment_expect(request);
 		return true;
+	}
 	fault_add(&request->faults, FAULT_HEADER, "If-Match", "format", "%s",
 		  error == -E2BIG ? "At most 32 tags, all of one version." : "This is no list of entity tags.");
 	return false;
@@ -402,6 +404,8 @@ static void submit(struct request *request)
 	segment_begin(request, lane, write);
 	if (request->call.idempotency_key != NULL && !request->call.query.dry_run)
 		replay_claim(request);
+	if (request->expected_timeline[0] != NULL)
+		segment_add(request, "SELECT wardmote.expect_timeline($1)", 1, request->expected_timeline, false);
 	if ((operation->flags & OP_SECRET) && !request->probe)
 		secret_prepare(request);
 	segment_add(request, request->statement.text, request->statement.n_parameters, request->statement.parameters, true);

@@ -350,9 +350,11 @@ def _look(sender, intent, deadline):
     while not isinstance(answer, Answer) or answer.status == 503:
         assert time.monotonic() < deadline, f"cannot be read: {intent}"
         with contextlib.suppress(KeyError):
-            answer = sender.exchange("GET", f"/v1/communities/{intent['record']}", None, {})
+            answer = sender.exchange("GET", intent["path"].removesuffix("/transitions"), None, {})
     if intent["do"] == "delete":
         return "done" if answer.status == 404 else "undone"
+    if intent["do"] == "transition":
+        return "done" if answer.body.get("status") == intent["state"] else "undone"
     text = answer.body.get("description") or ""
     return "done" if text == intent.get("canary") or intent.get("element") in text.split(",") else "undone"
 

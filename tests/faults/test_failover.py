@@ -60,6 +60,34 @@ def lure(pair, site):
     until(lambda: pair.clients_of(pair.standby) == 0, what="leaving the former primary")
 
 
+def test_a_version_of_the_past_is_no_version_of_today(pair, site):
+    """A read in the last moment of a primary can show what its standby never got; here that moment is made long. The same number then names two versions."""
+    client, other = site.client(), site.client()
+    path = "/v1/communities/" + create(client).json()["id"]
+    pair.standby.stop("fast")
+    with contextlib.closing(pair.connect("postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = local")
+        cursor.execute("UPDATE wardmote.community SET description = 'lost with the primary' WHERE id = %s", (path.rsplit("/", 1)[1],))
+    lost = client.get(path)
+    assert lost.json()["version"] == 2
+    pair.kill(pair.primary)
+    pair.standby.start()
+    pair.promote()
+    until(lambda: other.get(path).status == 200)
+    today = other.get(path)
+    assert today.json()["version"] == 1 and today.etag.startswith('"1.2-')
+    changed = until(lambda: (lambda answer: answer if answer.status != 503 else None)(
+        other.patch(path, {"description": "of today"}, headers={"If-Match": today.etag})))
+    assert changed.status == 200 and changed.json()["version"] == 2
+    assert client.get(path, headers={"If-None-Match": lost.etag}).status == 200, "not unchanged: another version 2"
+    for method, body in (("PATCH", {"description": "over it"}), ("DELETE", None)):
+        answer = client.request(method, path, json_body=body, headers={"If-Match": lost.etag})
+        assert answer.status == 412, answer.text()
+    assert client.get(path).json()["description"] == "of today"
+    assert client.patch(path, {"description": "any"}, headers={"If-Match": "*"}).status == 200
+    assert client.patch(path, {"description": "last"}, headers={"If-Match": client.get(path).etag}).status == 200
+
+
 def test_failover_under_load(pair, site):
     random, gaps, totals = rng("failover"), [], {}
     times = pick(1, 50)

@@ -8,6 +8,7 @@ import signal
 import statistics
 import time
 
+import psycopg2
 import pytest
 
 from fault_site import Site, until
@@ -31,11 +32,19 @@ def kill_server(site, _):
 
 
 def kill_backend(site, random):
-    """One of ours that is at work, where there is one."""
-    with contextlib.closing(site.cluster.connect("postgres")) as admin, admin.cursor() as cursor:
+    """One of ours that is at work, where there is one; it takes all others with it, this test's as well."""
+    with contextlib.closing(until(lambda: connection_to(site))) as admin, admin.cursor() as cursor:
         cursor.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'wardmote_api' ORDER BY state = 'idle', pid")
-        pids = [pid for (pid,) in cursor.fetchall()]
-    os.kill(random.choice(pids[:4]), signal.SIGKILL)
+        os.kill(random.choice(cursor.fetchall()[:4])[0], signal.SIGKILL)
+        with pytest.raises(psycopg2.Error):
+            cursor.execute("SELECT pg_sleep(60)")
+
+
+def connection_to(site):
+    """None while the database starts."""
+    with contextlib.suppress(psycopg2.OperationalError):
+        return site.cluster.connect("postgres")
+    return None
 
 
 def kill_postmaster(site, _):

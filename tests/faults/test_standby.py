@@ -19,14 +19,14 @@ SLACK = 4     # of a sanitizer's build on a busy machine
 WORKERS, LANE_WRITE = 2, 3
 
 
-@pytest.fixture(name="pair")
+@pytest.fixture(scope="module", name="pair")
 def _pair():
     pair = Pair()
     yield pair
     pair.close()
 
 
-@pytest.fixture(name="site")
+@pytest.fixture(scope="module", name="site")
 def _site(pair):
     site = Site(pair, request_timeout_ms=DEADLINE * 1000, workers=WORKERS, lane_write=LANE_WRITE)
     yield site
@@ -96,6 +96,27 @@ def test_standby_away(pair, site):
     assert stored(pair, prefix) == names, "each once"
     print(f"\nstandby away: {len(unknown)} of 16 unknown, {len(done)} of them done; {len(refused)} refusals meanwhile, longest {max(refused):.3f} s; "
           f"at most {backlog} backends waiting; recovered {recovered:.2f} s after its return")
+
+
+def test_an_answer_from_the_store_waits_for_the_standby(pair, site):
+    """A commit that waits is there for all to see once the primary was started anew, standby or not. If that primary were lost then, so would be the record:
+    whoever asks again under the key must not be told that it is done before the standby has it."""
+    name = unique("Restarted")
+    pair.standby.stop("fast")
+    answer, _ = create(site.client(), name)
+    assert answer.status == 503 and answer.json()["outcome"] == "unknown"
+    pair.primary.stop("immediate")
+    pair.primary.start()
+    assert stored(pair, name) == [name], "it was committed where it is"
+    until(lambda: site.client().get("/v1/communities?limit=1").status == 200)
+    begun = time.monotonic()
+    while time.monotonic() - begun < DEADLINE + GRACE:
+        again, _ = create(site.client(), name)
+        assert again.status == 503
+    pair.standby.start()
+    again = until(lambda: (lambda answer: answer if answer.status != 503 else None)(create(site.client(), name)[0]))
+    assert again.status == 201 and again.headers["idempotency-replayed"] == "true"
+    assert stored(pair, name) == [name]
 
 
 def test_standby_comes_and_goes_under_load(pair, site):
