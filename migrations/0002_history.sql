@@ -276,6 +276,15 @@ CREATE FUNCTION wardmote.key_lifetime() RETURNS interval LANGUAGE sql STABLE AS 
 	SELECT make_interval(hours => coalesce(nullif(current_setting('wardmote.idempotency_hours', true), '')::integer, 24))
 $$;
 
+-- After a failover a version's number may be given a second time: a former primary can have shown one that was lost with it. So If-Match names the timeline, too.
+CREATE FUNCTION wardmote.expect_timeline(expected text) RETURNS void LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $$
+BEGIN
+	IF ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint <> expected::bigint THEN
+		RAISE EXCEPTION 'another timeline' USING ERRCODE = 'WM412';
+	END IF;
+END
+$$;
+
 -- Its own step before the statement, so that the statement's snapshot is later than the lock: exactly one of several equal requests writes.
 CREATE FUNCTION wardmote.claim_key(given_key text, given_method text, given_path text, given_hash text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -310,4 +319,4 @@ BEGIN
 	RETURN n;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wardmote.key_lifetime(), wardmote.claim_key(text, text, text, text), wardmote.forget_keys() TO wardmote_api;
+GRANT EXECUTE ON FUNCTION wardmote.key_lifetime(), wardmote.claim_key(text, text, text, text), wardmote.expect_timeline(text), wardmote.forget_keys() TO wardmote_api;

@@ -36,6 +36,7 @@ struct db_result {
 	int status;
 	struct slice body; /* lies in `owner` */
 	const char *etag, *link; /* NULL when null */
+	uint32_t timeline; /* of the server that answered; 0: not told */
 	char sqlstate[6];
 	const char *constraint; /* NULL when none; with sqlstate lies in `owner` */
 	const char *detail_code; /* MESSAGE of an error raised by our own functions (SQLSTATE class WM), else NULL */

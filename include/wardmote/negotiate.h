@@ -39,7 +39,8 @@ struct tags {
 	size_t n;
 };
 
-/* "<version>-<16 hex>" with its quotes for a record, "<16 hex>" for a list (version NULL). */
+/* "<version>-<16 hex>" with its quotes for a record, "<16 hex>" for a list (version NULL). The version is a number; after a failover of the database
+ * ".<timeline>" follows, since a former primary may have counted a version that was lost with it. */
 const char *etag_compose(struct arena *arena, const char *version, uint64_t hash);
 /* 0; -EINVAL: not a list of entity tags (400); -E2BIG: more than TAGS_MAX of them (400). */
 int tags_parse(struct slice field, struct tags *ret_tags);

@@ -314,7 +314,7 @@ static bool is_lower_hex(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-/* The version in "<version>-<16 hex>"; the empty slice when the tag is none of ours. */
+/* The version in "<version>-<16 hex>", with its ".<timeline>" where it has one; the empty slice when the tag is none of ours. */
 static struct slice version_of(struct slice tag)
 {
 	struct slice none = { 0 };
@@ -325,10 +325,13 @@ static struct slice version_of(struct slice tag)
 			return none;
 	}
 	struct slice version = { tag.ptr, tag.len - HASH_DIGITS - 1 };
-	int64_t number;
-	if (text_integer(version, &number) < 0 || number < 1 || number > INT32_MAX)
+	const char *dot = memchr(version.ptr, '.', version.len);
+	struct slice count = { version.ptr, dot == NULL ? version.len : (size_t)(dot - version.ptr) };
+	struct slice timeline = { dot == NULL ? "2" : dot + 1, dot == NULL ? 1 : version.len - count.len - 1 };
+	int64_t number, later;
+	if (text_integer(count, &number) < 0 || number < 1 || number > INT32_MAX)
 		return none;
-	return version;
+	return text_integer(timeline, &later) < 0 || later < 2 || later > UINT32_MAX ? none : version;
 }
 
 int tags_version(struct arena *arena, const struct tags *tags, const char **ret_version)

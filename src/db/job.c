@@ -163,6 +163,7 @@ void job_settle(struct db_pool *pool, struct connection *connection, struct db_j
 	}
 	struct db_result result = { 0 };
 	decode(job, &result);
+	result.timeline = connection->timeline;
 	finish(pool, job, &result);
 }
 

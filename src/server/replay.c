@@ -35,7 +35,10 @@ void replay_start(struct request *request)
 		respond_problem(request, PROBLEM_INTERNAL, NULL);
 		return;
 	}
-	segment_begin(request, LANE_READ, false);
+	/* To tell a stored answer is to acknowledge the write anew. What a primary that was started again shows may not have reached its synchronous standby
+	 * yet: this message in the log of writes comes after it, and its commit waits for the standby. */
+	segment_begin(request, LANE_WRITE, true);
+	segment_add(request, "SELECT pg_logical_emit_message(true, 'wardmote', '')", 0, NULL, false);
 	segment_add(request, request->statement.text, request->statement.n_parameters, request->statement.parameters, true);
 	segment_send(request, replay_done);
 }

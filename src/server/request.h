@@ -35,6 +35,7 @@ struct request {
 	struct db_job job;
 	const char *actor[4]; /* parameters of act-as */
 	const char *claim[4]; /* of the idempotency claim */
+	const char *expected_timeline[1]; /* of the version that If-Match names; NULL: any */
 	const char *address; /* see request_address */
 	const char *secret, *secret_name; /* shown once in the answer */
 	int status;
@@ -63,6 +64,8 @@ uint64_t request_address_hash(struct request *request);
 /* --- segments (segment.c) --- */
 /* Starts a segment with act-as as its first step. */
 void segment_begin(struct request *request, enum lane lane, bool write);
+/* Takes the timeline from the version that is expected. */
+void segment_expect(struct request *request);
 /* Appends a statement; `answer`: its row is the result. */
 void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer);
 /* Queues it and suspends the exchange; answers 503 itself when there is no room. */

@@ -52,7 +52,10 @@ static const char *etag_of(struct request *request, const struct db_result *resu
 			parts[1 + i] = answer->body[i];
 		hash = auth_hash(parts, 1 + answer->n_body);
 	}
-	return etag_compose(request->arena, result->etag, hash);
+	const char *version = result->etag;
+	if (version != NULL && result->timeline > 1)
+		version = arena_printf(request->arena, "%s.%" PRIu32, version, result->timeline);
+	return etag_compose(request->arena, version, hash);
 }
 
 /* self and, where there is more, next: as a header and, in JSON, in the body. */
@@ -235,6 +238,7 @@ static const struct mapping mappings[] = {
 	{ "WM403", PROBLEM_FORBIDDEN, "Only the owner's officers set visibility, its managers grants, and nobody the owner." },
 	{ "42501", PROBLEM_FORBIDDEN, NULL },
 	{ "WM409", PROBLEM_IN_FLIGHT, NULL },
+	{ "WM412", PROBLEM_PRECONDITION_FAILED, "The database has moved to another server since. Read the record again." },
 	{ "WM422", PROBLEM_KEY_REUSED, NULL },
 	{ "22", PROBLEM_INVALID_REQUEST, "A value is outside what the database can hold." },
 };

@@ -62,6 +62,16 @@ void segment_begin(struct request *request, enum lane lane, bool write)
 		segment_add(request, PLAN_ANEW, 0, NULL, false);
 }
 
+void segment_expect(struct request *request)
+{
+	const char *version = request->call.expected_version, *dot = version == NULL ? NULL : strchr(version, '.');
+	bool told = atomic_load(&request->worker->server->fence.timeline) != 0;
+	if (told && version != NULL && strcmp(version, "0") != 0)
+		request->expected_timeline[0] = dot == NULL ? "1" : dot + 1;
+	if (dot != NULL)
+		request->call.expected_version = arena_copy(request->arena, (struct slice){ version, (size_t)(dot - version) });
+}
+
 void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer)
 {
 	struct db_job *job = &request->job;
