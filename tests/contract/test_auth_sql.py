@@ -328,6 +328,45 @@ def test_accounts_of_a_suspended_partner_start_suspended(host):
     assert not acts(host.folder, account.id, 1)
 
 
+def stored(host, text, *values):
+    with connect(host.folder, "wardmote_owner") as owner, owner.cursor() as cursor:
+        cursor.execute(text, values)
+        return cursor.fetchall()
+
+
+def test_what_ends_with_an_account(host, anybody, person):
+    """Its open sessions and its open codes: no other account's, and what ended before stays as it was."""
+    neighbour, gone = host.create("person", "officer"), host.create("person", "officer")
+    sessions = "SELECT id, revoked_at FROM auth.session WHERE account_id = %s ORDER BY id"
+    codes = "SELECT sha256, used_at FROM auth.enrolment WHERE account_id = %s ORDER BY sha256"
+    assert anybody.call("enrol_finish", sha(gone.secret), ARGON + "right", "192.0.2.9", sha(uuid.uuid4().hex), 3600)[0] == 200
+    first = log_in(anybody, gone, uuid.uuid4().hex)[1]["session"]
+    log_in(anybody, gone, uuid.uuid4().hex)
+    assert caller_of(host, gone, "officer").call("session_end", gone.id, first)[0] == 204
+    assert host.call("enrolment_create", gone.id, credential=sha(uuid.uuid4().hex))[0] == 201
+    before, used, others = stored(host, sessions, gone.id), stored(host, codes, gone.id), (stored(host, sessions, person.id), stored(host, codes, neighbour.id))
+    host.run("UPDATE wardmote.account SET disabled = true WHERE id = %s", (gone.id,))
+    after = stored(host, sessions, gone.id)
+    assert all(revoked is not None for _, revoked in after)
+    assert [row for row in before if row[1] is not None] == [row for row in after if row in before], "one that had ended ended when it did"
+    assert stored(host, codes, gone.id) == [row for row in used if row[1] is not None] != [], "a code that was used is remembered, an open one is gone"
+    assert (stored(host, sessions, person.id), stored(host, codes, neighbour.id)) == others
+    assert any(revoked is None for _, revoked in others[0]) and others[1]
+
+
+def test_suspending_touches_no_other(host, other):
+    """Accounts of other partners stay as they are, and so do those that are suspended already: no version of theirs, no epoch."""
+    mine, theirs = make_partner(host), other.create("service", "officer")
+    account = host.create("service", "officer", mine)
+    state = "SELECT suspended, epoch, version FROM wardmote.account WHERE id = %s"
+    before = stored(host, state, theirs.id)
+    for status, suspended in (("suspended", True), ("left", True), ("active", False)):
+        host.run("UPDATE wardmote.partner SET status = %s WHERE id = %s", (status, mine))
+        [(found, epoch, version)] = stored(host, state, account.id)
+        assert found == suspended and (epoch, version) == ((2, 2) if suspended else (3, 3)), status
+        assert stored(host, state, theirs.id) == before
+
+
 # --- client credentials ---
 
 
@@ -405,11 +444,21 @@ def test_a_hash_that_changed_meanwhile_is_no_login(anybody, person):
     assert anybody.call("login_finish", body["account"], ARGON + "older", True, person.login, "192.0.2.7", sha("never"), 60)[0] == 401
 
 
+def test_logins_are_throttled_by_login_and_address(anybody, person):
+    """Who guesses from one place locks that place out, not the login's owner."""
+    for _ in range(10):
+        assert anybody.call("login_begin", person.login.upper(), "198.51.100.1")[0] == 200
+    for _ in range(80):
+        status, _, wait = anybody.call("login_begin", person.login, "198.51.100.1")
+        assert status == 429 and 0 < int(wait) <= 900
+    assert anybody.call("login_begin", person.login, "198.51.100.2")[0] == 200
+
+
 def test_logins_are_throttled_by_login(anybody, person):
-    address = lambda n: f"198.51.100.{n}"
-    for n in range(10):
-        assert anybody.call("login_begin", person.login.upper(), address(n))[0] == 200
-    status, _, wait = anybody.call("login_begin", person.login, address(99))
+    """From many places together there is a limit too."""
+    for n in range(100):
+        assert anybody.call("login_begin", person.login.upper(), f"198.51.100.{n // 10}")[0] == 200
+    status, _, wait = anybody.call("login_begin", person.login, "198.51.100.99")
     assert status == 429 and 0 < int(wait) <= 900
 
 

@@ -53,11 +53,11 @@ OF_ACCESS = re.compile(r"api\.|wardmote\.|cur\b|_id\b|host|scope|role\b|above|wr
 BOTH_WAYS = {"add_hidden", "add_cur", "add_new"}
 # Rows that all resources share: one mutant stands for all.
 COMMON, COMMON_TO = {"id", "visibility", "grants", "external_id", "source", "created_at", "updated_at", "created_by", "updated_by", "version"}, "communities"
-NO_CHECK = re.compile(r"ENOMEM|lacking|errno|buffer_|result->outcome != DB_NO_ROW")  # of memory and form, not of access
+NO_CHECK = re.compile(r"ENOMEM|lacking|errno|buffer_|value\.len|result->outcome != DB_NO_ROW")  # of memory and form, not of access
 # Statements: what only the data tells.
 STATEMENTS = ("src/server/segment.c", "src/server/native_changes.c", "src/api/sql.c", "src/api/sql_faults.c", "src/api/sql_write.c", "src/api/sql_list.c",
               "src/api/sql_history.c", "src/resources/accounts/flows.c")
-REFUSES = re.compile(r"respond_\w+\(|return false|return -E|return NULL|return [a-z]+_refus\w+|goto out|why = |refuse\w*\(|return \"|fault\w*\(|continue;|throttled\(|= client_refused")
+REFUSES = re.compile(r"respond_\w+\(|return false|return -E|return NULL|return [a-z]+_refus\w+|goto out|why = |refuse\w*\(|return \"|fault\w*\(|throttled\(|= client_refused")
 
 
 def shown(text, value):

@@ -44,6 +44,8 @@ HINTS = [
     (r"guard_owned", ("test_a_grant_gives_no_right_to_what_is_the_owners", "test_records_are_made")),
     (r"locality_tree|risk_\w+\(\)|(tree|scale|fixed|kept) on", ("test_trees_and_scales",)),
     (r"account_guard", ("test_a_change_of", "test_administrators_belong", "test_accounts_of_a_suspended", "test_suspending_a_partner")),
+    (r"account_closes|partner_suspends", ("test_what_ends_with_an_account", "test_suspending_touches_no_other")),
+    (r"first_credential", ("test_client_credentials", "test_enrolment_is_for_once")),
     (r"partner_guard", ("test_partner_tree", "test_the_host_stays")),
     (r"token\.c|cache\.c", ("test_unit[auth_token]", "test_unit[auth_claims]", "test_unit[auth_cache]")),
     (r"flows\.c", ("test_unit[auth_flows]",)),
@@ -272,7 +274,7 @@ class Loop:
         """What a test is about."""
         self.items[item.nodeid] = item
         self.words[item.nodeid] = set(re.findall(r"[a-z]{4,}", item.name + " " + inspect.getsource(item.function)))
-        self.names[item.nodeid] = set(re.findall(r"[a-z]{4,}", item.name))
+        self.names[item.nodeid] = set(re.findall(r"[a-z]{4,}", item.name)) | set(re.findall(r"\[([^\]]+)\]", item.name))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
