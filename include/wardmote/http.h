@@ -111,6 +111,8 @@ struct http_answer {
 bool http_accepts_gzip(struct http_exchange *exchange);
 /* Answers; resumes the exchange if it was suspended. Exactly once per exchange. */
 void http_reply(struct http_exchange *exchange, const struct http_answer *answer);
+/* The status of a refusal by the gate after begin, of a body that is too long or too slow; 0: none. */
+int http_refused_status(const struct http_exchange *exchange);
 /* Bytes of the body that went into the answer, after coding. */
 uint64_t http_answer_bytes(const struct http_exchange *exchange);
 

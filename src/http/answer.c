@@ -82,6 +82,7 @@ static struct MHD_Response *response_with_body(struct http_exchange *exchange, c
 	*ret_gzipped = may_compress(exchange, answer, total);
 	if (!*ret_gzipped) {
 		exchange->answer_bytes = total;
+		exchange->held_bytes = release.function == NULL ? 0 : total;
 		return response_of(answer->body, answer->n_body, release);
 	}
 	/* Sent plain instead, the body would belie its own ETag. */
@@ -91,6 +92,7 @@ static struct MHD_Response *response_with_body(struct http_exchange *exchange, c
 	if (failed < 0)
 		return NULL;
 	exchange->answer_bytes = gzip.len;
+	exchange->held_bytes = gzip.len;
 	return response_of(&gzip, 1, (struct release){ free, (void *)(uintptr_t)gzip.ptr });
 }
 

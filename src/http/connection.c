@@ -31,6 +31,7 @@ static void list_remove(struct phase_list *list, struct http_connection *connect
 		connection->next->prev = connection->prev;
 	else
 		list->last = connection->prev;
+	list->n--;
 	connection->prev = NULL;
 	connection->next = NULL;
 }
@@ -44,6 +45,7 @@ static void list_append(struct phase_list *list, struct http_connection *connect
 	else
 		list->first = connection;
 	list->last = connection;
+	list->n++;
 }
 
 /* Stays in its phase and wants to be looked at again one period later. */
@@ -114,6 +116,16 @@ static void format_peer(struct MHD_Connection *mhd, char *peer, size_t size)
 	}
 }
 
+static bool above_soft_limit(const struct http_server *server)
+{
+	return server->connections > (size_t)(server->limits.connections - server->limits.connections / 10);
+}
+
+bool connection_is_over(const struct http_connection *connection)
+{
+	return connection->over && above_soft_limit(connection->server);
+}
+
 struct http_connection *connection_new(struct http_server *server, struct MHD_Connection *mhd)
 {
 	struct http_connection *connection = calloc(1, sizeof *connection);
@@ -129,7 +141,7 @@ struct http_connection *connection_new(struct http_server *server, struct MHD_Co
 	connection->fd = fd;
 	format_peer(mhd, connection->peer, sizeof connection->peer);
 	server->connections++;
-	connection->over = server->connections > (size_t)(server->limits.connections - server->limits.connections / 10);
+	connection->over = above_soft_limit(server);
 	connection->phase = PHASE_FRESH;
 	connection->since = clock_monotonic_us();
 	connection->due = connection->since + server->phases[PHASE_FRESH].period;
@@ -149,7 +161,7 @@ static void connection_free(struct http_connection *connection)
 static bool linger_begin(struct http_connection *connection)
 {
 	struct http_server *server = connection->server;
-	if (!connection->linger || server->lingering >= LINGERING_MAX)
+	if (!connection->linger || server->lingering >= server->lingering_max)
 		return false;
 	int fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
@@ -214,6 +226,22 @@ static bool client_has_left(const struct http_connection *connection)
 	       pending == 0;
 }
 
+/* The head of a request is awaited. A client that left before it was accepted makes no event. */
+static void check_head(struct http_connection *connection, int64_t now)
+{
+	int64_t age_ms = (now - connection->since) / us_per_ms;
+	bool late = age_ms >= connection->server->limits.header_timeout_ms;
+	bool over = connection_is_over(connection) && age_ms >= OVER_MS;
+	if (client_has_left(connection) || (late && connection->phase == PHASE_FRESH)) {
+		connection_cut(connection, false);
+	} else if (late || over) {
+		exchange_refuse_raw(connection, late ? &gate_header_timeout : &gate_connection_limit);
+		connection_cut(connection, false);
+	} else {
+		wait_again(connection, now);
+	}
+}
+
 static void check_idle(struct http_connection *connection, int64_t now)
 {
 	if (now - connection->since >= connection->server->limits.idle_timeout_ms * us_per_ms || client_has_left(connection))
@@ -244,8 +272,7 @@ static void check_one(struct http_connection *connection, int64_t now)
 	switch (connection->phase) {
 	case PHASE_FRESH:
 	case PHASE_HEADER:
-		exchange_refuse_raw(connection, &gate_header_timeout);
-		connection_cut(connection, false);
+		check_head(connection, now);
 		break;
 	case PHASE_BODY:
 		if (client_has_left(connection)) {
@@ -281,7 +308,7 @@ void connections_check(struct http_server *server)
 	int64_t now = clock_monotonic_us();
 	for (enum phase phase = 0; phase < PHASES; phase++) {
 		struct phase_list *list = &server->phases[phase];
-		while (list->period > 0 && list->first != NULL && list->first->due <= now)
+		for (int looks = 0; looks < LOOKS_MAX && list->period > 0 && list->first != NULL && list->first->due <= now; looks++)
 			check_one(list->first, now);
 	}
 	if (server->drain_check != 0 && now >= server->drain_check) {

@@ -11,7 +11,7 @@
 
 #include "wardmote/clock.h"
 
-enum { BODY_START = 16 << 10, RAW_MAX = 8 << 10 };
+enum { BODY_START = 1 << 10, RAW_MAX = 8 << 10 };
 
 static bool has_body(const struct http_exchange *exchange)
 {
@@ -113,8 +113,7 @@ static const struct gate_verdict *check_head(struct http_exchange *exchange, con
 	const struct gate_verdict *verdict = gate_check(&head, &exchange->expected);
 	if (verdict == NULL)
 		verdict = check_layout(exchange, method, version);
-	size_t soft = (size_t)(connection->server->limits.connections - connection->server->limits.connections / 10);
-	if (verdict == NULL && connection->over && connection->server->connections > soft)
+	if (verdict == NULL && connection_is_over(connection))
 		verdict = &gate_connection_limit;
 	return verdict;
 }
@@ -130,6 +129,7 @@ static enum MHD_Result queue_answer(struct http_exchange *exchange)
 	if (result == MHD_YES) {
 		exchange->queued = true;
 		connection_enter(connection, PHASE_ANSWER);
+		pressure_answer(exchange);
 	}
 	return result;
 }
@@ -153,6 +153,7 @@ static enum MHD_Result refuse(struct http_exchange *exchange, const struct gate_
 	answer.body[0] = callbacks->refused(callbacks->context, &exchange->arena, verdict->problem, verdict->rule, verdict->detail);
 	add_refusal_fields(&answer, verdict);
 	answer_build(exchange, &answer);
+	exchange->refused_status = verdict->status;
 	exchange->connection->linger = true;
 	return exchange->response == NULL ? MHD_NO : queue_answer(exchange);
 }
@@ -180,6 +181,8 @@ void exchange_refuse_raw(struct http_connection *connection, const struct gate_v
 	if (text.len <= RAW_MAX)
 		(void)!send(connection->fd, text.ptr, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	connection->linger = true;
+	if (connection->exchange != NULL)
+		connection->exchange->refused_status = verdict->status;
 	arena_done(&arena);
 }
 
@@ -201,8 +204,10 @@ static enum MHD_Result begin(struct http_exchange *exchange)
 	}
 	if (!exchange->replied && exchange->expected.length > exchange->body_max)
 		return refuse(exchange, &gate_body_too_large);
-	if (has_body(exchange))
+	if (has_body(exchange)) {
 		connection_enter(connection, PHASE_BODY);
+		pressure_body(server);
+	}
 	return MHD_YES;
 }
 
@@ -284,6 +289,7 @@ void exchange_end(struct http_connection *connection, bool complete)
 		return;
 	struct http_server *server = connection->server;
 	server->body_bytes -= exchange->body_capacity;
+	pressure_release(exchange);
 	if (exchange->begun) {
 		server->active--;
 		if (exchange->request != NULL)
@@ -366,6 +372,11 @@ bool http_closing(const struct http_exchange *exchange)
 bool http_accepts_gzip(struct http_exchange *exchange)
 {
 	return encoding_gzip_accepted(http_header(exchange, "Accept-Encoding"));
+}
+
+int http_refused_status(const struct http_exchange *exchange)
+{
+	return exchange->refused_status;
 }
 
 uint64_t http_answer_bytes(const struct http_exchange *exchange)

@@ -33,9 +33,16 @@ enum {
 	LINGER_TICK_MS = 20,
 	LINGER_MS = 2000,
 	LINGER_BYTES = 1 << 20,
-	LINGERING_MAX = 64, /* connections; each costs a descriptor above the connection limit */
+	LINGERING_MAX = 64, /* connections; each costs a descriptor above the connection limit. Fewer where that is low */
+	OVER_MS = 1000, /* for the head of a request on a connection above the soft limit */
+	LOOKS_MAX =
+	    128, /* at connections of one phase at a time: when the deadlines of thousands pass together, the others go on in between */
 	DRAIN_FRESH_MS = 1000, /* how long a drain waits for the first byte of a new connection */
 	BODIES_MAX = 128 << 20, /* bytes of all bodies that one worker holds at a time */
+	BODIES_AT_ONCE = 512, /* arriving at one worker; then the one that has waited longest gives way */
+	ANSWERS_AT_ONCE = 512, /* being sent by one worker; likewise, */
+	ANSWERS_MAX = 32 << 20, /* and their bytes, */
+	ANSWER_GRACE_MS = 200, /* for those that have been sent for so long */
 	COMPRESS_MIN = HTTP_COMPRESS_MIN,
 	COMPRESS_MAX = 4 << 20, /* above it compressing would hold up the other clients of this worker */
 };
@@ -64,6 +71,7 @@ struct http_connection {
 struct phase_list {
 	struct http_connection *first;
 	struct http_connection *last;
+	size_t n;
 	int64_t period; /* us; 0: no deadline */
 };
 
@@ -78,7 +86,9 @@ struct http_server {
 	size_t connections;
 	size_t lingering;
 	size_t active;
+	size_t lingering_max;
 	size_t body_bytes; /* allocated for bodies */
+	size_t answer_bytes; /* of answers being sent, as far as they are held in memory for that */
 	bool layout_known; /* the library is the one whose layout gate_check_layout knows */
 	bool resumed; /* a suspended connection was answered since the last run */
 	bool draining;
@@ -111,7 +121,9 @@ struct http_exchange {
 	size_t body_capacity;
 	struct MHD_Response *response; /* ready, not yet queued */
 	unsigned status;
+	int refused_status; /* of the gate's refusal after begin */
 	uint64_t answer_bytes;
+	size_t held_bytes; /* of the answer's, in memory for it alone */
 	struct arena arena;
 };
 
@@ -120,6 +132,8 @@ struct http_exchange {
 struct http_connection *connection_new(struct http_server *server, struct MHD_Connection *mhd);
 /* The library closes it: frees it, or keeps a duplicate of its socket to linger on. */
 void connection_closed(struct http_connection *connection);
+/* Was accepted above the soft limit, and the number is still above it. */
+bool connection_is_over(const struct http_connection *connection);
 void connection_enter(struct http_connection *connection, enum phase phase);
 /* Ends it from outside the library's callbacks. `reset` drops what the kernel still holds for the client. */
 void connection_cut(struct http_connection *connection, bool reset);
@@ -140,6 +154,12 @@ enum MHD_Result exchange_handle(struct http_connection *connection, const char *
 void exchange_end(struct http_connection *connection, bool complete);
 /* Writes a refusal to the socket, past the library, which cannot answer while a request is still arriving. Nothing else is under way to the client then. */
 void exchange_refuse_raw(struct http_connection *connection, const struct gate_verdict *verdict);
+
+/* pressure.c: who has waited longest gives way when too much is under way. After a connection has entered PHASE_BODY, PHASE_ANSWER. */
+void pressure_body(struct http_server *server);
+void pressure_answer(struct http_exchange *exchange);
+/* The answer's memory is given up. */
+void pressure_release(struct http_exchange *exchange);
 
 /* answer.c: sets exchange->response and what belongs to it. When that cannot be made it is the server's `lacking`. */
 void answer_build(struct http_exchange *exchange, const struct http_answer *answer);

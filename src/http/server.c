@@ -12,12 +12,16 @@
 
 enum {
 	/* One pool holds a connection's request head, the library's records of its fields, what was read ahead, and the head of the answer. */
-	CONNECTION_MEMORY = 32 << 10,
+	CONNECTION_MEMORY =
+	    36 << 10, /* over 32 KiB it is mapped: what a slow client does not use costs nothing, and all is given back when it leaves */
 	STRICTNESS = 0, /* 1 closes without an answer where the gate gives one; -1 looks for white space before colons only */
 	US_PER_MS = 1000,
 	STUCK_RUNS = 8,
 	STUCK_REST_MS = 5,
 	STUCK_MS = 50,
+	LOOK_LEAST_MS =
+	    100, /* between two looks at a connection whose head is awaited: a tenth of a millisecond for each that there may be, */
+	LOOK_MOST_MS = 1000, /* but not longer */
 };
 
 static struct http_connection *connection_of(struct MHD_Connection *mhd)
@@ -36,6 +40,16 @@ static void notify_connection(void *context, struct MHD_Connection *mhd, void **
 	}
 }
 
+/* The deadline of a first request counts from when the connection was accepted. */
+static void enter_header(struct http_connection *connection)
+{
+	int64_t since = connection->since;
+	bool fresh = connection->phase == PHASE_FRESH;
+	connection_enter(connection, PHASE_HEADER);
+	if (fresh)
+		connection->since = since;
+}
+
 /* The request line is complete. This is the only place where the target is seen as it was sent. */
 static void *notify_target(void *context, const char *target, struct MHD_Connection *mhd)
 {
@@ -52,7 +66,7 @@ static void *notify_target(void *context, const char *target, struct MHD_Connect
 	connection->target_len = connection->target == NULL ? 0 : kept;
 	connection->target_at = target;
 	if (connection->phase != PHASE_CUT)
-		connection_enter(connection, PHASE_HEADER);
+		enter_header(connection);
 	/* The library is about to take the query apart, in place, with a record from the connection's pool for each parameter. When the pool
 	 * runs out over that (a few hundred suffice), 0.9.75 forgets that it has failed and the request hangs. We parse the query ourselves: for
 	 * the library it ends before its first byte. */
@@ -101,8 +115,11 @@ static void set_periods(struct http_server *server)
 {
 	const struct http_limits *limits = &server->limits;
 	long idle = limits->idle_timeout_ms < limits->header_timeout_ms ? limits->idle_timeout_ms : limits->header_timeout_ms;
-	server->phases[PHASE_FRESH].period = limits->header_timeout_ms * US_PER_MS;
-	server->phases[PHASE_HEADER].period = limits->header_timeout_ms * US_PER_MS;
+	long look = limits->connections / 10;
+	look = look < LOOK_LEAST_MS ? LOOK_LEAST_MS : look > LOOK_MOST_MS ? LOOK_MOST_MS : look;
+	long looks = (limits->header_timeout_ms + look - 1) / look; /* the last one at the deadline */
+	server->phases[PHASE_FRESH].period = limits->header_timeout_ms * US_PER_MS / looks;
+	server->phases[PHASE_HEADER].period = server->phases[PHASE_FRESH].period;
 	server->phases[PHASE_BODY].period = limits->body_timeout_ms * US_PER_MS / TRANSFER_TICKS;
 	server->phases[PHASE_ANSWER].period = limits->body_timeout_ms * US_PER_MS / TRANSFER_TICKS;
 	server->phases[PHASE_IDLE].period = (int64_t)idle * US_PER_MS;
@@ -122,6 +139,8 @@ int http_server_new(int listen_fd, const struct http_limits *limits, const struc
 	server->callbacks = *callbacks;
 	server->layout_known = strcmp(MHD_get_version(), "0.9.75") == 0;
 	set_periods(server);
+	long lingering = limits->connections / 8 + 1;
+	server->lingering_max = lingering < LINGERING_MAX ? (size_t)lingering : LINGERING_MAX;
 	/* The library closes the socket that it was given when it cannot start. */
 	server->listen_fd = listen_fd < 0 ? -1 : fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
 	if (listen_fd >= 0 && server->listen_fd < 0) {
