@@ -30,7 +30,8 @@ $$;
 CREATE FUNCTION auth.throttle_forgive(name text, value text, address text) RETURNS void
 LANGUAGE sql
 AS $$
-	DELETE FROM auth.throttle t WHERE t.key = name || ':' || encode(sha256(convert_to(value, 'UTF8')), 'hex');
+	DELETE FROM auth.throttle t WHERE t.key IN (name || ':' || encode(sha256(convert_to(value, 'UTF8')), 'hex'),
+		name || ':' || encode(sha256(convert_to(concat_ws(E'\n', value, address), 'UTF8')), 'hex'));
 	UPDATE auth.throttle t SET count = greatest(t.count - 1, 0)
 	WHERE t.key = 'address:' || encode(sha256(convert_to(address, 'UTF8')), 'hex');
 $$;
@@ -149,12 +150,17 @@ CREATE FUNCTION auth.login_begin(login text, address text) RETURNS TABLE (status
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
 AS $$
 DECLARE
-	-- Both are counted, whatever the first says; always in this order, so that two logins cannot deadlock.
+	-- Always in this order, so that two logins cannot deadlock.
 	by_address integer := auth.throttle_hit('address', address, 100);
-	by_login integer := auth.throttle_hit('login', lower(login), 10);
+	by_both integer := auth.throttle_hit('login', concat_ws(E'\n', lower(login), address), 10);
+	by_login integer := 0;
 BEGIN
-	IF greatest(by_address, by_login) > 0 THEN
-		RETURN QUERY SELECT 429, NULL::text, NULL::text, greatest(by_address, by_login)::text;
+	-- What one address was refused does not count against the login: nobody locks out another by guessing from one place.
+	IF greatest(by_address, by_both) = 0 THEN
+		by_login := auth.throttle_hit('login', lower(login), 100);
+	END IF;
+	IF greatest(by_address, by_both, by_login) > 0 THEN
+		RETURN QUERY SELECT 429, NULL::text, NULL::text, greatest(by_address, by_both, by_login)::text;
 		RETURN;
 	END IF;
 	RETURN QUERY
