@@ -14,9 +14,21 @@ static const int statuses[METRIC_STATUSES] = { 200, 201, 202, 204, 304, 400, 401
 					       413, 414, 415, 422, 428, 429, 431, 500, 501, 503, 504, 505, 0 };
 static const double bounds[METRIC_BUCKETS - 1] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5 };
 
+/* Those that the gate knows. */
+static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" };
+enum { METHODS = sizeof methods / sizeof *methods };
+
+size_t metrics_unmatched(size_t routes, struct slice method)
+{
+	size_t i = METHODS - 1;
+	while (i > 0 && !slice_is(method, methods[i]))
+		i--;
+	return routes + i;
+}
+
 int metrics_init(struct metrics *metrics, size_t routes)
 {
-	metrics->n_routes = routes + 1;
+	metrics->n_routes = routes + METHODS;
 	metrics->routes = calloc(metrics->n_routes, sizeof *metrics->routes);
 	return metrics->routes == NULL ? -ENOMEM : 0;
 }
@@ -72,8 +84,8 @@ static void labels(const struct server *server, size_t route, const char **ret_m
 {
 	size_t n;
 	const struct route *routes = catalog_routes(server->catalog, &n);
-	*ret_method = route < n ? routes[route].operation->method : "";
-	*ret_path = route < n ? routes[route].operation->path : "";
+	*ret_method = route < n ? routes[route].operation->method : methods[route - n];
+	*ret_path = route < n ? routes[route].operation->path : METRICS_UNMATCHED;
 }
 
 static void requests(struct buffer *out, const struct server *server, size_t n_routes)

@@ -19,12 +19,16 @@ struct route_metrics {
 };
 
 struct metrics {
-	struct route_metrics *routes; /* by the catalog's order; the last for requests without a route */
+	struct route_metrics *routes; /* by the catalog's order; then one for each method of requests without a route */
 	size_t n_routes;
 	_Atomic uint64_t refused; /* by the HTTP gate */
 	_Atomic uint64_t limited; /* 429 */
 	_Atomic uint64_t shed; /* 503 */
 };
+
+/* The row of a request that no route takes; what it asked for is not told. */
+#define METRICS_UNMATCHED "unmatched"
+size_t metrics_unmatched(size_t routes, struct slice method);
 
 int metrics_init(struct metrics *metrics, size_t routes);
 void metrics_done(struct metrics *metrics);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Who is asking, as an address: the peer, or what trusted proxies say of it. */
 #include "request.h"
+#include "wardmote/clock.h"
 #include "wardmote/network.h"
 
 static struct slice last_entry(struct slice *list)
@@ -45,4 +46,18 @@ uint64_t request_address_hash(struct request *request)
 	network_key(request_address(request), key);
 	struct slice part = slice_of(key);
 	return auth_hash(&part, 1);
+}
+
+bool request_stray_allowed(struct request *request)
+{
+	const struct server *server = request->worker->server;
+	long limit = server->config->rate_anonymous;
+	if (limit <= 0)
+		return true;
+	request->rate = rate_take(server->rates, request_address_hash(request), limit, clock_monotonic_us());
+	request->limited = !request->rate.allowed;
+	if (request->limited)
+		respond_problem(request, PROBLEM_TOO_MANY_REQUESTS,
+				arena_printf(request->arena, "More than %ld requests in a minute.", request->rate.limit));
+	return request->rate.allowed;
 }

@@ -19,6 +19,9 @@ static bool stage_route(struct request *request)
 	const struct catalog *catalog = request->worker->server->catalog;
 	struct slice method = http_method(request->exchange);
 	int error = catalog_match(catalog, request->arena, method, http_path(request->exchange), &request->match);
+	bool stray = error < 0 || request->match.route == NULL || slice_is(method, "OPTIONS");
+	if (stray && !request_stray_allowed(request))
+		return false;
 	if (error == -EILSEQ) {
 		respond_problem(request, PROBLEM_MALFORMED_HTTP,
 				"The path ends with a slash, or has a dot segment, an empty segment or an escape in no canonical form.");
@@ -296,7 +299,7 @@ void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_b
 	request->exchange = exchange;
 	request->arena = http_arena(exchange);
 	request->begun_us = clock_monotonic_us();
-	request->route_index = n_routes;
+	request->route_index = metrics_unmatched(n_routes, http_method(exchange));
 	request->head = slice_is(http_method(exchange), "HEAD");
 	request->faults.arena = request->arena;
 	request_identify(request);
@@ -438,14 +441,14 @@ void request_body(void *context, struct slice body)
 }
 
 /* One line a request: what was asked and how it went, never what was in it. */
-static void log_request(const struct request *request, bool sent, int64_t taken_us)
+static void log_request(const struct request *request, int status, bool sent, int64_t taken_us)
 {
 	struct log_line line;
 	log_begin(&line, LOG_LEVEL_INFO, "request");
 	log_text(&line, "request_id", request->id);
-	log_slice(&line, "method", request->match.pattern == NULL ? SLICE("-") : http_method(request->exchange));
-	log_text(&line, "route", request->match.pattern);
-	log_int(&line, "status", request->status);
+	log_slice(&line, "method", http_method(request->exchange)); /* the gate knows seven */
+	log_text(&line, "route", request->match.pattern == NULL ? METRICS_UNMATCHED : request->match.pattern);
+	log_int(&line, "status", status);
 	log_int(&line, "duration_us", taken_us);
 	log_int(&line, "bytes", (int64_t)http_answer_bytes(request->exchange));
 	if (request->authenticated) {
@@ -461,8 +464,10 @@ void request_end(void *context, bool sent)
 {
 	struct request *request = context;
 	int64_t taken_us = clock_monotonic_us() - request->begun_us;
-	metrics_count(&request->worker->metrics, request->route_index, request->status, taken_us);
-	log_request(request, sent, taken_us);
+	int refused = http_refused_status(request->exchange);
+	int status = refused != 0 ? refused : request->status;
+	metrics_count(&request->worker->metrics, request->route_index, status, taken_us);
+	log_request(request, status, sent, taken_us);
 	native_free(request);
 }
 

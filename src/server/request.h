@@ -60,6 +60,8 @@ void request_identify(struct request *request);
 const char *request_address(struct request *request);
 /* What limits count by: of an IPv6 address the first 64 bits. */
 uint64_t request_address_hash(struct request *request);
+/* What no route takes costs little, but a flood of it is a flood: it counts against the address, whoever asks. False: refused, and answered. */
+bool request_stray_allowed(struct request *request);
 
 /* --- segments (segment.c) --- */
 /* Starts a segment with act-as as its first step. */
