@@ -115,7 +115,7 @@ def raw_request(site, base, client):
     if client.token:
         lines.append(f"Authorization: Bearer {client.token}")
     for where, name in base.positions():
-        if where == "header":
+        if where == "header" and name != "If-None-Match":  # sqlmap leaves it out, being about caches: the texts above try it
             headers.setdefault(name, '"a"' if "Match" in name else "key")
     lines += [f"{name}: {value if name == 'Content-Type' else value.rstrip('*') + 'a*'}" for name, value in headers.items()]
     if not base.content:
@@ -133,12 +133,13 @@ def test_sqlmap_finds_nothing(site, world, operation, tmp_path):
     assert shutil.which("sqlmap"), "sqlmap is not installed"
     base = Base(world, operation)
     client = site.public if operation["path"].startswith("/oauth") else world.callers["administrator"]
-    (tmp_path / "request").write_text(raw_request(site, base, client), encoding="utf-8", newline="")
+    text = raw_request(site, base, client)
+    (tmp_path / "request").write_text(text, encoding="utf-8", newline="")
     command = ["sqlmap", "-r", str(tmp_path / "request"), "--batch", "--ignore-stdin", "--disable-coloring", "--flush-session", "--output-dir", str(tmp_path / "out"), "--dbms", "PostgreSQL",
                "--technique", pick("BEU", "BEUST"), "--level", "1", "--risk", pick("1", "2"), "--time-sec", "2", "--timeout", "20", "--ignore-code",
                "400,401,403,404,405,406,409,412,413,414,415,422,428,431"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SQLMAP_SECONDS, check=False, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
-    text = done.stdout + done.stderr
-    assert not re.search(r"is vulnerable|appears to be .* injectable|identified the following injection point", text), text[-5000:]
-    assert re.search(r"do not appear to be injectable|does not seem to be injectable", text), text[-5000:]
+    told = done.stdout + done.stderr
+    assert not re.search(r"is vulnerable|appears to be .* injectable|identified the following injection point", told), told[-5000:]
+    assert told.count("does not seem to be injectable") == text.count("*"), f"not each place was tried: {told[-5000:]}"
     check(world, site)

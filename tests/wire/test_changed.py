@@ -15,7 +15,7 @@ from wire_reference import requests_of
 from wardmote_long import pick, rng
 from wardmote_wire import Client, Traced, get, request
 
-MESSAGES = pick(3000, 200000)
+MESSAGES = pick(2000, 200000)
 PIPELINED = pick(1000, 20000)
 # "What the gate cannot see": NUL before a line end, at the start of a line, or a colon for a line's CR.
 UNSEEN = re.compile(rb"(^|\n)\0|\0\n|\0\r\n\n|(^|\n):\n")

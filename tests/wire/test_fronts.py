@@ -12,7 +12,7 @@ from wire_proxies import Front
 from wardmote_long import pick, rng
 from wardmote_wire import ROOT, Traced
 
-MUTANTS = pick(250, 60000)
+MUTANTS = pick(150, 60000)
 WORDS = {"refuses": "refused there", "gate": "refused by the gate", "plain": "passed in plain form"}
 
 
