@@ -70,7 +70,7 @@ static const char *fault_of(EVP_PKEY *key)
 	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC)
 		return "is not an elliptic-curve key";
 	if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof(curve), NULL) != 1 ||
-	    (strcmp(curve, "prime256v1") != 0 && strcmp(curve, "P-256") != 0))
+	    strcmp(curve, "prime256v1") != 0)
 		return "is not on the curve P-256";
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
 	bool good = context != NULL && EVP_PKEY_check(context) == 1;

@@ -61,7 +61,7 @@ static int folder_walk(int folder, int (*each)(void *context, const char *name),
 static int64_t signs_from(struct slice text, int64_t modified)
 {
 	const size_t prefix = sizeof(SIGN_FROM) - 1;
-	if (text.len < prefix || memcmp(text.ptr, SIGN_FROM, prefix) != 0)
+	if (strncmp(text.ptr, SIGN_FROM, prefix) != 0)
 		return modified;
 	char *end;
 	errno = 0;

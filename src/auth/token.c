@@ -187,8 +187,8 @@ static bool take_options(const json_t *payload, struct auth_claims *claims)
 	const json_t *scope = json_object_get(payload, "scope");
 	claims->scoped = scope != NULL;
 	/* An empty scope is a token that may do nothing, not one that may do everything. */
-	if (claims->scoped && !(json_is_string(scope) && json_string_length(scope) == 0) &&
-	    !take_text(payload, "scope", claims->scopes, sizeof(claims->scopes)))
+	const char *text = json_string_value(scope);
+	if (claims->scoped && (text == NULL || text[0] != '\0') && !take_text(payload, "scope", claims->scopes, sizeof(claims->scopes)))
 		return false;
 	return json_object_get(payload, "sid") == NULL || take_uuid(payload, "sid", claims->session);
 }

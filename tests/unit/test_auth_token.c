@@ -373,6 +373,7 @@ static void test_claims(void **state)
 		{ "epoch", "2147483648", "epoch" },
 		{ "client_id", NULL, "client" },
 		{ "client_id", "1", "client" },
+		{ "client_id", "\"\"", "client" },
 		{ "client_id", "\"0123456789012345678901234567890123456789012345678901234567890123\"", "client" },
 		{ "sid", "1", "option" },
 		{ "sid", "null", "option" },
@@ -396,6 +397,7 @@ static void test_good_variants(void **state)
 	} cases[] = {
 		{ "aud", "[\"https://wardmote.example/api\"]" },
 		{ "aud", "[\"https://other.example\",\"https://wardmote.example/api\"]" },
+		{ "aud", "[\"https://wardmote.example/api\",\"https://other.example\"]" },
 		{ "nbf", "1800000030" },
 		{ "sid", NULL },
 		{ "scope", "\"\"" },
