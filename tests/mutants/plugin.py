@@ -3,6 +3,7 @@
 again without it. The tests that are likeliest to kill come first: the one that killed it last time (killers.json), then those that killed its like."""
 import collections
 import inspect
+import itertools
 import json
 import os
 import pathlib
@@ -143,7 +144,7 @@ class Loop:
 
     # --- tests ---
 
-    def fails(self, item):
+    def fails(self, item, seconds=TEST_SECONDS):
         """Why the test fails; None when it passes. Fixtures of its module stay for the next."""
         sentinel = pytest.Function.from_parent(item.parent, name="sentinel", callobj=lambda: None)
         if item.module is not self.module:
@@ -154,7 +155,7 @@ class Loop:
             raise TooLong()
 
         signal.signal(signal.SIGALRM, late)
-        signal.alarm(TEST_SECONDS)
+        signal.alarm(seconds)
         try:
             reports = runtestprotocol(item, log=False, nextitem=sentinel)
         finally:
@@ -282,7 +283,7 @@ class Loop:
             self.read(item)
         # What lasts for the whole session is made now, and not under a mutant.
         first = next(item for item in session.items if {"server", "anonymous", "administrator", "partner", "other"} <= set(item.fixturenames))
-        assert self.fails(first) is None, "the first test fails, with everything in its place"
+        assert self.fails(first, 10 * TEST_SECONDS) is None, "the first test fails, with everything in its place"
         for mutant in self.chosen():
             if not self.attack(mutant):
                 self.lost = True
@@ -307,7 +308,8 @@ class Loop:
         if plan["sample"]:
             found = [mutant for mutant in found if mutant.id in plan["killers"]]
             random.Random(plan["seed"]).shuffle(found)
-            found = found[:plan["sample"]]
+            groups = [[mutant for mutant in found if mutant.group == name] for name in sorted({mutant.group for mutant in found})]
+            found = [mutant for row in itertools.zip_longest(*groups) for mutant in row if mutant is not None][:plan["sample"]]  # of each kind as many
         kinds = {name: number for number, name in enumerate(sorted({like(mutant.id) for mutant in found}))}
         found = [mutant for mutant in found if kinds[like(mutant.id)] % plan["of"] == plan["part"] and mutant.id not in plan["done"]]
         return sorted(found, key=lambda mutant: (plan["killers"].get(mutant.id, "").split("::")[0], like(mutant.id)))
