@@ -20,6 +20,7 @@ import psycopg2
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 READY_SECONDS = 60
 STOP_SECONDS = 30
+TOKEN_SECONDS = 86400
 
 
 def binary():
@@ -123,7 +124,8 @@ class Server:
         self.host, self.port = self.sockets[0].getsockname()
         self.url = f"http://127.0.0.1:{self.port}"
         self.admin_url = f"http://127.0.0.1:{self.sockets[1].getsockname()[1]}"
-        self.settings = {"rate_anonymous": 1000000, "rate_account": 1000000, "workers": 1, **settings}
+        # callers are signed in once for all tests, which take longer than ten minutes on a busy machine
+        self.settings = {"rate_anonymous": 1000000, "rate_account": 1000000, "workers": 1, "access_token_seconds": TOKEN_SECONDS, **settings}
         self.log_path = tempfile.mktemp(prefix="wmt-log-", dir=cluster.folder)
         self.process = None
         atexit.register(self._end)  # also where nobody closes it

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+import wardmote_server
 from wardmote_records import absent_id, unique
 
 PASSWORD = "correct horse battery staple"
@@ -55,7 +56,7 @@ def test_client_credentials(anonymous, records, partner, way):
     answer = anonymous.form("/oauth/token", fields, headers=headers)
     assert answer.status == 200 and answer.headers["cache-control"] == "no-store"
     token = answer.json()
-    assert token["token_type"] == "Bearer" and token["expires_in"] == 600 and "refresh_token" not in token
+    assert token["token_type"] == "Bearer" and token["expires_in"] == wardmote_server.TOKEN_SECONDS and "refresh_token" not in token
     assert claims(token["access_token"])["token_use"] == "access"
     assert {"iss", "aud", "exp", "nbf", "iat", "sub", "jti", "client_id"} <= set(claims(token["access_token"]))
     me = anonymous.as_token(token["access_token"]).get("/v1/me").json()

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+import wardmote_server
+
 TOKEN = "/oauth/token"
 
 
@@ -35,7 +37,7 @@ def test_secret_by_header_or_in_the_body(anonymous, service):
         assert answer.status == 200
         assert answer.headers["cache-control"] == "no-store"
         assert set(answer.json()) == {"access_token", "token_type", "expires_in"}
-        assert answer.json()["expires_in"] == 600
+        assert answer.json()["expires_in"] == wardmote_server.TOKEN_SECONDS
 
 
 def test_claims(anonymous, service, server):
@@ -45,7 +47,7 @@ def test_claims(anonymous, service, server):
     claims = part(token, 1)
     assert claims["iss"] == claims["aud"] == server.url
     assert (claims["sub"], claims["client_id"], claims["partner"]) == (service["id"], service["client_id"], service["partner_id"])
-    assert claims["exp"] - claims["iat"] == 600 and claims["nbf"] == claims["iat"]
+    assert claims["exp"] - claims["iat"] == wardmote_server.TOKEN_SECONDS and claims["nbf"] == claims["iat"]
     assert (claims["token_use"], claims["role"], claims["kind"], claims["epoch"]) == ("access", "officer", "service", 1)
     assert "scope" not in claims and "sid" not in claims
     assert not {"name", "login"} & set(claims)

@@ -101,6 +101,7 @@ def test_config_shows_values_and_where_they_come_from(tmp_path):
     assert (shown["workers"], origins["workers"]) == ("2", "WARDMOTE_WORKERS")
     assert (shown["lane_read"], origins["lane_read"]) == ("5", "--lane-read")
     assert (shown["server_timing"], origins["lane_write"]) == ("true", "default")
+    assert (shown["access_token_seconds"], shown["rate_anonymous"]) == ("600", "600")
     assert shown["database"] == "(set)" and "S3cret" not in done.stdout
     assert "One process opens 31 database connections: 2 workers x (5 read + 8 write + 2 heavy) + 1." in done.stdout
 
