@@ -181,7 +181,10 @@ int body_validate_fields(struct arena *arena, const struct field *fields, struct
 const char *body_text(struct arena *arena, const struct body *body, const char *name)
 {
 	/* kept as bytes, not as a tree: only the few small bodies that C itself reads are parsed a second time */
+	uint64_t lacks = memory_lacks();
 	__attribute__((cleanup(release))) json_t *tree = json_loadb(body->json.ptr, body->json.len, JSON_REJECT_DUPLICATES, NULL);
+	if (memory_lacks() != lacks)
+		arena_lack(arena);
 	const json_t *value = json_object_get(tree, name);
 	if (!json_is_string(value))
 		return NULL;
