@@ -57,7 +57,8 @@ class Faults(Reads):
         if choice == 1 and record.deleted and past_is_open(caller, record):
             read = None if caller.may(record.resource, "read") else 403
         if choice in (0, 1):
-            return Question(caller, "GET", path + ("/history" if choice else ""), {read or 200}, past=bool(choice))
+            expect = {read or 200} | ({404} if read == 403 and record.deleted else set())
+            return Question(caller, "GET", path + ("/history" if choice else ""), expect, past=bool(choice))
         if choice == 2:
             return self._list_question(caller, record)
         refusal = refusal_to_change(caller, record)

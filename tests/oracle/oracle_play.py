@@ -37,14 +37,15 @@ class Play(Faults):
             self.account(first.callers[0], first, "manager", kind="person")  # from now on its accounts are its own business
         for role in ("officer", "manager"):
             self.account(self.stage.administrator, self.stage.host_partner, role)
-        for _ in range(4):
+        for _ in range(6):
             caller = luck.pick(self.partners).callers[luck.number(2)]
-            self.create(luck, caller, KINDS[luck.pick(("communities", "activities", "consultations"))], caller.partner)
+            self.create(luck, caller, KINDS[luck.pick(("communities", "activities", "consultations", "codes", "risk-registers"))], caller.partner)
 
     def do(self, name, data):
         getattr(self, name)(Luck(data))
 
-    def end(self):
+    def end(self, data=b""):
+        self.sweep(Luck(data))
         self.settle()
         for number in (1, 3, -1, 0):
             self.feed_is_complete(self.ready(self.callers[number]))

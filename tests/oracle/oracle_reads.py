@@ -3,7 +3,9 @@
 import json
 import time
 
-from oracle_model import KINDS, OWNER, PARTNER, Record, audience, is_visible, past_is_open, refusal_to_read, shows_version, told
+from oracle_model import (KINDS, OWNED_KINDS, OWNER, PARTNER, Record, audience, is_visible, past_is_open, refusal_to_change, refusal_to_read,
+                          shows_version, told)
+from oracle_world import ANY
 from oracle_writes import Writes
 from wardmote_records import absent_id
 
@@ -23,7 +25,8 @@ def ids_of(answer):
 
 class Reads(Writes):
     def some_record(self, luck):
-        return luck.pick(self.records)
+        owned = [record for record in self.records if record.resource in OWNED_KINDS]
+        return luck.pick(owned if owned and luck.number(4) else self.records)
 
     def suffix(self, luck, resource):
         suffix = luck.pick(FORMATS)
@@ -48,8 +51,8 @@ class Reads(Writes):
         elif choice == 4:
             options["headers"], expect = {"If-None-Match": "*"}, {200, 304}
         expect = {refusal} if refusal else expect
-        if "include" in str(options) and refusal is None and caller.scopes is not None:
-            expect = {200, 403}  # what include embeds takes the scope of that resource
+        if "include" in str(options) and refusal in (None, 404) and caller.scopes is not None:
+            expect = expect | {403}  # what include embeds takes the scope of that resource
         if ".csv" in path and choice == 1:
             expect = expect | {400}
         if ".geojson" in path and choice == 1:
@@ -63,12 +66,14 @@ class Reads(Writes):
             self.remember_tag(record, answer)
 
     def step_history(self, luck):
-        caller, record = self.actor(luck), self.some_record(luck)
+        self.history_is_right(self.actor(luck), self.some_record(luck))
+
+    def history_is_right(self, caller, record):
         path = f"/v1/{record.resource}/{record.id}/history"
         refusal = refusal_to_read(caller, record)
         if record.deleted and past_is_open(caller, record):
             refusal = None if caller.may(record.resource, "read") else 403
-        answer = self.ask(caller, "GET", path, expect={refusal or 200}, past=True)
+        answer = self.ask(caller, "GET", path, expect={refusal or 200} | ({404} if refusal == 403 and record.deleted else set()), past=True)
         if refusal == 404:
             self.as_absent(caller, "GET", path, record, answer)
         if answer.status == 200:
@@ -103,19 +108,22 @@ class Reads(Writes):
 
     def step_list(self, luck):
         caller, kind = self.actor(luck), luck.pick(list(KINDS.values()))
-        pool = [record for record in self.records if record.resource == kind.name][-40:]
-        suffix = self.suffix(luck, kind.name)
-        params = {**self.narrowed(luck, kind, pool), "limit": "500"}
-        moment = None
-        if luck.one_in(3) and pool:
-            moment = luck.pick(luck.pick(self.records).versions).moment
-            params["as_of"] = moment
+        suffix, params = self.suffix(luck, kind.name), {}
+        moment = luck.pick(luck.pick(self.records).versions).moment if luck.one_in(3) else None
         if not suffix and luck.number(2):
             params["count"] = "exact"
         if luck.one_in(4):
             params["sort"] = "-updated_at"
         if luck.one_in(4) and not suffix and caller.scopes is None:
             params["include"] = ",".join(kind.includes)
+        if kind.name == "activities" and luck.number(2):
+            params["bbox"] = "1.2,52.5,1.4,52.7"  # where all of them are
+        self.list_is_right(luck, caller, kind, moment, suffix, params)
+
+    def list_is_right(self, luck, caller, kind, moment, suffix, params):
+        """Of the records of the sequence exactly those that the caller may see, now or of a moment."""
+        pool = [record for record in self.records if record.resource == kind.name][-40:]
+        params = {**self.narrowed(luck, kind, pool), "limit": "500", **params, **({"as_of": moment} if moment else {})}
         refusal = 401 if kind.name == "accounts" and caller.rank == 0 else None if caller.may(kind.name, "read") else 403
         answer = self.ask(caller, "GET", f"/v1/{kind.name}{suffix}", params=params, expect={refusal or 200}, past=moment is not None)
         if answer.status != 200:
@@ -126,6 +134,23 @@ class Reads(Writes):
             self.fail(f"{caller} lists {sorted(got)}, not {sorted(wanted)}")
         if "count" in params and answer.json()["count"] != len(wanted):
             self.fail(f"{caller} counts {answer.json()['count']}, not {len(wanted)}")
+
+    def sweep(self, luck):
+        """When the sequence is over: every list now and at a moment, and every record with its past, as callers of each sort."""
+        readers = [self.anonymous, *(self.ready(partner.callers[-1 - luck.number(3)]) for partner in self.partners), self.ready(luck.pick(self.callers))]
+        moment = luck.pick(luck.pick(self.records).versions).moment
+        for caller in readers:
+            for kind in {record.resource: record.kind for record in self.records}.values():
+                self.list_is_right(luck, caller, kind, None, "", {"count": "exact"})
+                self.list_is_right(luck, caller, kind, moment, "", {})
+        for record in [record for record in self.records if record.resource in OWNED_KINDS]:
+            for caller in (luck.pick(readers), luck.pick(readers)):
+                self.history_is_right(caller, record)
+                refusal = refusal_to_read(caller, record)
+                self.ask(caller, "GET", f"/v1/{record.resource}/{record.id}", expect={refusal or 200})
+                refusal = refusal_to_change(caller, record)
+                if refusal:
+                    self.ask(caller, "PATCH", f"/v1/{record.resource}/{record.id}", body={"source": "swept"}, headers=ANY, expect={refusal})
 
     def shown_at(self, caller, record, moment):
         version = record.at(moment)
@@ -156,6 +181,24 @@ class Reads(Writes):
             self.fail(f"{caller} finds {record.resource} by {way} of a hidden {member}: {answer.text()[:500]}")
         if may and way == member and [item["id"] for item in items] != [record.id]:
             self.fail(f"{caller} does not find its {member}: {answer.text()[:500]}")
+
+    def step_search_past(self, luck):
+        """A text of an earlier version, at its moment: found by who may read that version and that text."""
+        caller, record = self.actor(luck), self.some_record(luck)
+        version = luck.pick(record.versions)
+        if not version.texts or not caller.may(record.resource, "read") or (record.resource == "accounts" and caller.rank == 0):
+            return
+        member = luck.pick(sorted(version.texts))
+        ways = [member, f"{member}.contains", *(["q"] if record.kind.search else [])]
+        way = luck.pick(ways)
+        value = version.texts[member].rsplit("-", 1)[1] if way == "q" else version.texts[member]
+        answer = self.ask(caller, "GET", f"/v1/{record.resource}", params={way: value, "count": "exact", "as_of": version.moment}, past=True)
+        if answer.status == 400:
+            return  # no such filter for this caller, or at all
+        may = self.shown_at(caller, record, version.moment) and (audience(caller, record) == OWNER or record.kind.texts[member] != OWNER)
+        found = [item["id"] for item in answer.json()["items"]]
+        if (not may and (found or answer.json()["count"])) or (may and way == member and found != [record.id]):
+            self.fail(f"{caller} finds {found} by {way} of version {version.number}, and may {'' if may else 'not '}see it")
 
     def step_above(self, luck):
         """Members above the caller's audience, through every parameter that takes a name: unknown to the anonymous, empty for other partners."""

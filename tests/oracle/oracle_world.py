@@ -129,6 +129,7 @@ class World:
         self.records = []             # of this sequence
         self.touched = {stage.administrator.record.id}
         self.keyed = []               # (caller, path, key, body, record): what was made under an idempotency key
+        self.moved = []               # (caller, path, header fields, body, record): transitions under a key
         self.cursors = []             # (caller, link)
         self.etags = []               # (record, version, tag)
         self.trace = []

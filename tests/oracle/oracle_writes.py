@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Steps of a sequence that write, or try to: each says beforehand what the model answers, and tells the model what became of it."""
-from oracle_model import (KINDS, OWNED_KINDS, OWNER, REQUIRED, Record, is_orphaned, is_visible, may_run_account, owns, refusal_of_members, refusal_to_change,
-                          refusal_to_create, refusal_to_delete)
+import random
+
+from oracle_model import (KINDS, OWNED_KINDS, OWNER, REQUIRED, Record, has_right_to_write, is_orphaned, is_visible, may_run_account, owns, refusal_of_members,
+                          refusal_to_change, refusal_to_create, refusal_to_delete)
 from oracle_world import ANY, World
 from wardmote_records import absent_id
 
@@ -10,13 +12,14 @@ ONE_OF_MANY = ("members", "community_ids", "locality_ids")
 
 
 class Luck:
-    """What a step draws, from the bytes that hypothesis shrinks."""
+    """What a step draws: from the bytes that hypothesis shrinks, and when they are used up from a generator that they are the seed of."""
 
     def __init__(self, data):
         self._data = list(data)
+        self._more = random.Random(bytes(data))
 
     def number(self, below):
-        return (self._data.pop(0) if self._data else 0) % below
+        return (self._data.pop(0) if self._data else self._more.randrange(256)) % below
 
     def pick(self, things):
         return things[self.number(len(things))]
@@ -35,6 +38,8 @@ class Writes(World):
         return caller if caller.token is not None else self.anonymous
 
     def actor(self, luck, least=0):
+        if least == 0 and luck.one_in(6):
+            return self.anonymous
         return self.ready(luck.pick([caller for caller in self.callers if caller.rank >= least]))
 
     # --- bodies ---
@@ -61,7 +66,8 @@ class Writes(World):
             elif luck.one_in(8) or not inside:
                 target, seen = absent_id(), False
             else:
-                target = luck.pick(inside).id
+                found = luck.pick(inside)
+                target, seen = found.id, seen and (kind.name != "risks" or has_right_to_write(caller, found))  # a risk is added by who may change its register
             if resource == "partners" and name == "members":
                 members[name] = [{"partner_id": target}]
             else:
@@ -293,14 +299,30 @@ class Writes(World):
         expect = {refusal} if refusal else {200, 409}
         if not holds and refusal != 401:
             expect = {412 if given else 428} | expect
-        path, body = f"/v1/consultations/{record.id}/transitions", {"to": luck.pick(("planned", "cancelled", "idea"))}
+        path, body = f"/v1/consultations/{record.id}/transitions", {"to": luck.pick(("planned", "cancelled", "approved"))}
         if body["to"] == "cancelled":
             body["reason"] = "not wanted"
+        if luck.number(2):
+            headers["Idempotency-Key"] = f"key-{self.stage.requests}"
         answer = self.ask(caller, "POST", path, body=body, headers=headers, expect=expect | ({400, 422} if refusal is None else set()), target=record)
         if refusal == 404:
             self.as_absent(caller, "POST", path, record, answer, body=body, headers=headers)
         if answer.status == 200:
             self.changed(caller, record, answer.json()["version"], answer.json()["updated_at"])
+            if "Idempotency-Key" in headers:
+                self.moved.append((caller, path, headers, body, record))
+
+    def step_replay_transition(self, luck):
+        """Whoever moved a consultation, by a grant perhaps, asks again under the same key: the stored answer is for who may still do it."""
+        if not self.moved:
+            return
+        caller, path, headers, body, record = luck.pick(self.moved)
+        again = self.ready(luck.pick((caller, caller, luck.pick(self.callers))))
+        refusal = refusal_to_change(again, record)
+        expect = {refusal} if refusal else {200} if again.partner is caller.partner else {409, 412, 422}
+        answer = self.ask(again, "POST", path, body=body, headers=headers, expect=expect | ({412} if refusal and refusal != 401 else set()), past=True, target=record)
+        if refusal == 404:
+            self.as_absent(again, "POST", path, record, answer, body=body, headers={**headers, "Idempotency-Key": f"{headers['Idempotency-Key']}-none"})
 
     # --- accounts and partners ---
 

@@ -10,8 +10,8 @@ from hypothesis import strategies
 import wardmote_long
 from oracle_play import Play, Stage
 
-STEPS = sorted(name for name in dir(Play) if name.startswith("step_"))
-SEQUENCES = wardmote_long.pick(16, 40)      # on one database
+STEPS = sorted(name for name in dir(Play) if name.startswith("step_")) + 3 * ["step_create", "step_change"]
+SEQUENCES = wardmote_long.pick(12, 30)      # on one database
 STAGES = wardmote_long.pick(1, 1000)
 SECONDS = wardmote_long.pick(60, 25 * 60)   # no further stage after this long
 LENGTH = 60
@@ -31,7 +31,7 @@ def drive(stage, sequences, seed):
         play.begin(start)
         for name, data in steps:
             play.do(name, data)
-        play.end()
+        play.end(start)
         ran.append(len(steps))
 
     sequence()
