@@ -95,10 +95,14 @@ def test_nothing_is_left_of_an_erased_person(vault):
     # On the disk dead rows and statistics have it until the administrator's clean-up, the write-ahead log until it is overwritten.
     left = vault.relations_with(mark)
     assert {"wardmote.account", "history.account"} <= left, "the control: dead rows are where they are looked for"
+    vault.sql("VACUUM ANALYZE wardmote.account")
+    vault.sql("VACUUM ANALYZE history.account")
+    vacuumed = vault.relations_with(mark) - {"pg_wal"}
+    assert {"wardmote.account", "history.account"} & vacuumed, "docs say that a plain VACUUM leaves the bytes"
     clean_up(vault)
     assert vault.tables_with(mark) == {}
     assert vault.relations_with(mark) <= {"pg_wal"}
-    print(f"before: {before}; on the disk after the erasure: {sorted(left)}")
+    print(f"before: {before}; on the disk after the erasure: {sorted(left)}, after VACUUM: {sorted(vacuumed)}")
 
 
 def erase(vault, resource, record_id, fields):
@@ -162,6 +166,12 @@ def test_the_past_of_a_deleted_record_can_be_erased(vault):
 def test_what_cannot_be_erased(vault, resource, fields, why):
     done = erase(vault, resource, absent_id(), fields)
     assert done.returncode == 1 and why in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--resource", "communities"], ["--resource", "communities", "--id", absent_id()], ["--nonsense", "x"]])
+def test_a_command_line_that_lacks_something(arguments):
+    done = subprocess.run([wardmote_server.binary(), "erase", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "wardmote erase --resource NAME" in done.stderr
 
 
 def test_who_may_erase(vault):
