@@ -40,7 +40,7 @@ static const struct refusal {
 enum { N_REFUSALS = sizeof(refusals) / sizeof(*refusals) };
 
 /* Components that any request can get too. */
-static const int any_request[] = { 400, 404, 413, 415, 503 };
+static const int any_request[] = { 400, 404, 413, 415, 429, 503 };
 
 /* Native operations: what their answer is, in which media type, and whether it comes from the process alone, without the
  * database. */
