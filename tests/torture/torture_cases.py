@@ -100,7 +100,7 @@ def read_cases(site):
         ("list", "/v1/communities?limit=20", officer),
         ("list: filters, order, count, fields", "/v1/communities?limit=20&kind=interest&sort=-name&count=exact&fields=id,name,kind&name.contains=tort", officer),
         ("list: words", "/v1/communities?limit=20&q=torture", officer),
-        ("list: included", "/v1/communities?limit=20&include=locality_id", officer),
+        ("list: included", "/v1/communities?limit=20&include=locality", officer),
         ("list: next page", page, officer),
         ("list: as of", "/v1/communities?limit=20&as_of=2030-01-01T00:00:00Z", officer),
         ("list as CSV", "/v1/communities.csv?limit=20", officer),
@@ -110,7 +110,7 @@ def read_cases(site):
         ("record", community, officer),
         ("record as CSV", community + ".csv", officer),
         ("record as GeoJSON", locality + ".geojson", None),
-        ("record: included", community + "?include=locality_id", officer),
+        ("record: included", community + "?include=locality,partner", officer),
         ("me", "/v1/me", officer),
         ("root", "/", None), ("entrance", "/v1", None), ("problems", "/problems", None), ("problem", "/problems/not-found", None),
         ("keys", "/.well-known/jwks.json", None), ("metadata", "/.well-known/oauth-authorization-server", None), ("OpenAPI", "/openapi.json", None),
@@ -121,7 +121,7 @@ def read_cases(site):
         ("foreign: history", community + "/history", foreign), ("foreign: list", "/v1/communities?limit=20&name.contains=tort", foreign),
         ("foreign: consultation", f"/v1/consultations/{site.consultation['id']}", foreign), ("foreign: accounts", "/v1/accounts", foreign),
         ("foreign: scope", community, site.narrow), ("foreign: me", "/v1/me", None),
-        ("foreign: included without the scope", f"/v1/consultations/{site.consultation['id']}?include=community_ids", site.narrow),
+        ("foreign: included without the scope", f"/v1/consultations/{site.consultation['id']}?include=communities", site.narrow),
     ]
     cases = [Case(title, lambda target=target, client=client: site.get(target, client)) for title, target, client in rows]
 
