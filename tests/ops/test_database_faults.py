@@ -357,7 +357,7 @@ def test_a_database_that_takes_no_writes_for_a_while(cluster, keys, host, anonym
             cursor.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             cursor.execute("SELECT pg_reload_conf()")
             try:
-                answer = eventually(lambda: (lambda seen: seen if seen.status != 201 else None)(client.post("/v1/partners", partner(unique("Standby")))))
+                answer = eventually(lambda: (lambda seen: seen if seen.status != 201 else None)(client.post("/v1/partners", partner(unique("Turning")))))
                 assert answer.status == 503 and "outcome" not in answer.json()
                 eventually(lambda: metric(world.server, "db_connections_lost_total") >= 4)
                 eventually(lambda: client.get("/v1/partners").status == 200)
