@@ -14,7 +14,7 @@ SAMPLE = 20
 def test_the_suite_notices_missing_checks():
     command = [str(RUN), "all"] if wardmote_long.LONG else [str(RUN), "sql", "--sample", str(SAMPLE), "--jobs", "1"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=wardmote_long.pick(600, 6 * 3600))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=wardmote_long.pick(1500, 12 * 3600))
     print(done.stdout[-8000:])
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     killed, of = map(int, re.search(r"^score: (\d+) of (\d+) mutants killed", done.stdout, re.M).groups())
