@@ -295,13 +295,20 @@ class Marks:
         return f"canary-{partner.number if partner is not None else 0}-{secrets.token_hex(16)}"
 
     def store(self, record, member, mark):
-        self._known[mark.lower()] = (record, member)
+        self._known.setdefault(mark.lower(), []).append((record, member))
 
     def reason_against(self, caller, mark, *, past):
-        """None where the caller may read this mark, else why not. `past`: earlier versions were asked for."""
-        if mark.lower() not in self._known:
-            return "a mark that no answer had confirmed"
-        record, member = self._known[mark.lower()]
+        """None where the caller may read this mark, else why not. `past`: earlier versions were asked for. A body that was sent twice has its marks in two
+        records."""
+        reason = "a mark that no answer had confirmed"
+        for record, member in self._known.get(mark.lower(), ()):
+            reason = self._reason_against(caller, record, member, mark, past)
+            if reason is None:
+                break
+        return reason
+
+    @staticmethod
+    def _reason_against(caller, record, member, mark, past):
         widest = record.kind.texts[member]
         if not audience_includes(audience(caller, record), widest):
             return f"{member} of {record.resource} {record.id} is for {widest}"

@@ -170,8 +170,7 @@ class Writes(World):
         refs = {name: answer.json().get(name) or [] for name in KINDS[resource].refers}
         refs = {name: value if isinstance(value, list) else [value] for name, value in refs.items()}
         refs = {name: [part["partner_id"] if isinstance(part, dict) else part for part in value] for name, value in refs.items()}
-        self.made(caller, record, answer, {}, body.get("visibility"), {grant["partner_id"]: grant["right"] for grant in body.get("grants", [])}, refs)
-        del texts
+        self.made(caller, record, answer, texts, body.get("visibility"), {grant["partner_id"]: grant["right"] for grant in body.get("grants", [])}, refs)
 
     # --- changing ---
 
