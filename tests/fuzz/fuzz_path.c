@@ -120,10 +120,10 @@ static void check_only_spelling(struct arena *arena, struct slice method, struct
 static void check_refusal(struct slice path, int error)
 {
 	HOLDS(error == -ENOENT || error == -EILSEQ);
-	bool plain =
-	    path.len > 0 && path.ptr[0] == '/' && memchr(path.ptr, '\0', path.len) == NULL && strspn(path.ptr, plain_bytes) >= path.len;
-	HOLDS(!plain || find_template(path) == NULL || memmem(path.ptr, path.len, "/./", 3) != NULL ||
-	      memmem(path.ptr, path.len, "/..", 3) != NULL || path.ptr[path.len - 1] == '.');
+	if (path.ptr == NULL || path.len == 0 || path.ptr[0] != '/' || strspn(path.ptr, plain_bytes) < path.len)
+		return;
+	HOLDS(find_template(path) == NULL || strstr(path.ptr, "/./") != NULL || strstr(path.ptr, "/..") != NULL ||
+	      path.ptr[path.len - 1] == '.');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

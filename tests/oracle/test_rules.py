@@ -38,7 +38,8 @@ def test_what_was_deleted_is_as_absent_as_what_never_was(records, partner, other
     """By every operation, for the owner and for others, though it was public; only its owner has its history."""
     client = maker(records, partner, resource)
     record = records.make(resource, client, visibility="public")
-    assert client.delete(f"/v1/{resource}/{record['id']}", headers=ANY).status == 204
+    answer = client.delete(f"/v1/{resource}/{record['id']}", headers=ANY)
+    assert answer.status == 204, answer.text()
     for caller in (client, partner.viewer, other.manager, anonymous):
         for method, path in BY_ID:
             if path.split("/")[2] != resource:
