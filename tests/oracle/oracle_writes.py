@@ -278,6 +278,8 @@ class Writes(World):
         refusal = refusal_to_delete(caller, record)
         referred = any(record.id in identifiers for other in self.records if not other.deleted for identifiers in other.now.refs.values())
         expect = {refusal or 204} | ({409} if referred and refusal is None else set())
+        if refusal is None and record.resource == "consultations" and any(version.visibility != "private" for version in record.versions):
+            expect = {409}  # what was ever shared or public is cancelled, not deleted
         if not holds and refusal != 401:
             expect = {412 if given else 428} | ({refusal} if refusal else set())
         path = f"/v1/{record.resource}/{record.id}"

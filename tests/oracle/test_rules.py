@@ -35,9 +35,10 @@ def maker(records, partner, resource):
 
 @pytest.mark.parametrize("resource", OWNED)
 def test_what_was_deleted_is_as_absent_as_what_never_was(records, partner, other, anonymous, resource):
-    """By every operation, for the owner and for others, though it was public; only its owner has its history."""
+    """By every operation, for the owner and for others, though they saw it; only its owner has its history."""
     client = maker(records, partner, resource)
-    record = records.make(resource, client, visibility="public")
+    # A consultation that was ever shared or public is cancelled, not deleted.
+    record = records.make(resource, client, visibility="private" if resource == "consultations" else "public")
     answer = client.delete(f"/v1/{resource}/{record['id']}", headers=ANY)
     assert answer.status == 204, answer.text()
     for caller in (client, partner.viewer, other.manager, anonymous):
