@@ -58,7 +58,7 @@ class Cluster:
             shutil.chown(self.folder, "postgres")
         self._run("initdb", "-D", f"{self.folder}/data", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-N", "-U", "postgres")
         self.settings = (f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off -c full_page_writes=off "
-                         "-c synchronous_commit=off -c max_connections=200 -c shared_buffers=32MB -c log_min_messages=error " + more)
+                         "-c synchronous_commit=off -c max_connections=600 -c shared_buffers=32MB -c log_min_messages=error " + more)
         self.start()
 
     def _run(self, program, *arguments):

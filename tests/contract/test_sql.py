@@ -652,12 +652,12 @@ def test_feed_tells_of_coming_into_sight_and_leaving_it(world, officer, anonymou
 
 def test_a_late_commit_is_never_skipped(world, officer):
     early, late = world.caller(A, 2), world.caller(A, 2)
+    first = early.make("notes", **note())["id"]
     after = max(row[0] for row in feed(world, officer))
     with early.connection.cursor() as cursor:
         early.begin(cursor)
-        cursor.execute("UPDATE wardmote.note SET title = 'early' WHERE id = (SELECT id FROM api.note WHERE partner_id = %s ORDER BY id LIMIT 1) RETURNING id",
-                       (A,))
-        first = cursor.fetchone()[0]
+        cursor.execute("UPDATE wardmote.note SET title = 'early' WHERE id = %s", (first,))
+        assert cursor.rowcount == 1
         second = late.make("notes", **note())["id"]
         seen = feed(world, officer, after)
         assert [row[1] for row in seen] == [second]
