@@ -16,7 +16,7 @@ class World:
         self.contract = site.contract
         self.partner = site.records.partner()
         self.other = site.records.partner()
-        self.callers = {"anonymous": site.public, "administrator": self._account("administrator"), "stranger": site.public.as_token("no.token.ofours"),
+        self.callers = {"anonymous": site.public, "administrator": self._account("administrator"), "stranger": site.public.as_token("no.token.ofours", source="127.45.0.1"),
                         **{role: self._account(role) for role in ROLES},
                         "other officer": self.other.officer, "narrow": self._account("officer", ["communities:read", "communities:write"])}
         self.ids = collections.defaultdict(list)   # to be asked for, changed and deleted
