@@ -21,7 +21,7 @@ from wardmote_suite import COVERAGE, ROOT, committed_document
 FOLDER = "WARDMOTE_TEST_COVERAGE"
 # What measures a latency, waits for the pace of several processes, or draws other sequences at each run, wants a machine of its own: the long run alone has it.
 collect_ignore = [] if wardmote_long.LONG else ["faults/test_standby.py", "flood/test_overload.py", "flood/test_rolling.py", "flood/test_slow.py",
-                                                "mutants/test_mutants.py", "oracle/test_sequences.py"]
+                                                "mutants/test_mutants.py", "oracle/test_sequences.py", "torture/test_system_calls.py"]
 
 
 # --- the server ---
