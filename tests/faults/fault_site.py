@@ -4,10 +4,10 @@
 `fsync` stays off: killing processes does not lose what they gave to the kernel. `synchronous_commit` is on, so that a commit is in the log before it is
 acknowledged, and `full_page_writes`, since a process may be killed in the middle of a page."""
 import contextlib
-import time
 
 import wardmote_long
 import wardmote_server
+from wardmote_suite import until  # pylint: disable=unused-import
 from auditor import assert_clean
 from load import Load
 from wardmote_client import Client
@@ -16,17 +16,6 @@ from wardmote_records import Records, unique
 DURABLE = "-c synchronous_commit=on -c full_page_writes=on"
 PATIENCE = 60
 TOKEN_SECONDS = 86400
-
-
-def until(look, seconds=PATIENCE, what="it"):
-    """The first true value of look(), which must come in time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = look()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.01)  # between two looks; the deadline decides
 
 
 class Site:

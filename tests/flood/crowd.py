@@ -14,18 +14,9 @@ import urllib.request
 
 from wardmote_client import Client
 from wardmote_server import ROOT
+from wardmote_suite import until  # pylint: disable=unused-import
 
 PATIENCE = 30
-
-
-def until(look, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while True:
-        value = look()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)  # between two looks; the deadline decides
 
 
 def build_release():
