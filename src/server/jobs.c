@@ -52,7 +52,8 @@ static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct
 	}
 	if (db_session_query(jobs->session, arena, text, 0, NULL, ret_rows, ret_error) == 0)
 		return true;
-	log_message(LOG_LEVEL_WARNING, "a background statement failed", "error", *ret_error);
+	if (!atomic_load(&jobs->server->stopping)) /* an end of the process cuts it short */
+		log_message(LOG_LEVEL_WARNING, "a background statement failed", "error", *ret_error);
 	close_session(jobs);
 	return false;
 }

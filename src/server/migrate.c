@@ -12,7 +12,11 @@ extern const char *const migration_names[];
 extern const char *const migration_texts[];
 extern const size_t migration_n;
 
-enum { LOCK_WAIT_SECONDS = 120, LOCK_POLL_MS = 200, ATTEMPTS = 5, ATTEMPT_PAUSE_MS = 1000 };
+/* Whoever waits for a lock that requests hold makes the requests behind it wait too, and may wait for one that waits for it: each attempt gives way before
+ * PostgreSQL looks for a deadlock (deadlock_timeout, 1 s) and would end a request for it. Parts without a transaction wait for transactions, and nobody for them. */
+enum { LOCK_WAIT_SECONDS = 120, LOCK_POLL_MS = 200, ATTEMPTS = 60, ATTEMPT_PAUSE_MS = 500 };
+#define LOCK_TIMEOUT "'500ms'"
+#define LOCK_TIMEOUT_IN_PARTS "'120s'"
 
 /* What one run works with. */
 struct run {
@@ -150,22 +154,16 @@ static void rollback(struct run *run)
 
 static int apply_in_transaction(struct run *run, size_t i, const char *sum)
 {
-	for (int attempt = 1;; attempt++) {
-		int status = query(run, "BEGIN; SET LOCAL lock_timeout = '5s'", 0, NULL, NULL);
-		if (status == 0)
-			status = query(run, migration_texts[i], 0, NULL, NULL);
-		if (status == 0)
-			status = record(run, i, sum);
-		if (status == 0)
-			status = query(run, "COMMIT", 0, NULL, NULL);
-		if (status == 0)
-			return 0;
+	int status = query(run, "BEGIN; SET LOCAL lock_timeout = " LOCK_TIMEOUT, 0, NULL, NULL);
+	if (status == 0)
+		status = query(run, migration_texts[i], 0, NULL, NULL);
+	if (status == 0)
+		status = record(run, i, sum);
+	if (status == 0)
+		status = query(run, "COMMIT", 0, NULL, NULL);
+	if (status < 0)
 		rollback(run);
-		if (strncmp(*run->ret_error, "55P03", 5) != 0 || attempt == ATTEMPTS)
-			return status;
-		fprintf(run->out, "%s: a lock was not free, trying again\n", migration_names[i]);
-		pause_ms(ATTEMPT_PAUSE_MS);
-	}
+	return status;
 }
 
 /* The length of the first statement: up to a semicolon that ends a line. */
@@ -183,7 +181,7 @@ static size_t statement_length(const char *text)
 
 static int apply_statements(struct run *run, size_t i, const char *sum)
 {
-	int status = query(run, "SET lock_timeout = '5s'", 0, NULL, NULL);
+	int status = query(run, "SET lock_timeout = " LOCK_TIMEOUT_IN_PARTS, 0, NULL, NULL);
 	const char *text = migration_texts[i];
 	while (status == 0 && text[strspn(text, " \t\r\n")] != '\0') {
 		size_t len = statement_length(text);
@@ -193,12 +191,26 @@ static int apply_statements(struct run *run, size_t i, const char *sum)
 	return status < 0 ? status : record(run, i, sum);
 }
 
+/* A lock that was not free in time (55P03), or whose holder waited for us (40P01): nothing was done, or a part that may be done again. */
+static bool lock_failed(const char *error)
+{
+	return strncmp(error, "55P03", 5) == 0 || strncmp(error, "40P01", 5) == 0;
+}
+
 static int apply(struct run *run, size_t i, const char *sum)
 {
 	static const char mark[] = "-- no-transaction";
 	int64_t start = clock_monotonic_us();
 	bool in_parts = strncmp(migration_texts[i], mark, sizeof mark - 1) == 0;
-	int status = in_parts ? apply_statements(run, i, sum) : apply_in_transaction(run, i, sum);
+	int status = -EAGAIN;
+	for (int attempt = 1; status < 0; attempt++) {
+		status = in_parts ? apply_statements(run, i, sum) : apply_in_transaction(run, i, sum);
+		if (status == 0 || !lock_failed(*run->ret_error) || attempt == ATTEMPTS)
+			break;
+		if (attempt == 1)
+			fprintf(run->out, "%s: a lock was not free, trying again\n", migration_names[i]);
+		pause_ms(ATTEMPT_PAUSE_MS);
+	}
 	if (status < 0) {
 		*run->ret_error = arena_printf(run->arena, "%s: %s", migration_names[i], *run->ret_error);
 		return status;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The loop: one session of tests, one cluster, one server, and the mutants one after another in them. A mutant is killed by a test that fails with it and passes
-again without it. The tests that are likeliest to kill come first: the one that killed it last time (killers.json), then those that killed its like."""
+again without it. First each mutant meets the tests that are likeliest to kill it: the one that did so last time (killers.json), those that killed its like, those
+that are about it. What is left meets all the others, file by file, so that what a file makes for its tests is made once."""
 import collections
 import inspect
 import itertools
@@ -24,6 +25,7 @@ PLAN = "WARDMOTE_TEST_MUTANTS"  # names the file that says what to do
 STATE_LOST = 75
 TEST_SECONDS = 120
 DROPPED_MOST = 8
+LIKELY = 8  # of the tests that are about a mutant
 # What looks at mutants of a kind, where it is not known yet which test kills one.
 HINTS = [
     (r"^right|^role ", ("test_what_the_servers_role_may_touch", "test_nothing_is_granted_to_everybody", "test_the_servers_role_is_an_ordinary_one",
@@ -102,6 +104,7 @@ class Loop:
         self.current = None
         self.by_like = collections.defaultdict(collections.Counter)
         self.items = {}
+        self.asked = collections.defaultdict(set)
         self.proved = set()
         self.words = {}
         self.names = {}
@@ -176,19 +179,15 @@ class Loop:
         item.session._setupstate.teardown_exact(Above)  # pylint: disable=protected-access
         self.module = None
 
-    def ordered(self, mutant):
-        """Its own killer, then those of its like, then those that killed most, then all in their order."""
+    def likely(self, mutant):
+        """Its own killer, then those of its like, then those that are about it."""
         names = [self.plan["killers"].get(mutant.id)]
         names += [name for name, _ in self.by_like[like(mutant.id)].most_common(4)]
         first = [name for name in dict.fromkeys(names) if name in self.items]
         about = words(mutant.id)
-        hinted = [name for pattern, parts in HINTS if re.search(pattern, mutant.id) for part in parts for name in self.items
-                  if part in name]
-        first += sorted(hinted, key=lambda name: -self.fits(name, about))[:8]
-        if self.plan["known_only"]:
-            return [self.items[name] for name in first[:4]]
-        rest = sorted(self.items, key=lambda name: -self.fits(name, about))
-        return [self.items[name] for name in dict.fromkeys(first + rest)][:self.plan["most"]]
+        hinted = {name: None for pattern, parts in HINTS if re.search(pattern, mutant.id) for part in parts for name in self.items if part in name}
+        first += sorted(hinted or self.items, key=lambda name: -self.fits(name, about))[:LIKELY]
+        return list(dict.fromkeys(first))
 
     def fits(self, name, about):
         """How many of these words the test has; those in its name count twice."""
@@ -230,21 +229,21 @@ class Loop:
                                        "seconds": round(time.monotonic() - began, 2)}) + "\n")
         self.results.flush()
 
-    def attack(self, mutant):
-        """False where the state of the session cannot be trusted any more."""
+    def attack(self, mutant, names):
+        """Gives the mutant to these tests. True where its fate is known; the session is lost where its state cannot be trusted any more."""
         began = time.monotonic()
+        self.asked[mutant.id].update(names)
         try:
             self.put(mutant)
-        except psycopg2.Error as error:
+        except (psycopg2.Error, RuntimeError) as error:
             self.take_back(mutant)
-            self.tell(mutant, "invalid", why=str(error).split("\n", maxsplit=1)[0], began=began)
+            why = str(error).split("\n", maxsplit=1)[0][:160]
+            invalid = isinstance(error, psycopg2.Error)
+            self.tell(mutant, "invalid" if invalid else "killed", None if invalid else "the server itself", why, began)
             return True
-        except RuntimeError as error:
-            self.take_back(mutant)
-            self.tell(mutant, "killed", killer="the server itself", why=str(error).split("\n", maxsplit=1)[0][:160], began=began)
-            return True
-        for item in self.ordered(mutant):
-            why = self.fails(item)
+        for name in names:
+            item = self.items.get(name)
+            why = item and self.fails(item)
             if why is None:
                 continue
             self.take_back(mutant)
@@ -253,23 +252,38 @@ class Loop:
                 self.afresh(item)
                 again = self.fails(item)
             if again is None:
-                self.proved.add(item.nodeid)
-                self.tell(mutant, "killed", item.nodeid, why, began)
-                self.by_like[like(mutant.id)][item.nodeid] += 1
+                self.proved.add(name)
+                self.tell(mutant, "killed", name, why, began)
+                self.by_like[like(mutant.id)][name] += 1
                 return True
-            if item.nodeid in self.proved:
-                self.tell(mutant, "unsure", item.nodeid, f"{why} / without it: {again}", began)
-                return False
-            del self.items[item.nodeid]
             self.dropped += 1
-            if self.dropped > DROPPED_MOST:
-                self.tell(mutant, "unsure", item.nodeid, "too many tests fail by themselves", began)
-                return False
-            print(f"\nnot used, fails by itself: {item.nodeid}: {again}", flush=True)
+            if name in self.proved or self.dropped > DROPPED_MOST:
+                self.tell(mutant, "unsure", name, f"{why} / without it: {again}", began)
+                self.lost = True
+                return True
+            del self.items[name]
+            print(f"\nnot used, fails by itself: {name}: {again}", flush=True)
             self.put(mutant)
         self.take_back(mutant)
-        self.tell(mutant, "survived", began=began)
-        return True
+        return False
+
+    def rounds(self, mutants):
+        """The likeliest tests, then file by file all the others. What is left survives them all."""
+        left = []
+        for mutant in mutants:
+            if not self.attack(mutant, self.likely(mutant)):
+                left.append(mutant)
+            if self.lost:
+                return
+        for path in [] if self.plan["likely_only"] else dict.fromkeys(name.split("::")[0] for name in self.items):
+            names = [name for name in self.items if name.startswith(path + "::")]
+            for mutant in list(left):
+                if self.attack(mutant, [name for name in names if name not in self.asked[mutant.id]]):
+                    left.remove(mutant)
+                if self.lost:
+                    return
+        for mutant in left:
+            self.tell(mutant, "survived", began=time.monotonic())
 
     def read(self, item):
         """What a test is about."""
@@ -284,10 +298,8 @@ class Loop:
         # What lasts for the whole session is made now, and not under a mutant.
         first = next(item for item in session.items if {"server", "anonymous", "administrator", "partner", "other"} <= set(item.fixturenames))
         assert self.fails(first, 10 * TEST_SECONDS) is None, "the first test fails, with everything in its place"
-        for mutant in self.chosen():
-            if not self.attack(mutant):
-                self.lost = True
-                break
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us leaves no cluster behind
+        self.rounds(self.chosen())
         return True
 
     @pytest.hookimpl(trylast=True)
