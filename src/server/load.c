@@ -43,9 +43,9 @@ static int read_secret_file(const char *path, char **ret_secret)
 	line[strcspn(line, "\r\n")] = '\0';
 	if (!read || line[0] == '\0')
 		return fail(path, "the file holds no secret");
-	*ret_secret = strdup(line);
+	*ret_secret = load_need(strdup(line));
 	explicit_bzero(line, sizeof(line));
-	return *ret_secret == NULL ? -ENOMEM : 0;
+	return 0;
 }
 
 static int read_secret(const struct options *options, char **ret_secret)
@@ -55,21 +55,18 @@ static int read_secret(const struct options *options, char **ret_secret)
 	const char *secret = getenv("WARDMOTE_CLIENT_SECRET");
 	if (secret == NULL || secret[0] == '\0')
 		return fail("--client-secret-file", "missing, and so is WARDMOTE_CLIENT_SECRET");
-	*ret_secret = strdup(secret);
-	return *ret_secret == NULL ? -ENOMEM : 0;
+	*ret_secret = load_need(strdup(secret));
+	return 0;
 }
 
 static bool is_match(const json_t *match)
 {
-	size_t i, k;
-	json_t *names, *name;
-	json_array_foreach(match, i, names)
-	{
+	for (size_t i = 0; i < json_array_size(match); i++) {
+		const json_t *names = json_array_get(match, i);
 		if (json_array_size(names) == 0)
 			return false;
-		json_array_foreach(names, k, name)
-		{
-			if (!json_is_string(name))
+		for (size_t k = 0; k < json_array_size(names); k++) {
+			if (!json_is_string(json_array_get(names, k)))
 				return false;
 		}
 	}
@@ -98,12 +95,9 @@ static int parse_file(const char *path, json_t *tree, struct load_file *ret_file
 static int load_records(struct load_run *run, const struct load_file *file, json_t *records)
 {
 	size_t counts[LOAD_OUTCOMES] = { 0 };
-	size_t i;
-	json_t *record;
-	json_array_foreach(records, i, record)
-	{
+	for (size_t i = 0; i < json_array_size(records); i++) {
 		enum load_outcome outcome = LOAD_PRESENT;
-		int r = load_record(run, file, record, &outcome);
+		int r = load_record(run, file, json_array_get(records, i), &outcome);
 		if (r < 0)
 			return r;
 		counts[outcome]++;
@@ -168,13 +162,11 @@ static void run_done(struct load_run *run)
 
 static int load_all(const struct options *options)
 {
-	struct load_run run = { .ids = json_object() };
-	run.own.client_id = strdup(options->client_id);
-	int r = run.ids == NULL || run.own.client_id == NULL ? -ENOMEM : 0;
+	struct load_run run = { .ids = load_need(json_object()) };
+	run.own.client_id = load_need(strdup(options->client_id));
+	int r = read_secret(options, &run.own.client_secret);
 	if (r == 0)
-		r = read_secret(options, &run.own.client_secret);
-	if (r == 0)
-		r = load_client_new(options->url, &run.client);
+		run.client = load_client_new(options->url);
 	for (char **folder = options->folders; r == 0 && *folder != NULL; folder++)
 		r = load_folder(&run, *folder);
 	run_done(&run);

@@ -31,7 +31,7 @@ void load_identity_done(struct load_identity *identity);
 struct load_request {
 	const char *method;
 	const char *target; /* path and query, percent-encoded */
-	json_t *body; /* borrowed; NULL: none */
+	json_t *body; /* borrowed; NULL: none, of a GET */
 	const char *media_type; /* of the body */
 	const char *if_match; /* NULL: none */
 	const char *idempotency_key;
@@ -48,8 +48,11 @@ void load_answer_done(struct load_answer *answer);
 
 struct load_client;
 
+/* What was made; NULL: for want of memory, without which there is no going on: it says so and ends the process. */
+void *load_need(void *made);
+
 /* `url` is the base of the server, http or https, without a path. */
-int load_client_new(const char *url, struct load_client **ret_client);
+struct load_client *load_client_new(const char *url);
 void load_client_free(struct load_client *client);
 /* Sends with a valid token of `identity`; waits and repeats when the server is busy (429, 503). 0 with any answer; a negative errno, after a message on
  * standard error, when there is none. */

@@ -27,12 +27,12 @@ struct received {
 	struct load_answer *answer;
 };
 
-static char *copy_or_die(const char *text)
+void *load_need(void *made)
 {
-	char *copy = strdup(text);
-	if (copy == NULL)
-		abort();
-	return copy;
+	if (made != NULL)
+		return made;
+	fputs("wardmote load: out of memory\n", stderr);
+	exit(EXIT_FAILURE);
 }
 
 static void wipe(char **secret)
@@ -64,9 +64,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *context)
 	size_t more = size * n;
 	if (more > ANSWER_MAX - received->len)
 		return 0;
-	char *grown = realloc(received->ptr, received->len + more + 1);
-	if (grown == NULL)
-		abort();
+	char *grown = load_need(realloc(received->ptr, received->len + more + 1));
 	memcpy(grown + received->len, data, more);
 	received->ptr = grown;
 	received->len += more;
@@ -102,24 +100,14 @@ static size_t on_header(char *line, size_t size, size_t n, void *context)
 	return len;
 }
 
-int load_client_new(const char *url, struct load_client **ret_client)
+struct load_client *load_client_new(const char *url)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return -EIO;
-	struct load_client *client = calloc(1, sizeof(*client));
-	if (client == NULL)
-		abort();
-	client->url = copy_or_die(url);
-	size_t len = strlen(client->url);
-	if (len > 0 && client->url[len - 1] == '/')
-		client->url[len - 1] = '\0';
-	client->curl = curl_easy_init();
-	if (client->curl == NULL) {
-		load_client_free(client);
-		return -EIO;
-	}
-	*ret_client = client;
-	return 0;
+	struct load_client *client = load_need(calloc(1, sizeof(*client)));
+	size_t len = strlen(url);
+	len -= len > 0 && url[len - 1] == '/';
+	client->url = load_need(strndup(url, len));
+	client->curl = load_need(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_easy_init() : NULL);
+	return client;
 }
 
 void load_client_free(struct load_client *client)
@@ -134,9 +122,7 @@ void load_client_free(struct load_client *client)
 
 char *load_client_escape(struct load_client *client, struct arena *arena, const char *text)
 {
-	char *escaped = curl_easy_escape(client->curl, text, 0);
-	if (escaped == NULL)
-		abort();
+	char *escaped = load_need(curl_easy_escape(client->curl, text, 0));
 	char *copy = arena_copy(arena, slice_of(escaped));
 	curl_free(escaped);
 	return copy;
@@ -144,9 +130,7 @@ char *load_client_escape(struct load_client *client, struct arena *arena, const 
 
 static void pause_seconds(long seconds)
 {
-	struct timespec rest = { .tv_sec = seconds };
-	while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
-		;
+	nanosleep(&(struct timespec){ .tv_sec = seconds }, NULL); /* no signal of ours ends it early */
 }
 
 /* Performs what is set on the handle and reads the answer. */
@@ -187,10 +171,7 @@ static int perform(struct load_client *client, struct arena *arena, const char *
 
 static struct curl_slist *header_add(struct curl_slist *headers, const char *line)
 {
-	struct curl_slist *longer = curl_slist_append(headers, line);
-	if (longer == NULL)
-		abort();
-	return longer;
+	return load_need(curl_slist_append(headers, line));
 }
 
 static int token_request(struct load_client *client, struct arena *arena, const struct load_identity *identity,
@@ -219,7 +200,7 @@ static int token_renew(struct load_client *client, struct arena *arena, struct l
 	json_int_t seconds = 0;
 	if (answer.status == 200 && json_unpack(answer.body, "{s:s, s:I}", "access_token", &token, "expires_in", &seconds) == 0) {
 		wipe(&identity->token);
-		identity->token = copy_or_die(token);
+		identity->token = load_need(strdup(token));
 		identity->renew_at = asked + (seconds > 2 * TOKEN_MARGIN ? seconds - TOKEN_MARGIN : seconds / 2) * 1000000;
 	} else {
 		fprintf(stderr, "wardmote load: no token for client %s: ", identity->client_id);
@@ -245,10 +226,6 @@ static int send_once(struct load_client *client, struct arena *arena, const stru
 		headers = header_add(headers, arena_printf(arena, "Content-Type: %s", request->media_type));
 		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
 		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body);
-	} else if (strcmp(request->method, "GET") != 0) {
-		headers = header_add(headers, "Content-Type:"); /* no body, so no type either */
-		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
-		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, "");
 	}
 	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, request->method);
 	int r = perform(client, arena, request->target, headers, ret_answer);
@@ -267,9 +244,9 @@ int load_client_call(struct load_client *client, struct load_identity *identity,
 	struct arena arena;
 	arena_init(&arena);
 	/* Fifteen digits print a coordinate as it was read; jansson's default of seventeen adds a tail of noise. */
-	char *body = request->body == NULL ? NULL : json_dumps(request->body, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	char *body = request->body == NULL ? NULL : load_need(json_dumps(request->body, JSON_COMPACT | JSON_REAL_PRECISION(15)));
 	int r = 0;
-	for (int attempt = 1; attempt <= ATTEMPTS; attempt++) {
+	for (int attempt = 1;; attempt++) {
 		if (identity->token == NULL || clock_monotonic_us() >= identity->renew_at)
 			r = token_renew(client, &arena, identity);
 		struct load_answer answer = { 0 };
@@ -304,10 +281,9 @@ void load_answer_print(const struct load_answer *answer, FILE *out)
 		detail = member_text(answer->body, "error_description");
 	fprintf(out, "%ld %s%s%s\n", answer->status, title == NULL ? "without a problem document" : title, detail == NULL ? "" : ": ",
 		detail == NULL ? "" : detail);
-	size_t i;
-	json_t *error;
-	json_array_foreach(json_object_get(answer->body, "errors"), i, error)
-	{
+	const json_t *errors = json_object_get(answer->body, "errors");
+	for (size_t i = 0; i < json_array_size(errors); i++) {
+		const json_t *error = json_array_get(errors, i);
 		const char *place = member_text(error, "pointer");
 		if (place == NULL)
 			place = member_text(error, "parameter");

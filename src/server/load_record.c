@@ -43,7 +43,7 @@ static json_t *resolve_text(const struct work *work, json_t *value)
 	if (text[0] != '@')
 		return json_incref(value);
 	if (text[1] == '@') /* a text that really begins with one */
-		return json_string(text + 1);
+		return load_need(json_string(text + 1));
 	json_t *id = json_object_get(work->run->ids, text + 1);
 	if (id == NULL)
 		complain(work, arena_printf(work->arena, "%s is not among the records loaded before", text));
@@ -52,12 +52,9 @@ static json_t *resolve_text(const struct work *work, json_t *value)
 
 static json_t *resolve_members(const struct work *work, json_t *value)
 {
-	json_t *copy = json_object();
-	const char *name;
-	json_t *member;
-	json_object_foreach(value, name, member)
-	{
-		if (json_object_set_new(copy, name, resolve(work, member)) != 0) {
+	json_t *copy = load_need(json_object());
+	for (void *at = json_object_iter(value); at != NULL; at = json_object_iter_next(value, at)) {
+		if (json_object_set_new(copy, json_object_iter_key(at), resolve(work, json_object_iter_value(at))) != 0) {
 			json_decref(copy);
 			return NULL;
 		}
@@ -67,12 +64,9 @@ static json_t *resolve_members(const struct work *work, json_t *value)
 
 static json_t *resolve_items(const struct work *work, json_t *value)
 {
-	json_t *copy = json_array();
-	size_t i;
-	json_t *item;
-	json_array_foreach(value, i, item)
-	{
-		if (json_array_append_new(copy, resolve(work, item)) != 0) {
+	json_t *copy = load_need(json_array());
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		if (json_array_append_new(copy, resolve(work, json_array_get(value, i))) != 0) {
 			json_decref(copy);
 			return NULL;
 		}
@@ -104,10 +98,7 @@ static int remember(const struct work *work, json_t *stored)
 static char *copy_text(const json_t *value)
 {
 	const char *text = json_string_value(value);
-	char *copy = text == NULL ? NULL : strdup(text);
-	if (text != NULL && copy == NULL)
-		abort();
-	return copy;
+	return text == NULL ? NULL : load_need(strdup(text));
 }
 
 /* A service account among the records is somebody that later records may act as. */
@@ -119,9 +110,7 @@ static int remember_account(const struct work *work, json_t *stored)
 	if (run->n_made == LOAD_IDENTITIES_MAX)
 		return complain(work, arena_printf(work->arena, "more than %d accounts", LOAD_IDENTITIES_MAX));
 	size_t i = run->n_made++;
-	run->made[i].key = strdup(work->key);
-	if (run->made[i].key == NULL)
-		abort();
+	run->made[i].key = load_need(strdup(work->key));
 	run->made[i].identity = (struct load_identity){
 		.client_id = copy_text(json_object_get(stored, "client_id")),
 		.client_secret = copy_text(json_object_get(stored, "client_secret")),
@@ -132,19 +121,13 @@ static int remember_account(const struct work *work, json_t *stored)
 
 static const char *random_key(struct arena *arena)
 {
-	unsigned char bytes[16];
-	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		abort();
-	struct buffer text = { .arena = arena };
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		buffer_format(&text, "%02x", bytes[i]);
-	return text.ptr;
+	return auth_secret(arena, "");
 }
 
 /* An account found from an earlier run has a secret that nobody kept: it gets a new one. */
 static int renew_secret(const struct work *work, struct load_identity *identity)
 {
-	json_t *body = json_object();
+	json_t *body = load_need(json_object());
 	struct load_request request = {
 		.method = "POST",
 		.target = arena_printf(work->arena, "/v1/accounts/%s/secrets", identity->account_id),
@@ -180,13 +163,9 @@ static int find_identity(struct work *work, const char *as)
 
 static size_t index_of(json_t *texts, const char *text)
 {
-	size_t i;
-	json_t *item;
-	json_array_foreach(texts, i, item)
-	{
-		if (text != NULL && json_is_string(item) && strcmp(json_string_value(item), text) == 0)
-			return i;
-	}
+	size_t i = 0;
+	while (i < json_array_size(texts) && strcmp(json_string_value(json_array_get(texts, i)), text) != 0)
+		i++;
 	return i;
 }
 
@@ -279,11 +258,8 @@ static const char *search_target(const struct work *work, json_t *names)
 
 static bool is_match(const struct work *work, json_t *names, json_t *stored)
 {
-	size_t i;
-	json_t *name;
-	json_array_foreach(names, i, name)
-	{
-		const char *text = json_string_value(name);
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const char *text = json_string_value(json_array_get(names, i));
 		if (!json_equal(json_object_get(work->body, text), json_object_get(stored, text)))
 			return false;
 	}
@@ -293,10 +269,8 @@ static bool is_match(const struct work *work, json_t *names, json_t *stored)
 static int pick(const struct work *work, json_t *names, json_t *items, json_t **ret_stored)
 {
 	json_t *found = NULL;
-	size_t i;
-	json_t *item;
-	json_array_foreach(items, i, item)
-	{
+	for (size_t i = 0; i < json_array_size(items); i++) {
+		json_t *item = json_array_get(items, i);
 		if (!is_match(work, names, item))
 			continue;
 		if (found != NULL)
@@ -329,11 +303,10 @@ static int search(const struct work *work, json_t *names, json_t **ret_stored)
 /* The members that the record has and the stored one leaves empty. */
 static json_t *missing(const struct work *work, json_t *stored)
 {
-	json_t *patch = json_object();
-	const char *name;
-	json_t *value;
-	json_object_foreach(work->body, name, value)
-	{
+	json_t *patch = load_need(json_object());
+	for (void *at = json_object_iter(work->body); at != NULL; at = json_object_iter_next(work->body, at)) {
+		const char *name = json_object_iter_key(at);
+		json_t *value = json_object_iter_value(at);
 		if (!json_is_null(value) && json_is_null(json_object_get(stored, name)))
 			json_object_set(patch, name, value);
 	}
@@ -386,12 +359,9 @@ static int keep(const struct work *work, json_t *stored, enum load_outcome *ret_
 
 static int find_or_create(const struct work *work, enum load_outcome *ret_outcome)
 {
-	size_t i;
-	json_t *names;
-	json_array_foreach(work->file->match, i, names)
-	{
+	for (size_t i = 0; i < json_array_size(work->file->match); i++) {
 		json_t *stored = NULL;
-		int r = search(work, names, &stored);
+		int r = search(work, json_array_get(work->file->match, i), &stored);
 		if (r < 0)
 			return r;
 		if (stored == NULL)
@@ -420,7 +390,7 @@ int load_record(struct load_run *run, const struct load_file *file, json_t *reco
 	if (r == 0)
 		r = find_identity(&work, as);
 	if (r == 0) {
-		json_t *whole = json_copy(body);
+		json_t *whole = load_need(json_copy(body));
 		if (file->defaults != NULL)
 			json_object_update_missing(whole, file->defaults);
 		work.body = resolve(&work, whole);

@@ -9,6 +9,8 @@ BEGINS = {"WHERE", "ON", "WHEN", "IF", "ELSIF", "HAVING"}
 ENDS = {"THEN", "GROUP", "ORDER", "LIMIT", "UNION", "RETURNING", "FOR", "WINDOW", "OFFSET", "JOIN", "LEFT", "CROSS", "INNER", "DO", "WHERE", "FROM", "SELECT", "LOOP",
         "ELSE", "END", "WHEN", "ON", "HAVING", "SET", "RETURN", "AS", "CONFLICT"}
 
+VALUE = re.compile(r"'[^']*'|\d+")  # CASE a WHEN value: NULL is met by none
+
 Token = collections.namedtuple("Token", "kind word start end")
 Edit = collections.namedtuple("Edit", "start end value")  # the condition there is taken to be `value`
 
@@ -148,6 +150,7 @@ def bare(text, edit):
 def edits(text, boolean_body=False):
     """Every edit once, in the order of the text. `boolean_body`: the text is that of a function whose SELECT answers yes or no."""
     found = {bare(text, edit) for row, way in Reader(text, boolean_body).found for edit in edits_of(row, way)}
+    found = {Edit(edit.start, edit.end, "NULL") if VALUE.fullmatch(text[edit.start:edit.end]) else edit for edit in found}
     return sorted(edit for edit in found if text[edit.start:edit.end].lower() not in ("true", "false", "found"))
 
 

@@ -108,7 +108,7 @@ class Loop:
         self.proved = set()
         self.words = {}
         self.names = {}
-        self.module = None
+        self.parked = {}  # of modules that have been set up: their part of pytest's stack
         self.lost = False
         self.dropped = 0
         self.results = open(plan["results"], "a", encoding="utf-8")
@@ -117,24 +117,60 @@ class Loop:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef, request):
+        """What more than one test uses is made without a mutant."""
+        mutant = self.current if fixturedef.scope != "function" else None
+        if mutant is not None:
+            self.take_back(mutant)
         outcome = yield
+        if mutant is not None:
+            self.put(mutant)
         if outcome.excinfo is not None:
             return
         value = outcome.get_result()
         if isinstance(value, wardmote_server.Cluster):
             self.targets[fixturedef] = Target(lambda: value.connect("postgres"), True)
-        elif isinstance(value, wardmote_server.Server):
-            self.servers.append(value)
         elif fixturedef.argname == "database" and isinstance(value, pathlib.Path):
             self.reach(fixturedef, lambda: self.plain(f"host={value} user=postgres dbname=wardmote"))
         elif hasattr(value, "driver") and hasattr(value, "cluster"):
             self.reach(fixturedef, lambda: value.cluster.connect("postgres", "demo"))
+
+    def know_servers(self):
+        """Whoever starts one: each runs with the mutant."""
+        start, close = wardmote_server.Server.start, wardmote_server.Server.close
+
+        def started(server):
+            start(server)
+            if server not in self.servers:
+                self.servers.append(server)
+
+        def closed(server):
+            if server in self.servers:
+                self.servers.remove(server)
+            close(server)
+
+        wardmote_server.Server.start, wardmote_server.Server.close = started, closed
 
     def reach(self, fixturedef, connect):
         """A database of one module's own, with a part of the tables."""
         self.targets[fixturedef] = Target(connect, False)
         if self.current is not None and self.current.apply:
             self.targets[fixturedef].run(self.current.apply)
+
+    def enter(self, item):
+        """What a module made for its tests stays when another's turn comes: pytest's stack of what is set up holds one module, the others are kept beside it."""
+        stack, node = item.session._setupstate.stack, item.getparent(pytest.Module)  # pylint: disable=protected-access
+        for other in [other for other in stack if isinstance(other, pytest.Module) and other is not node]:
+            self.parked[other] = stack.pop(other)
+        if node in self.parked:
+            stack[node] = self.parked.pop(node)
+
+    def leave(self, session):
+        """Takes down what all modules made."""
+        state = session._setupstate  # pylint: disable=protected-access
+        for node in [node for node in state.stack if isinstance(node, pytest.Module)] + list(self.parked):
+            if node in self.parked:
+                state.stack[node] = self.parked.pop(node)
+            state.teardown_exact(session)
 
     def pytest_fixture_post_finalizer(self, fixturedef):
         self.targets.pop(fixturedef, None)
@@ -150,9 +186,7 @@ class Loop:
     def fails(self, item, seconds=TEST_SECONDS):
         """Why the test fails; None when it passes. Fixtures of its module stay for the next."""
         sentinel = pytest.Function.from_parent(item.parent, name="sentinel", callobj=lambda: None)
-        if item.module is not self.module:
-            item.session._setupstate.teardown_exact(sentinel)  # pylint: disable=protected-access
-            self.module = item.module
+        self.enter(item)
 
         def late(*_):
             raise TooLong()
@@ -169,15 +203,10 @@ class Loop:
                 return (crash.message if crash else str(report.longrepr)).split("\n")[0][:160] or "failed"
         return None
 
-    def afresh(self, item):
+    @staticmethod
+    def afresh(item):
         """The module's fixtures made anew."""
-        class Above:  # what lies above the module stays
-            @staticmethod
-            def listchain():
-                return [node for node in item.listchain() if isinstance(node, (pytest.Session, pytest.Package))]
-
-        item.session._setupstate.teardown_exact(Above)  # pylint: disable=protected-access
-        self.module = None
+        item.session._setupstate.teardown_exact(item.session)  # pylint: disable=protected-access
 
     def likely(self, mutant):
         """Its own killer, then those of its like, then those that are about it."""
@@ -248,9 +277,18 @@ class Loop:
                 continue
             self.take_back(mutant)
             again = self.fails(item)
-            if again is not None:
+            if again is not None:  # the mutant left something behind, or the test is not to be run twice: it must fail and pass on what is new
                 self.afresh(item)
                 again = self.fails(item)
+                if again is None:
+                    self.afresh(item)
+                    self.put(mutant)
+                    why = self.fails(item)
+                    self.take_back(mutant)
+                    self.afresh(item)
+                    if why is None:
+                        self.put(mutant)
+                        continue
             if again is None:
                 self.proved.add(name)
                 self.tell(mutant, "killed", name, why, began)
@@ -299,7 +337,10 @@ class Loop:
         first = next(item for item in session.items if {"server", "anonymous", "administrator", "partner", "other"} <= set(item.fixturenames))
         assert self.fails(first, 10 * TEST_SECONDS) is None, "the first test fails, with everything in its place"
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us leaves no cluster behind
-        self.rounds(self.chosen())
+        try:
+            self.rounds(self.chosen())
+        finally:
+            self.leave(session)
         return True
 
     @pytest.hookimpl(trylast=True)
@@ -329,4 +370,6 @@ class Loop:
 
 def pytest_configure(config):
     plan = json.loads(pathlib.Path(os.environ[PLAN]).read_text(encoding="utf-8"))
-    config.pluginmanager.register(Loop(plan), "wardmote-mutants")
+    loop = Loop(plan)
+    loop.know_servers()
+    config.pluginmanager.register(loop, "wardmote-mutants")

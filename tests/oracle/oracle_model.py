@@ -56,6 +56,8 @@ KINDS = {kind.name: kind for kind in (
     Kind("accounts", {"name": PARTNER}, includes=("partner",), search=False),
 )}
 OWNED_KINDS = [name for name in KINDS if name not in ("partners", "accounts")]
+# References to a whole that the record is a part of: who adds the part may change the whole.
+WHOLE = {"localities": "boundary_set_id", "activities": "consultation_id", "risks": "risk_register_id"}
 # References that a record cannot be without.
 REQUIRED = {"localities": "boundary_set_id", "risk-registers": "risk_scale_id", "risks": "risk_register_id"}
 
@@ -241,9 +243,16 @@ def refusal_of_members(caller, record, body):
     mine = owns(caller, record) or record.partner is None
     if kind.administered and caller.rank == 4:
         return 403 if body.get("visibility") == "private" and not mine else None
-    if not mine and (set(body) & ({"visibility", "grants", "external_id"} | {name for name, widest in kind.texts.items() if widest == OWNER})):
+    if not mine and (set(body) & ({"grants", "external_id"} | {name for name, widest in kind.texts.items() if widest == OWNER})):
+        return 403  # not even as they are: who does not see them is not told that
+    if not mine and body.get("visibility", record.now.visibility) != record.now.visibility:
         return 403
-    return 403 if "grants" in body and caller.rank < 3 else None
+    return 403 if caller.rank < 3 and given(body) not in (None, record.now.grants) else None
+
+
+def given(body):
+    """The grants that a body has, None where it has none."""
+    return {grant["partner_id"]: grant["right"] for grant in body["grants"]} if "grants" in body else None
 
 
 def refusal_to_create(caller, resource, partner, grants=False):

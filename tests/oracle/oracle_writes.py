@@ -2,7 +2,7 @@
 """Steps of a sequence that write, or try to: each says beforehand what the model answers, and tells the model what became of it."""
 import random
 
-from oracle_model import (KINDS, OWNED_KINDS, OWNER, REQUIRED, Record, has_right_to_write, is_orphaned, is_visible, may_run_account, owns, refusal_of_members,
+from oracle_model import (KINDS, OWNED_KINDS, OWNER, REQUIRED, WHOLE, Record, has_right_to_write, is_orphaned, is_visible, may_run_account, owns, refusal_of_members,
                           refusal_to_change, refusal_to_create, refusal_to_delete)
 from oracle_world import ANY, World
 from wardmote_records import absent_id
@@ -67,7 +67,7 @@ class Writes(World):
                 target, seen = absent_id(), False
             else:
                 found = luck.pick(inside)
-                target, seen = found.id, seen and (kind.name != "risks" or has_right_to_write(caller, found))  # a risk is added by who may change its register
+                target, seen = found.id, seen and (WHOLE.get(kind.name) != name or has_right_to_write(caller, found))
             if resource == "partners" and name == "members":
                 members[name] = [{"partner_id": target}]
             else:
