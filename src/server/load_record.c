@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "load.h"
+#include "wardmote/auth.h"
 
 enum { SEARCH_MAX = 500 };
 
@@ -35,6 +35,12 @@ static int refused(const struct work *work, const struct load_request *request, 
 	return -EBADMSG;
 }
 
+/* Takes the value over. */
+static void set_member(json_t *object, const char *name, json_t *value)
+{
+	load_need(json_object_set_new(object, name, value) == 0 ? object : NULL);
+}
+
 static json_t *resolve(const struct work *work, json_t *value);
 
 static json_t *resolve_text(const struct work *work, json_t *value)
@@ -54,10 +60,12 @@ static json_t *resolve_members(const struct work *work, json_t *value)
 {
 	json_t *copy = load_need(json_object());
 	for (void *at = json_object_iter(value); at != NULL; at = json_object_iter_next(value, at)) {
-		if (json_object_set_new(copy, json_object_iter_key(at), resolve(work, json_object_iter_value(at))) != 0) {
+		json_t *member = resolve(work, json_object_iter_value(at));
+		if (member == NULL) {
 			json_decref(copy);
 			return NULL;
 		}
+		set_member(copy, json_object_iter_key(at), member);
 	}
 	return copy;
 }
@@ -66,10 +74,12 @@ static json_t *resolve_items(const struct work *work, json_t *value)
 {
 	json_t *copy = load_need(json_array());
 	for (size_t i = 0; i < json_array_size(value); i++) {
-		if (json_array_append_new(copy, resolve(work, json_array_get(value, i))) != 0) {
+		json_t *item = resolve(work, json_array_get(value, i));
+		if (item == NULL) {
 			json_decref(copy);
 			return NULL;
 		}
+		load_need(json_array_append_new(copy, item) == 0 ? copy : NULL);
 	}
 	return copy;
 }
@@ -91,7 +101,7 @@ static int remember(const struct work *work, json_t *stored)
 	json_t *id = json_object_get(stored, "id");
 	if (!json_is_string(id))
 		return complain(work, "the answer has no id");
-	json_object_set(work->run->ids, arena_printf(work->arena, "%s/%s", work->file->resource, work->key), id);
+	set_member(work->run->ids, arena_printf(work->arena, "%s/%s", work->file->resource, work->key), json_incref(id));
 	return 0;
 }
 
@@ -161,10 +171,10 @@ static int find_identity(struct work *work, const char *as)
 	return complain(work, arena_printf(work->arena, "there is no account \"%s\" to act as", as));
 }
 
-static size_t index_of(json_t *texts, const char *text)
+static size_t index_of(const json_t *values, const json_t *value)
 {
 	size_t i = 0;
-	while (i < json_array_size(texts) && strcmp(json_string_value(json_array_get(texts, i)), text) != 0)
+	while (i < json_array_size(values) && !json_equal(json_array_get(values, i), value))
 		i++;
 	return i;
 }
@@ -175,10 +185,10 @@ static int lead(const struct work *work, struct load_answer *answer)
 {
 	int r = 0;
 	for (;;) {
-		size_t at = index_of(work->path, json_string_value(json_object_get(answer->body, "status")));
+		size_t at = index_of(work->path, json_object_get(answer->body, "status"));
 		if (r < 0 || at + 1 >= json_array_size(work->path))
 			return r;
-		json_t *body = json_pack("{s:O}", "to", json_array_get(work->path, at + 1));
+		json_t *body = load_need(json_pack("{s:O}", "to", json_array_get(work->path, at + 1)));
 		struct load_request request = {
 			.method = "POST",
 			.target = arena_printf(work->arena, "/v1/%s/%s/transitions", work->file->resource,
@@ -308,7 +318,7 @@ static json_t *missing(const struct work *work, json_t *stored)
 		const char *name = json_object_iter_key(at);
 		json_t *value = json_object_iter_value(at);
 		if (!json_is_null(value) && json_is_null(json_object_get(stored, name)))
-			json_object_set(patch, name, value);
+			set_member(patch, name, json_incref(value));
 	}
 	return patch;
 }
