@@ -393,24 +393,24 @@ def test_scopes_are_told_and_none_is_not_all(host, anybody):
 
 
 def test_rotation_leaves_the_old_secret_for_its_grace(host, anybody):
-    account = host.create("service", "officer")
+    account, second, third = host.create("service", "officer"), uuid.uuid4().hex, uuid.uuid4().hex
     works = lambda secret: anybody.call("client_credentials", account.client, sha(secret))[0] == 200
-    status, body, link = host.call("secret_rotate", account.id, 3600, credential=sha("second"))
+    status, body, link = host.call("secret_rotate", account.id, 3600, credential=sha(second))
     assert status == 201 and body["client_id"] == account.client and link == f"/v1/accounts/{account.id}"
-    assert works(account.secret) and works("second") and acts(host.folder, account.id, 1)
+    assert works(account.secret) and works(second) and acts(host.folder, account.id, 1)
     # At most two work at a time.
-    host.call("secret_rotate", account.id, 3600, credential=sha("third"))
-    assert not works(account.secret) and works("second") and works("third")
+    host.call("secret_rotate", account.id, 3600, credential=sha(third))
+    assert not works(account.secret) and works(second) and works(third)
     with connect(host.folder, "wardmote_owner") as owner, owner.cursor() as cursor:
         cursor.execute("UPDATE auth.secret SET expires_at = now() WHERE account_id = %s AND expires_at IS NOT NULL", (account.id,))
-    assert not works("second") and works("third")
+    assert not works(second) and works(third)
 
 
 def test_rotation_without_grace_ends_everything(host, anybody):
-    account = host.create("service", "officer")
-    host.call("secret_rotate", account.id, 0, credential=sha("new"))
+    account, new = host.create("service", "officer"), uuid.uuid4().hex
+    host.call("secret_rotate", account.id, 0, credential=sha(new))
     assert anybody.call("client_credentials", account.client, sha(account.secret))[0] == 401
-    assert anybody.call("client_credentials", account.client, sha("new"))[0] == 200
+    assert anybody.call("client_credentials", account.client, sha(new))[0] == 200
     assert not acts(host.folder, account.id, 1)
 
 
@@ -427,10 +427,10 @@ def test_who_rotates(host, other):
 
 
 def test_login(host, anybody, person):
-    status, body, _ = log_in(anybody, person, "refresh-login")
+    status, body, _ = log_in(anybody, person, f"refresh-{person.id}")
     assert status == 200 and body["kind"] == "person" and body["epoch"] == 2 and body["client_id"] == "wardmote"
     assert acts(host.folder, person.id, 2, body["session"])
-    assert log_in(anybody, person, "refresh-other", "wrong")[0] == 401
+    assert log_in(anybody, person, f"other-{person.id}", "wrong")[0] == 401
 
 
 def test_an_unknown_login_looks_known(anybody):
@@ -447,25 +447,25 @@ def test_a_hash_that_changed_meanwhile_is_no_login(anybody, person):
 def test_logins_are_throttled_by_login_and_address(anybody, person):
     """Who guesses from one place locks that place out, not the login's owner."""
     for _ in range(10):
-        assert anybody.call("login_begin", person.login.upper(), "198.51.100.1")[0] == 200
+        assert anybody.call("login_begin", person.login.upper(), f"{person.id}-1")[0] == 200
     for _ in range(80):
-        status, _, wait = anybody.call("login_begin", person.login, "198.51.100.1")
+        status, _, wait = anybody.call("login_begin", person.login, f"{person.id}-1")
         assert status == 429 and 0 < int(wait) <= 900
-    assert anybody.call("login_begin", person.login, "198.51.100.2")[0] == 200
+    assert anybody.call("login_begin", person.login, f"{person.id}-2")[0] == 200
 
 
 def test_logins_are_throttled_by_login(anybody, person):
     """From many places together there is a limit too."""
     for n in range(100):
-        assert anybody.call("login_begin", person.login.upper(), f"198.51.100.{n // 10}")[0] == 200
-    status, _, wait = anybody.call("login_begin", person.login, "198.51.100.99")
+        assert anybody.call("login_begin", person.login.upper(), f"{person.id}-{n // 10}")[0] == 200
+    status, _, wait = anybody.call("login_begin", person.login, f"{person.id}-99")
     assert status == 429 and 0 < int(wait) <= 900
 
 
 def test_a_good_login_starts_anew(anybody, person):
     for round_ in range(3):
         for _ in range(8):
-            anybody.call("login_begin", person.login, "198.51.100.200")
+            anybody.call("login_begin", person.login, f"{person.id}-200")
         assert log_in(anybody, person, f"anew-{person.id}-{round_}")[0] == 200
 
 
@@ -499,10 +499,10 @@ def test_an_enrolment_code_ends(host, anybody):
 
 def test_a_new_code_resets_the_password(host, anybody, person):
     old_session = log_in(anybody, person, f"reset-{person.id}")[1]["session"]
-    status, body, _ = host.call("enrolment_create", person.id, credential=sha("reset"))
+    status, body, _ = host.call("enrolment_create", person.id, credential=sha(f"code-{person.id}"))
     assert status == 201 and body["account_id"] == person.id
     assert log_in(anybody, person, f"still-{person.id}")[0] == 200
-    assert anybody.call("enrol_finish", sha("reset"), ARGON + "fresh", "192.0.2.3", sha(f"fresh-{person.id}"), 60)[0] == 200
+    assert anybody.call("enrol_finish", sha(f"code-{person.id}"), ARGON + "fresh", "192.0.2.3", sha(f"fresh-{person.id}"), 60)[0] == 200
     assert log_in(anybody, person, f"gone-{person.id}")[0] == 401
     assert log_in(anybody, person, f"here-{person.id}", "fresh")[0] == 200
     assert not acts(host.folder, person.id, 3, old_session)

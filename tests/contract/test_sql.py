@@ -229,7 +229,7 @@ def test_what_may_not_be_seen_does_not_exist(anonymous, officer, other, viewer):
 
 
 def test_fields_of_the_owner_are_absent_for_others(anonymous, officer, other):
-    record = officer.make("notes", **note(visibility="public", internal="ours", external_id="x-1", seen_at="2026-01-01T00:00:00Z"))
+    record = officer.make("notes", **note(visibility="public", internal="ours", external_id=word(), seen_at="2026-01-01T00:00:00Z"))
     path = f"/v1/notes/{record['id']}"
     hidden = {"grants", "external_id", "internal", "created_by", "updated_by"}
     assert not hidden & set(other.get(path).json()) and "seen_at" in other.get(path).json()

@@ -12,6 +12,7 @@ import random
 import re
 import signal
 import time
+import weakref
 
 import psycopg2
 import pytest
@@ -19,6 +20,7 @@ from _pytest.runner import runtestprotocol
 
 import c_mutants
 import sql_mutants
+import wardmote_client
 import wardmote_server
 
 PLAN = "WARDMOTE_TEST_MUTANTS"  # names the file that says what to do
@@ -55,6 +57,13 @@ HINTS = [
     (r"query\w*\.c", ("test_unit[query]", "test_hidden_fields_are_unknown")),
     (r"stage_authorise|segment\.c", ("test_role_and_scope_come_first[get_account]", "test_a_token_that_ended", "test_a_change_of_role", "test_a_session_that_was_ended")),
     (r"sql_render|shown", ("test_fields_are_for_their_audience[consultations]", "test_fields_of_the_owner")),
+    (r"^function auth\.|^view api\.acting|^(view|policy) .*(account|partner)\b|account_guard|may_manage|has_manager|within_scopes", ("test_auth_sql.py", "test_doors.py", "test_accounts.py")),
+    (r"api\.change", ("test_changes.py", "test_sql.py::test_feed", "test_feed.py")),
+    (r"claim_key|expect_timeline", ("test_idempotency.py", "test_conditional.py")),
+    (r"code_uses", ("test_places_and_codes.py",)),
+    (r"risk_", ("test_risks.py", "test_trees_and_scales")),
+    (r"(account|partner)_past|on history\.|z_track|b_stamp", ("test_visibility_history.py", "test_whose_versions", "test_history.py", "test_every_table_is_forced")),
+    (r"guard_owned|a_guard", ("test_what_a_record_may_become", "test_policies.py")),
     (r"owns|may_write|granted", ("test_what_may_be_made", "test_no_context_writes_what_it_does_not_see")),
 ]
 MISSING = ("42P01", "42704", "42883", "42703", "3F000")  # what a smaller database does not have
@@ -100,7 +109,9 @@ class Loop:
     def __init__(self, plan):
         self.plan = plan
         self.targets = {}
+        self.worlds = {}  # those of test_sql.py, which has the program's statements and no server
         self.servers = []
+        self.clients = weakref.WeakSet()
         self.current = None
         self.by_like = collections.defaultdict(collections.Counter)
         self.items = {}
@@ -133,10 +144,15 @@ class Loop:
             self.reach(fixturedef, lambda: self.plain(f"host={value} user=postgres dbname=wardmote"))
         elif hasattr(value, "driver") and hasattr(value, "cluster"):
             self.reach(fixturedef, lambda: value.cluster.connect("postgres", "demo"))
+            self.worlds[fixturedef] = value
 
-    def know_servers(self):
-        """Whoever starts one: each runs with the mutant."""
-        start, close = wardmote_server.Server.start, wardmote_server.Server.close
+    def know(self):
+        """Servers, whoever starts one: each runs with the mutant. Clients: a server that goes takes their connections along."""
+        start, close, made = wardmote_server.Server.start, wardmote_server.Server.close, wardmote_client.Client.__init__
+
+        def met(client, *arguments, **options):
+            made(client, *arguments, **options)
+            self.clients.add(client)
 
         def started(server):
             start(server)
@@ -148,7 +164,7 @@ class Loop:
                 self.servers.remove(server)
             close(server)
 
-        wardmote_server.Server.start, wardmote_server.Server.close = started, closed
+        wardmote_server.Server.start, wardmote_server.Server.close, wardmote_client.Client.__init__ = started, closed, met
 
     def reach(self, fixturedef, connect):
         """A database of one module's own, with a part of the tables."""
@@ -174,6 +190,7 @@ class Loop:
 
     def pytest_fixture_post_finalizer(self, fixturedef):
         self.targets.pop(fixturedef, None)
+        self.worlds.pop(fixturedef, None)
 
     @staticmethod
     def plain(text):
@@ -199,9 +216,15 @@ class Loop:
             signal.alarm(0)
         for report in reports:
             if report.failed:
+                self.hang_up()
                 crash = getattr(report.longrepr, "reprcrash", None)
                 return (crash.message if crash else str(report.longrepr)).split("\n")[0][:160] or "failed"
         return None
+
+    def hang_up(self):
+        """What was half said on a connection is not the next test's."""
+        for client in self.clients:
+            client.close()
 
     @staticmethod
     def afresh(item):
@@ -215,7 +238,7 @@ class Loop:
         first = [name for name in dict.fromkeys(names) if name in self.items]
         about = words(mutant.id)
         hinted = {name: None for pattern, parts in HINTS if re.search(pattern, mutant.id) for part in parts for name in self.items if part in name}
-        first += sorted(hinted or self.items, key=lambda name: -self.fits(name, about))[:LIKELY]
+        first += sorted(hinted or self.items, key=lambda name: -self.fits(name, about))[:LIKELY if not hinted else None]
         return list(dict.fromkeys(first))
 
     def fits(self, name, about):
@@ -247,6 +270,14 @@ class Loop:
         if name is not None:
             os.environ["WARDMOTE_TEST_MUTANT"] = name
             os.environ["PGOPTIONS"] = "-c wardmote.mutant=" + c_mutants.sql_key(name)
+        self.hang_up()
+        for world in self.worlds.values():
+            world.driver.process.kill()
+            world.driver.process.wait()
+            world.driver = type(world.driver)()
+            for caller in world.callers:
+                with caller.connection.cursor() as cursor:
+                    cursor.execute("SELECT set_config('wardmote.mutant', %s, false)", (c_mutants.sql_key(name) if name else "",))
         for server in self.servers:
             if server.process.poll() is None:
                 server.process.kill()
@@ -371,5 +402,5 @@ class Loop:
 def pytest_configure(config):
     plan = json.loads(pathlib.Path(os.environ[PLAN]).read_text(encoding="utf-8"))
     loop = Loop(plan)
-    loop.know_servers()
+    loop.know()
     config.pluginmanager.register(loop, "wardmote-mutants")
