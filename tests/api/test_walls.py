@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Each wall of the database by itself, for every table that there is, with the walls before it taken down where they would hide it: what a policy admits row
 by row, what a reference holds, whose versions a view shows, and what the server's role may touch at all."""
-import contextlib
 import json
 import uuid
 
 import psycopg2
 import pytest
 
+from wall import RANKS, Wall, attempt
 from wardmote_suite import committed_document
 from wardmote_client import Contract
 from wardmote_records import Records, absent_id, unique
-
-RANKS = {"viewer": 1, "officer": 2, "manager": 3, "administrator": 4}
-REFUSED = ("42501", "WM403")
 
 
 def thing_of(resource):
@@ -26,57 +23,11 @@ ADMINISTERED = {thing for thing, resource in RESOURCES.items() if COMMITTED.oper
 each_thing = pytest.mark.parametrize("thing", sorted(RESOURCES))
 
 
-class Wall:
-    """A superuser's connection that becomes the server's role, in a context that it forges, within a transaction that is always rolled back."""
-
-    def __init__(self, cluster):
-        self.connection = cluster.connect("postgres")
-        self.owner = cluster.connect()
-
-    @contextlib.contextmanager
-    def acting(self, *before, role=None, partner_id=None, account_id=None, server=True, **settings):
-        """`before` are statements that take other walls down first."""
-        with self.connection.cursor() as cursor:
-            cursor.execute("BEGIN; SET LOCAL search_path = pg_catalog, public")
-            for text in before:
-                cursor.execute(text)
-            values = {"rank": str(RANKS.get(role, 0)), "partner": partner_id or "", "account": account_id or "", **settings}
-            for name, value in values.items():
-                cursor.execute("SELECT set_config(%s, %s, true)", (f"wardmote.{name}", value))
-            cursor.execute("SET LOCAL ROLE " + ("wardmote_api" if server else "wardmote_owner"))
-            try:
-                yield cursor
-            finally:
-                cursor.execute("ROLLBACK")
-
-    def rows(self, text, values=()):
-        with self.connection.cursor() as cursor:
-            cursor.execute(text, values)
-            return cursor.fetchall()
-
-
-def attempt(cursor, text, values=()):
-    """Rows that a statement wrote; None where access refuses it. That a constraint refuses it means that access did not."""
-    cursor.execute("SAVEPOINT attempt")
-    try:
-        cursor.execute(text, values)
-        return cursor.rowcount
-    except psycopg2.Error as error:
-        if error.pgcode[:2] == "23":
-            return 1
-        if error.pgcode in REFUSED:
-            return None
-        raise
-    finally:
-        cursor.execute("ROLLBACK TO SAVEPOINT attempt")
-
-
 @pytest.fixture(scope="module", name="wall")
 def _wall(cluster, server):  # pylint: disable=unused-argument
     wall = Wall(cluster)
     yield wall
-    wall.connection.close()
-    wall.owner.close()
+    wall.close()
 
 
 class Scene:
@@ -156,8 +107,10 @@ def test_what_is_deleted_unseen(wall, scene, thing):
     """The policy of deleting alone: where every row could be read, those of others stay. So does what an administrator does not see."""
     for context in ({"role": "manager", "partner_id": scene.other}, {"role": "viewer", "partner_id": scene.partner}, {}):
         with wall.acting(all_read(thing), no_triggers(thing), **context) as cursor:
-            for identifier in scene.rows[thing]:
+            for number, identifier in enumerate(scene.rows[thing]):
                 assert attempt(cursor, f"DELETE FROM wardmote.{thing} WHERE id = %s", (identifier,)) == 0, context
+                granted = number == 2 and thing not in ADMINISTERED and context.get("partner_id") == scene.other
+                assert attempt(cursor, f"UPDATE wardmote.{thing} SET source = 'x' WHERE id = %s", (identifier,)) == int(granted), context
     if thing in ADMINISTERED:
         identifier = scene.rows[thing][0]
         given_away = f"UPDATE wardmote.{thing} SET partner_id = '{scene.partner}' WHERE id = '{identifier}'"
@@ -200,6 +153,27 @@ def test_what_a_record_may_become(wall, scene, thing):
         with wall.acting(all_read(thing), no_triggers(thing), changes, role="administrator") as cursor:
             assert attempt(cursor, f"UPDATE wardmote.{thing} SET visibility = 'shared' WHERE id = %s", (identifier,)) is None
             assert attempt(cursor, f"UPDATE wardmote.{thing} SET visibility = 'public' WHERE id = %s", (identifier,)) == 1
+
+
+@each_thing
+def test_the_guard_holds_by_itself(wall, scene, thing):
+    """Where policies let everybody read and change: whose a record is never changes, who sees it is its owner's business, grants are a manager's; but
+    administrators do as they like with what they run."""
+    everything = [all_read(thing), f"CREATE POLICY all_changed ON wardmote.{thing} FOR UPDATE TO wardmote_api USING (true) WITH CHECK (true)",
+                  f"CREATE POLICY all_made ON wardmote.{thing} FOR INSERT TO wardmote_api WITH CHECK (true)"]
+    identifier, owner = scene.rows[thing][4], scene.host if thing in ADMINISTERED else scene.partner
+    stored = wall.rows(f"SELECT to_jsonb(t) FROM wardmote.{thing} t WHERE id = %s", (identifier,))[0][0]
+    grants = json.dumps([{"partner_id": scene.other, "right": "read"}])
+    wanted = [  # who, and may it change the owner, the visibility, the grants; make a record with grants
+        ("officer", owner, (False, True, False, False)), ("manager", owner, (False, True, True, True)), ("manager", scene.other, (False, False, False, True)),
+        ("administrator", scene.other, (True,) * 4 if thing in ADMINISTERED else (False, False, False, True))]
+    for role, partner_id, allowed in wanted:
+        with wall.acting(*everything, role=role, partner_id=partner_id) as cursor:
+            update = f"UPDATE wardmote.{thing} SET %s WHERE id = '{identifier}'"
+            found = [attempt(cursor, update % change) for change in ("source = 'x'", f"partner_id = '{scene.other}'", "visibility = 'private'", f"grants = '{grants}'")]
+            row = {**stored, "id": str(uuid.uuid4()), "external_id": None, **({"code": unique("guard")} if "code" in stored else {})}
+            found += [insert(cursor, wall, thing, {**row, "grants": json.loads(grants)}), insert(cursor, wall, thing, row)]
+            assert found == [1, *(1 if may else None for may in allowed), 1], (role, partner_id)
 
 
 def test_the_host_stays_the_host(wall, scene, partner):
@@ -294,6 +268,13 @@ def test_what_depends_is_counted(wall, scene, partner, thing):
             value, kind = named(member, is_array, target)
             cursor.execute(f"UPDATE wardmote.{thing} SET {column} = %s::{kind} WHERE id = %s", (value, identifier))
             assert counted() == [(column, 1)]
+        if other == thing:
+            alone = f"ALTER TABLE wardmote.{thing} DROP CONSTRAINT IF EXISTS {thing}_{column}_self"
+            with wall.acting(alone, no_triggers(thing), server=False) as cursor:
+                value, kind = named(member, is_array, identifier)
+                cursor.execute(f"UPDATE wardmote.{thing} SET {column} = %s::{kind} WHERE id = %s", (value, identifier))
+                cursor.execute(f"SELECT count(*) FROM wardmote.dependants_{thing}(%s) WHERE resource = %s AND field = %s", (identifier, RESOURCES.get(thing, f"{thing}s"), column))
+                assert cursor.fetchone() == (0,), "of itself"
 
 
 def test_trees_and_scales_hold_by_themselves(wall, records, administrator, partner):
@@ -340,13 +321,17 @@ def test_whose_versions_each_view_shows(wall, records, partner, other, host, adm
             grants = json.dumps([{"partner_id": other.id, "right": right}] if right else [])
             cursor.execute(f"UPDATE wardmote.{thing} SET visibility = %s, grants = %s WHERE id = %s", (visibility, grants, record["id"]))
     guard = f"ALTER TABLE wardmote.{thing} DISABLE TRIGGER a_guard"
+    columns, gone = columns_of(wall, thing), uuid.uuid4()  # who deleted a record of its own sees the past of that one
+    copy = {"id": str(gone), "partner_id": other.id, "external_id": None, **({"code": unique("gone")} if "code" in columns else {})}
+    deleted = (f"INSERT INTO wardmote.{thing} ({columns}) SELECT {columns} FROM jsonb_populate_record((SELECT t FROM wardmote.{thing} t WHERE id = '{record['id']}'), '{json.dumps(copy)}')",
+               f"DELETE FROM wardmote.{thing} WHERE id = '{gone}'")
     hidden = {None: (0, 0), third: (0, 0), other.id: (0, 0)}
     steps = [((), {None: (1, 0), third: (2, 1), other.id: (3, 2), owner: (4, 3)}),
              ((guard, f"UPDATE wardmote.{thing} SET visibility = 'private' WHERE id = '{record['id']}'"), {**hidden, owner: (5, 4)}),
              ((f"DELETE FROM wardmote.{thing} WHERE id = '{record['id']}'",), {**hidden, owner: (5, 5)})]
     for before, wanted in steps:
         for reader, counts in wanted.items():
-            with wall.acting(*before, role="manager" if reader else None, partner_id=reader) as cursor:
+            with wall.acting(*deleted, *before, role="manager" if reader else None, partner_id=reader) as cursor:
                 cursor.execute(f"SELECT (SELECT count(*) FROM api.{thing}_version WHERE id = %(id)s), (SELECT count(*) FROM api.{thing}_past WHERE id = %(id)s)",
                                {"id": record["id"]})
                 assert cursor.fetchone() == counts, (before, reader)
