@@ -30,8 +30,7 @@ static void add_scopes(struct openapi *doc)
 static void merge_native(struct openapi *doc)
 {
 	json_t *native = openapi_load(openapi_native, "openapi_native.json");
-	if (json_object_update(doc->schemas, native) != 0)
-		abort();
+	openapi_must(json_object_update(doc->schemas, native) == 0 ? native : NULL, "schemas", "out of memory");
 	json_decref(native);
 }
 
@@ -59,9 +58,7 @@ struct slice openapi_render(struct arena *arena, const struct catalog *catalog, 
 		.arena = arena, .catalog = catalog, .base_url = base_url, .root = openapi_load(openapi_base, "openapi_base.json")
 	};
 	fill(&doc, version);
-	char *text = json_dumps(doc.root, JSON_INDENT(2));
-	if (text == NULL)
-		abort();
+	char *text = openapi_must(json_dumps(doc.root, JSON_INDENT(2)), "text", "out of memory");
 	struct slice document = slice_of(arena_copy(arena, slice_of(text)));
 	free(text);
 	json_decref(doc.root);

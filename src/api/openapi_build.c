@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void *must(void *value, const char *what, const char *why)
+void *openapi_must(void *value, const char *what, const char *why)
 {
 	if (value == NULL) {
 		fprintf(stderr, "wardmote: cannot build the OpenAPI document: %s: %s\n", what, why);
@@ -21,25 +21,25 @@ json_t *openapi_pack(const char *format, ...)
 	va_start(arguments, format);
 	json_t *value = json_vpack_ex(&error, 0, format, arguments);
 	va_end(arguments);
-	return must(value, format, error.text);
+	return openapi_must(value, format, error.text);
 }
 
 json_t *openapi_load(const char *text, const char *what)
 {
 	json_error_t error = { .text = "out of memory" };
-	return must(json_loads(text, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error), what, error.text);
+	return openapi_must(json_loads(text, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error), what, error.text);
 }
 
 void openapi_set(json_t *object, const char *key, json_t *value)
 {
 	if (json_object_set_new(object, key, value) != 0)
-		must(NULL, key, "cannot be set");
+		openapi_must(NULL, key, "cannot be set");
 }
 
 void openapi_add(json_t *array, json_t *value)
 {
 	if (json_array_append_new(array, value) != 0)
-		must(NULL, "array", "cannot grow");
+		openapi_must(NULL, "array", "cannot grow");
 }
 
 json_t *openapi_ref(struct arena *arena, const char *kind, const char *name)

@@ -23,6 +23,7 @@ enum purpose {
 };
 
 /* --- openapi_build.c: jansson without return values --- */
+void *openapi_must(void *value, const char *what, const char *why); /* not NULL, else the process ends with a message */
 json_t *openapi_pack(const char *format, ...); /* json_pack */
 json_t *openapi_load(const char *text, const char *what);
 void openapi_set(json_t *object, const char *key, json_t *value); /* takes the reference */

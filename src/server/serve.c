@@ -313,7 +313,8 @@ static int block_signals(void)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
 
 static int run(struct server *server, int signals, const char **ret_error)
@@ -325,7 +326,7 @@ static int run(struct server *server, int signals, const char **ret_error)
 	int stop_fd = eventfd(0, EFD_CLOEXEC);
 	struct admin *admin = NULL;
 	pthread_t jobs;
-	error = signals < 0 || stop_fd < 0 ? -errno : admin_new(server, listeners.admin_fd, &admin);
+	error = stop_fd < 0 ? -errno : admin_new(server, listeners.admin_fd, &admin);
 	if (error == 0)
 		error = start_threads(server, &listeners, &jobs, stop_fd);
 	if (error == 0) {
@@ -356,8 +357,10 @@ static int run(struct server *server, int signals, const char **ret_error)
 int serve_run(const struct config *config, int argc, char **argv)
 {
 	struct server *server = calloc(1, sizeof *server);
-	if (server == NULL)
+	if (server == NULL) {
+		fputs("wardmote: out of memory\n", stderr);
 		return 1;
+	}
 	server->argc = argc;
 	server->argv = argv;
 	set_log_level(config);
@@ -367,8 +370,8 @@ int serve_run(const struct config *config, int argc, char **argv)
 	int signals = block_signals();
 	json_object_seed(0);
 	raise_file_limit();
-	const char *error = "";
-	int failed = server_init(server, config, &error);
+	const char *error = "no signals can be received";
+	int failed = signals < 0 ? signals : server_init(server, config, &error);
 	if (failed == 0)
 		failed = check_room(server, &error);
 	if (failed == 0)
