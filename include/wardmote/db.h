@@ -80,7 +80,6 @@ struct db_settings {
 	long queue_limit;
 	long statement_timeout_ms[LANES];
 	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */
-	bool named_statements; /* false behind a transaction pooler */
 };
 
 struct db_stats {

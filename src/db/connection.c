@@ -268,16 +268,11 @@ static bool send_step(struct connection *connection, struct db_job *job, size_t 
 {
 	const struct db_step *row = &job->steps[step];
 	int n = (int)row->n_parameters;
-	if (!connection->pool->settings.named_statements) {
-		if (PQsendQueryParams(connection->pg, row->text, n, NULL, row->parameters, NULL, NULL, 0) != 1)
-			return false;
-	} else {
-		const struct prepared *prepared = statements_find(&connection->statements, row->text);
-		char name[24];
-		snprintf(name, sizeof name, "w%u", prepared == NULL ? 0 : prepared->number);
-		if (prepared == NULL || PQsendQueryPrepared(connection->pg, name, n, row->parameters, NULL, NULL, 0) != 1)
-			return false;
-	}
+	/* It is there: a segment has fewer statements than are kept, and those of this one are the last that were used. */
+	char name[24];
+	snprintf(name, sizeof name, "w%u", statements_find(&connection->statements, row->text)->number);
+	if (PQsendQueryPrepared(connection->pg, name, n, row->parameters, NULL, NULL, 0) != 1)
+		return false;
 	expect(connection, job, EXPECT_STEP, step);
 	return true;
 }
@@ -296,7 +291,7 @@ int connection_send(struct connection *connection, struct db_job *job, int64_t n
 	bool sent = true;
 	size_t expected = connection->fifo_n;
 	errno = 0;
-	for (size_t i = 0; sent && connection->pool->settings.named_statements && i < job->n_steps; i++)
+	for (size_t i = 0; sent && i < job->n_steps; i++)
 		sent = send_prepare(connection, job, i);
 	for (size_t i = 0; sent && i < job->n_steps; i++)
 		sent = send_step(connection, job, i);
@@ -393,7 +388,7 @@ static bool read_one(struct connection *connection, int64_t now_us)
 		connection_lose(connection, now_us);
 		return false;
 	}
-	if (connection->fifo_n == 0 || !fits(head.kind, PQresultStatus(result))) {
+	if (!fits(head.kind, PQresultStatus(result))) {
 		bool broken = PQstatus(connection->pg) != CONNECTION_OK;
 		PQclear(result);
 		connection->pool->stats.mismatches += broken ? 0 : 1;

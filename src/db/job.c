@@ -105,9 +105,7 @@ static bool try_again(struct db_pool *pool, struct db_job *job, bool rest)
 static void settle_error(struct db_pool *pool, struct connection *connection, struct db_job *job)
 {
 	struct db_result result = { .outcome = DB_ERROR, .owner = job->error };
-	const char *sqlstate = PQresultErrorField(job->error, PG_DIAG_SQLSTATE);
-	if (sqlstate == NULL)
-		sqlstate = "XX000";
+	const char *sqlstate = PQresultErrorField(job->error, PG_DIAG_SQLSTATE); /* without one the connection is lost instead */
 	memcpy(result.sqlstate, sqlstate, 5);
 	result.constraint = PQresultErrorField(job->error, PG_DIAG_CONSTRAINT_NAME);
 	if (strncmp(sqlstate, "WM", 2) == 0)
@@ -170,7 +168,7 @@ void job_settle(struct db_pool *pool, struct connection *connection, struct db_j
 void job_lost(struct db_pool *pool, struct db_job *job)
 {
 	/* An error with a SQLSTATE that came before the Sync means that nothing was committed. */
-	bool undone = job->error != NULL && PQresultErrorField(job->error, PG_DIAG_SQLSTATE) != NULL;
+	bool undone = job->error != NULL;
 	if (!job->write && job->tries == 0 && try_again(pool, job, false))
 		return;
 	job_fail(pool, job, job->write && !undone ? DB_UNKNOWN : DB_UNAVAILABLE);

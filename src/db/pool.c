@@ -72,7 +72,7 @@ int db_pool_new(const struct db_settings *settings, struct db_pool **ret_pool)
 	pool->uri = strdup(settings->uri);
 	pool->settings.uri = pool->uri;
 	pool->n_hosts = db_hosts(settings->uri);
-	pool->setup = strdup(settings->setup == NULL ? "" : settings->setup);
+	pool->setup = strdup(settings->setup);
 	pool->random = (uint64_t)clock_wall_us() ^ (uint64_t)(uintptr_t)pool;
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (pool->epoll < 0)

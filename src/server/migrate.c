@@ -35,14 +35,13 @@ static long number_of(const char *name)
 
 long migrations_newest(void)
 {
-	return migration_n == 0 ? 0 : number_of(migration_names[migration_n - 1]);
+	return number_of(migration_names[migration_n - 1]);
 }
 
 static void pause_ms(long ms)
 {
 	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-	while (nanosleep(&time, &time) == -1 && errno == EINTR)
-		;
+	nanosleep(&time, NULL); /* no signal of ours ends it early */
 }
 
 static int query(struct run *run, const char *text, size_t n, const char *const *parameters, struct db_rows *ret_rows)

@@ -8,7 +8,7 @@
 #include "wardmote/clock.h"
 #include "wardmote/network.h"
 
-/* What happens with the row of the segment in flight, or with the finished hash. */
+/* What happens with the row of the segment in flight (without one its status is 0), or with the finished hash. */
 typedef void (*row_fn)(struct request *request, const struct db_result *result);
 typedef void (*hash_fn)(struct request *request);
 
@@ -169,11 +169,11 @@ static int read_login(struct request *request, const struct db_result *result)
 
 static void token_row(struct request *request, const struct db_result *result)
 {
-	if (result->outcome == DB_ROW && result->status == 200) {
+	if (result->status == 200) {
 		grant(request, result);
 		return;
 	}
-	struct flow_refusal refusal = flow_token_refused(&request->flow->token, result->outcome == DB_ROW ? result->status : 401);
+	struct flow_refusal refusal = flow_token_refused(&request->flow->token, result->status);
 	refuse(request, &refusal);
 }
 
@@ -225,7 +225,7 @@ static void run_revoke(struct request *request, struct slice form)
 
 static void login_finished(struct request *request, const struct db_result *result)
 {
-	if (result->outcome == DB_ROW && result->status == 200)
+	if (result->status == 200)
 		grant(request, result);
 	else
 		respond_problem(request, PROBLEM_UNAUTHENTICATED, "Login or password is wrong, or the account may not act.");
@@ -243,11 +243,11 @@ static void login_hashed(struct request *request)
 static void login_begun(struct request *request, const struct db_result *result)
 {
 	struct auth_flow *flow = request->flow;
-	if (result->outcome == DB_ROW && result->status == 429) {
+	if (result->status == 429) {
 		throttled(request, result);
 		return;
 	}
-	if (result->outcome != DB_ROW || read_login(request, result) < 0) {
+	if (read_login(request, result) < 0) {
 		respond_problem(request, PROBLEM_INTERNAL, NULL);
 		return;
 	}
@@ -265,7 +265,7 @@ static void run_login(struct request *request)
 
 static void enrol_finished(struct request *request, const struct db_result *result)
 {
-	if (result->outcome == DB_ROW && result->status == 200)
+	if (result->status == 200)
 		grant(request, result);
 	else
 		respond_faults(request, PROBLEM_UNPROCESSABLE, NULL, FLOW_CODE_ERRORS);
@@ -281,9 +281,9 @@ static void enrol_hashed(struct request *request)
 
 static void enrol_begun(struct request *request, const struct db_result *result)
 {
-	if (result->outcome == DB_ROW && result->status == 429)
+	if (result->status == 429)
 		throttled(request, result);
-	else if (result->outcome == DB_ROW && result->status == 200)
+	else if (result->status == 200)
 		hash(request, enrol_hashed, request->flow->password, NULL);
 	else
 		respond_faults(request, PROBLEM_UNPROCESSABLE, NULL, FLOW_CODE_ERRORS);
@@ -311,7 +311,7 @@ static void respond_row(struct request *request, const struct db_result *result)
 
 static void password_changed(struct request *request, const struct db_result *result)
 {
-	if (result->outcome == DB_ROW && result->status == 204)
+	if (result->status == 204)
 		respond_row(request, result);
 	else
 		respond_problem(request, PROBLEM_CONFLICT, "The password was changed meanwhile.");
@@ -339,9 +339,9 @@ static void password_compared(struct request *request)
 static void password_begun(struct request *request, const struct db_result *result)
 {
 	struct auth_flow *flow = request->flow;
-	if (result->outcome == DB_ROW && result->status == 429)
+	if (result->status == 429)
 		throttled(request, result);
-	else if (result->outcome == DB_ROW && result->status == 200 && read_login(request, result) == 0 && flow->login.hash != NULL)
+	else if (result->status == 200 && read_login(request, result) == 0 && flow->login.hash != NULL)
 		hash(request, password_compared, flow->password, flow->login.hash);
 	else
 		respond_problem(request, PROBLEM_CONFLICT, "Only the account of a person who has enrolled has a password.");

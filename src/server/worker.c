@@ -129,7 +129,6 @@ static int open_pool(struct worker *worker)
 					  [LANE_HEAVY] = config->heavy_timeout_ms },
 		.queue_limit = config->queue_limit,
 		.setup = worker->server->database_setup,
-		.named_statements = true,
 	};
 	return db_pool_new(&settings, &worker->pool);
 }

@@ -135,6 +135,9 @@ static void test_refusals(void **state)
 	refused(arena, basic(arena, ":secret"), grant, 401, "invalid_client", true);
 	refused(arena, basic(arena, "a:"), grant, 401, "invalid_client", true);
 	refused(arena, basic(arena, "a:b&v=c"), grant, 401, "invalid_client", true);
+	refused(arena, basic(arena, "a&v=c:b"), grant, 401, "invalid_client", true);
+	refused(arena, SLICE("Basic YQBiOmM="), grant, 401, "invalid_client", true); /* a, NUL, b:c */
+	refused(arena, basic(arena, ":b"), "grant_type=client_credentials&client_id=a", 400, "invalid_request", false);
 	refused(arena, basic(arena, arena_printf(arena, "a:%0600d", 0)), grant, 401, "invalid_client", true);
 	refused(arena, basic(arena, "a:b"), "grant_type=client_credentials&client_secret=b", 400, "invalid_request", false);
 	refused(arena, basic(arena, "a:b"), "grant_type=client_credentials&client_id=other", 400, "invalid_request", false);
@@ -238,6 +241,41 @@ static void test_what_is_no_grant(void **state)
 	assert_int_equal(flow_grant(no_header, NULL, known, &claims), -EBADMSG);
 }
 
+/* A good row with one member replaced. */
+static void test_each_member_of_a_grant_counts(void **state)
+{
+	static const struct {
+		const char *name, *value;
+	} bad[] = {
+		{ "account", "null" },       { "account", "\"\"" },       { "account", "\"%0200d\"" }, { "partner", "7" },
+		{ "partner", "\"%0200d\"" }, { "client_id", "[]" },       { "client_id", "\"\"" },     { "role", "\"owner\"" },
+		{ "role", "null" },          { "kind", "null" },          { "epoch", "\"7\"" },        { "epoch", "null" },
+		{ "session", "\"\"" },       { "session", "\"%0200d\"" }, { "scopes", "\"%02000d\"" }, { "scopes", "true" },
+	};
+	struct auth_claims claims;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		json_t *row = json_loads(GRANT("null"), 0, NULL);
+		char text[4096];
+		int zeros = 0;
+		const char *at = strstr(bad[i].value, "%0");
+		if (at != NULL)
+			zeros = (int)strtol(at + 1, NULL, 10);
+		if (zeros == 0)
+			snprintf(text, sizeof(text), "%s", bad[i].value);
+		else
+			snprintf(text, sizeof(text), "\"%0*d\"", zeros, 0);
+		json_object_set_new(row, bad[i].name, json_loads(text, JSON_DECODE_ANY, NULL));
+		char *body = json_dumps(row, 0);
+		assert_non_null(body);
+		if (flow_grant(slice_of(body), NULL, known, &claims) != -EBADMSG)
+			fail_msg("%s is taken as %s", bad[i].value, bad[i].name);
+		free(body);
+		json_decref(row);
+	}
+	const char *wanted = arena_printf(*state, "%01000d", 0);
+	assert_int_equal(flow_grant(SLICE(GRANT("null")), wanted, known, &claims), -EACCES);
+}
+
 static void test_login_rows(void **state)
 {
 	struct flow_login login;
@@ -302,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_grant, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scopes_narrow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_no_grant, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_member_of_a_grant_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_login_rows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
