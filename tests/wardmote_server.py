@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -148,6 +149,12 @@ class Server:
 
     def log(self):
         return pathlib.Path(self.log_path).read_text(errors="replace")
+
+    def metric(self, name, label=""):
+        """The sum over the rows of a metric, or over those with a label: 'lane="write"'."""
+        with urllib.request.urlopen(f"{self.admin_url}/metrics", timeout=30) as answer:
+            rows = answer.read().decode().splitlines()
+        return sum(float(row.rsplit(" ", 1)[1]) for row in rows if re.split("[{ ]", row)[0] == f"wardmote_{name}" and label in row)
 
     def wait_ready(self):
         deadline = time.monotonic() + READY_SECONDS

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import time
-import urllib.request
 
 import psycopg2
 import pytest
@@ -130,11 +129,6 @@ def is_up(cluster):
 
 # --- the server's own log ---
 
-def metric(server, name):
-    with urllib.request.urlopen(f"{server.admin_url}/metrics", timeout=5) as answer:
-        return next(float(line.split(" ")[1]) for line in answer.read().decode().splitlines() if line.startswith(f"wardmote_{name} "))
-
-
 def test_no_room_for_the_servers_log(cluster, keys, host, tmp_path):  # pylint: disable=unused-argument
     """No request notices; what is not written is counted; when there is room each line is whole again."""
     disk = Disk(str(tmp_path / "small"), 1)
@@ -147,7 +141,7 @@ def test_no_room_for_the_servers_log(cluster, keys, host, tmp_path):  # pylint: 
         begun = time.monotonic()
         assert [client.get("/v1/communities?limit=1").status for _ in range(200)] == [200] * 200
         assert time.monotonic() - begun < RECOVERY_SECONDS
-        until(lambda: metric(server, "log_dropped_lines_total") > 100)
+        until(lambda: server.metric("log_dropped_lines_total") > 100)
         disk.free()
         assert [client.get("/v1/communities?limit=2").status for _ in range(20)] == [200] * 20
         with open(log, encoding="utf-8") as lines:

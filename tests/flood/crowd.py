@@ -6,11 +6,9 @@ import fcntl
 import json
 import os
 import pathlib
-import re
 import subprocess
 import tempfile
 import time
-import urllib.request
 
 from wardmote_client import Client
 from wardmote_server import ROOT
@@ -82,14 +80,9 @@ def _parent(pid):
         return None
 
 
-def metric(server, name):
-    with urllib.request.urlopen(f"{server.admin_url}/metrics", timeout=10) as answer:
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", answer.read().decode(), re.MULTILINE))
-
-
 def settled(server):
     """Nothing is under way at the database."""
-    until(lambda: metric(server, "wardmote_db_queued_jobs") + metric(server, "wardmote_db_in_flight_jobs") == 0, 300)
+    until(lambda: server.metric("db_queued_jobs") + server.metric("db_in_flight_jobs") == 0, 300)
 
 
 # --- clients ---

@@ -29,6 +29,7 @@ STATE_LOST = 75
 TEST_SECONDS = 120
 DROPPED_MOST = 8
 LIKELY = 8  # of the tests that are about a mutant
+FEW = 5  # mutants of the program without a known killer: for more it pays to see first which tests can kill them
 # What looks at mutants of a kind, where it is not known yet which test kills one.
 HINTS = [
     (r"^right|^role ", ("test_what_the_servers_role_may_touch", "test_nothing_is_granted_to_everybody", "test_the_servers_role_is_an_ordinary_one",
@@ -123,6 +124,7 @@ class Loop:
         self.items = {}
         self.asked = collections.defaultdict(set)
         self.proved = set()
+        self.missing = collections.defaultdict(list)  # mutant of the program: the tests that can kill it
         self.words = {}
         self.names = {}
         self.parked = {}  # of modules that have been set up: their part of pytest's stack
@@ -244,6 +246,24 @@ class Loop:
         """The module's fixtures made anew."""
         item.session._setupstate.teardown_exact(item.session)  # pylint: disable=protected-access
 
+    def learn_what_misses(self):
+        """Each test once, without a mutant: which checks of the program decide in it what their mutants would decide otherwise. No other test can kill those."""
+        missed, fresh = pathlib.Path(self.plan["results"] + ".missed"), pathlib.Path(self.plan["results"] + ".fresh")
+        os.environ["WARDMOTE_TEST_MUTANTS_MISSED"] = str(missed)
+        missed.touch()
+        self.restart(None)
+        for name, item in list(self.items.items()):
+            fresh.touch()
+            fresh.replace(missed)
+            if self.fails(item) is not None:
+                del self.items[name]
+                print(f"\nnot used, fails by itself: {name}", flush=True)
+                continue
+            for mutant in set(missed.read_text(encoding="utf-8").splitlines()):
+                self.missing[mutant].append(name)
+        del os.environ["WARDMOTE_TEST_MUTANTS_MISSED"]
+        self.restart(None)
+
     def likely(self, mutant):
         """Its own killer, then those of its like, then those that are about it."""
         names = [self.plan["killers"].get(mutant.id)]
@@ -251,7 +271,11 @@ class Loop:
         first = [name for name in dict.fromkeys(names) if name in self.items]
         about = words(mutant.id)
         hinted = {name: None for pattern, parts in HINTS if re.search(pattern, mutant.id) for part in parts for name in self.items if part in name}
-        first += sorted(hinted or self.items, key=lambda name: -self.fits(name, about))[:LIKELY if not hinted else None]
+        if self.missing and mutant.group == "program":
+            able = self.missing[mutant.id]
+            first += sorted(able, key=lambda name: (name not in hinted, -self.fits(name, about)))[:2 * LIKELY]
+        else:
+            first += sorted(hinted or self.items, key=lambda name: -self.fits(name, about))[:LIKELY if not hinted else None]
         return list(dict.fromkeys(first))
 
     def fits(self, name, about):
@@ -304,6 +328,8 @@ class Loop:
 
     def attack(self, mutant, names):
         """Gives the mutant to these tests. True where its fate is known; the session is lost where its state cannot be trusted any more."""
+        if not names:
+            return False
         began = time.monotonic()
         self.asked[mutant.id].update(names)
         try:
@@ -355,12 +381,15 @@ class Loop:
         for mutant in mutants:
             if not self.attack(mutant, self.likely(mutant)):
                 left.append(mutant)
+                if self.plan["likely_only"]:
+                    self.tell(left.pop(), "survived", began=time.monotonic())
             if self.lost:
                 return
-        for path in [] if self.plan["likely_only"] else dict.fromkeys(name.split("::")[0] for name in self.items):
+        for path in dict.fromkeys(name.split("::")[0] for name in self.items):
             names = [name for name in self.items if name.startswith(path + "::")]
             for mutant in list(left):
-                if self.attack(mutant, [name for name in names if name not in self.asked[mutant.id]]):
+                can = self.missing[mutant.id] if self.missing and mutant.group == "program" else names
+                if self.attack(mutant, [name for name in names if name in can and name not in self.asked[mutant.id]]):
                     left.remove(mutant)
                 if self.lost:
                     return
@@ -382,7 +411,10 @@ class Loop:
         assert self.fails(first, 10 * TEST_SECONDS) is None, "the first test fails, with everything in its place"
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us leaves no cluster behind
         try:
-            self.rounds(self.chosen())
+            mutants = self.chosen()
+            if sum(mutant.group == "program" and mutant.id not in self.plan["killers"] for mutant in mutants) > FEW:
+                self.learn_what_misses()
+            self.rounds(mutants)
         finally:
             self.leave(session)
         return True

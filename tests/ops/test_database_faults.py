@@ -39,12 +39,6 @@ def ready(server):
             return error.code, json.load(error)
 
 
-def metric(server, name):
-    with urllib.request.urlopen(f"{server.admin_url}/metrics", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == f"wardmote_{name}")
-
-
 class World:
     """A server behind a proxy, and the host's administrator in it. The setting is small, so that every limit is in reach."""
 
@@ -178,7 +172,7 @@ def test_queue_full(cluster, keys, host, anonymous):
         assert all("retry-after" in answer.headers for answer in answers if answer.status == 503)
         world.proxy.heal()
         eventually(lambda: world.client().get("/v1/me").status == 200)
-        assert metric(world.server, "http_shed_total") == statuses.count(503)
+        assert world.server.metric("http_shed_total") == statuses.count(503)
     finally:
         world.close()
 
@@ -209,7 +203,7 @@ def test_unexpected_failure_and_its_repair(broken):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: broken.client().get("/v1/partners", params={"limit": 1, "name.contains": f"n{n}"}), range(16)))
     assert {answer.status for answer in answers} == {200}
-    assert metric(broken.server, "db_mismatches_total") == 0
+    assert broken.server.metric("db_mismatches_total") == 0
     line = next(json.loads(line) for line in broken.server.log().splitlines() if '"statement failed"' in line)
     assert line["sqlstate"] == "42P01" and line["route"] == "/v1/partners" and line["level"] == "error"
     assert client.get("/v1/me").status == 200
@@ -280,7 +274,7 @@ def test_a_read_is_tried_again(cluster, keys, host, anonymous):
             name = unique(f"Reread {n}")
             world.proxy.cut_at(name, "before" if n % 2 else "after")
             assert client.get("/v1/partners", params={"name.contains": name}).status == 200
-            eventually(lambda: metric(world.server, "db_connections_lost_total") == n + 1 and metric(world.server, "db_connections") == 5)
+            eventually(lambda: world.server.metric("db_connections_lost_total") == n + 1 and world.server.metric("db_connections") == 5)
         assert world.proxy.cuts == 5
     finally:
         world.close()
@@ -323,7 +317,7 @@ def test_answers_cut_short(world, client, size):
         answer = client.get("/v1/partners?limit=5")
         assert answer.status in (200, 503)
         assert answer.status == 503 or len(answer.json()["items"]) > 0
-    assert metric(world.server, "db_mismatches_total") == 0
+    assert world.server.metric("db_mismatches_total") == 0
 
 
 # --- another database answers ---
@@ -359,7 +353,7 @@ def test_a_database_that_takes_no_writes_for_a_while(cluster, keys, host, anonym
             try:
                 answer = eventually(lambda: (lambda seen: seen if seen.status != 201 else None)(client.post("/v1/partners", partner(unique("Turning")))))
                 assert answer.status == 503 and "outcome" not in answer.json()
-                eventually(lambda: metric(world.server, "db_connections_lost_total") >= 4)
+                eventually(lambda: world.server.metric("db_connections_lost_total") >= 4)
                 eventually(lambda: client.get("/v1/partners").status == 200)
                 eventually(lambda: "it takes no writes" in world.server.log())
                 begun = time.monotonic()
@@ -406,7 +400,7 @@ def test_deadlocks_and_serialisation_failures_are_tried_again(broken):
                 assert named(client, name) == []
         finally:
             cursor.execute("DROP TRIGGER a_fail_at_first ON wardmote.partner")
-    eventually(lambda: metric(broken.server, "db_retries_total") >= 2 * 2 + 2 * 3)  # published a moment later
+    eventually(lambda: broken.server.metric("db_retries_total") >= 2 * 2 + 2 * 3)  # published a moment later
 
 
 def test_no_update_is_lost(world, client):
@@ -436,11 +430,11 @@ def test_more_statements_than_are_kept(world, client):
     filters = {"name.contains": "x", "kind": "voluntary", "status": "active", "updated_at.gte": "2020-01-01T00:00:00Z",
                "created_at.gte": "2020-01-01T00:00:00Z", "code": "none", "updated_at.lt": "2090-01-01T00:00:00Z", "parent_id.null": "true"}
     names = list(filters)
-    before = metric(world.server, "db_errors_total")
+    before = world.server.metric("db_errors_total")
     for _ in range(2):
         for mask in range(1 << len(names)):
             chosen = {name: filters[name] for bit, name in enumerate(names) if mask >> bit & 1}
             answer = client.get("/v1/partners", params={**chosen, "limit": 1})
             assert answer.status == 200, answer.text()
-    eventually(lambda: metric(world.server, "db_prepares_total") > 400)  # published a moment later
-    assert metric(world.server, "db_errors_total") == before and metric(world.server, "db_mismatches_total") == 0
+    eventually(lambda: world.server.metric("db_prepares_total") > 400)  # published a moment later
+    assert world.server.metric("db_errors_total") == before and world.server.metric("db_mismatches_total") == 0

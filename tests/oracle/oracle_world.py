@@ -11,7 +11,6 @@ import pathlib
 import re
 import sys
 import urllib.parse
-import urllib.request
 
 
 
@@ -108,11 +107,6 @@ class Stage:
             answer = self.wire.get(link)
             cursor, link = answer.json()["cursor"], answer.links().get("next")
         return cursor
-
-    def metric(self, name):
-        with urllib.request.urlopen(f"{self.server.admin_url}/metrics", timeout=30) as answer:
-            rows = answer.read().decode().splitlines()
-        return sum(float(row.rsplit(" ", 1)[1]) for row in rows if row.split("{")[0].split(" ")[0] == f"wardmote_{name}")
 
     def new_log(self):
         text = self.server.log()

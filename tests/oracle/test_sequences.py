@@ -55,7 +55,7 @@ def test_sequences_agree_with_the_model(cluster, keys, tally):
             tally["requests"] += stage.requests
             tally["faults"] += stage.faults
             print(f"\noracle: {tally}, this stage by status {dict(sorted(stage.statuses.items()))}")
-            mixed_up = stage.metric("db_mismatches_total")
+            mixed_up = stage.server.metric("db_mismatches_total")
             stage.close()
         assert mixed_up == 0
         if time.monotonic() - begun > SECONDS:

@@ -43,8 +43,10 @@ class Run:
         assert counted is not None and self.same(counted), f"{case}: {counted and counted.status}"
 
     def unharmed(self, wire):
-        answer = send(self.site.server, wire)
-        assert answer is not None, f"{self.case}: no answer with nothing failing: {self.site.server.log()[-2000:]}"
+        """With nothing failing, and the lanes back after what a test before this one did to them."""
+        self.site.server.wait_ready()
+        answer = until(lambda: send(self.site.server, wire))
+        assert answer.status != 503, f"{self.case}: {answer.body!r} with nothing failing: {self.site.server.log()[-2000:]}"
         return answer
 
     def same(self, answer):
@@ -78,12 +80,19 @@ class Run:
 
     def settle(self, wire, what):
         """With memory again the same request has its right answer, soon, and was done once."""
+        refusals = []
+
         def answered():
             answer = send(self.site.server, wire)
-            if answer is None or answer.status == 503:
-                return None
-            return answer
-        answer = until(answered)
+            if answer is not None and answer.status != 503:
+                return answer
+            refusals.append((round(time.monotonic(), 3), None if answer is None else answer.body[-300:]))
+            return None
+
+        try:
+            answer = until(answered)
+        except AssertionError as error:
+            raise AssertionError(f"{what}, then {len(refusals)} times {refusals[-4:]}: {error}; {self.site.server.log()[-3000:]}") from error
         assert answer.status in (self.right.status, *self.case.again), f"{what}, then: {answer.status} {answer.body[:500]!r}\n{self.where()}"
         if self.case.effect is not None:
             assert self.case.effect(wire) == 1, what
