@@ -48,6 +48,18 @@ def test_whose_past_of_accounts_each_reader_sees(wall):
             assert (counted(cursor, "account", ONE), counted(cursor, "account", TWO)) == (one, two), context
 
 
+def test_the_first_version_is_a_creation(wall, records):
+    """And what comes after it a change."""
+    for resource in records.resources():
+        records.make(resource, **({"visibility": "public"} if resource in records.owned_resources() else {}))
+    views = [name for (name,) in wall.rows("SELECT relname FROM pg_class WHERE relnamespace = 'api'::regnamespace AND right(relname, 8) = '_version' ORDER BY 1")]
+    assert len(views) == len(records.resources())
+    with wall.acting(role="administrator") as cursor:
+        for view in views:
+            cursor.execute(f"SELECT DISTINCT version = 1, operation FROM api.{view} WHERE operation <> 'delete'")
+            assert {(True, "create")} <= set(cursor.fetchall()) <= {(True, "create"), (False, "update")}, view
+
+
 def square(at):
     return f"ST_GeomFromText('MULTIPOLYGON((({at} 0, {at + 1} 0, {at + 1} 1, {at} 1, {at} 0)))', 4326)"
 

@@ -16,6 +16,8 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
+from wardmote_suite import until
+
 MIGRATIONS = sorted((pathlib.Path(__file__).parents[2] / "migrations").glob("000[1-4]_*.sql"))
 BIN = next(iter(sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
 ARGON = "$argon2id$v=19$m=19456,t=2,p=1$"
@@ -575,6 +577,20 @@ def test_of_many_refreshes_at_once_one_works_and_the_family_ends(host, anybody, 
         answers = list(pool.map(lambda n: anybody.call("refresh", sha(f"m-{person.id}"), sha(f"m{n}-{person.id}"), 60)[0], range(8)))
     assert sorted(answers) == [200] + [400] * 7
     assert not acts(host.folder, person.id, 2, session)
+
+
+def test_a_token_that_goes_while_it_waits_refreshes_nothing(host, anybody, person):
+    """Another refresh, which holds the session, tidies it away."""
+    session = log_in(anybody, person, f"w-{person.id}")[1]["session"]
+    with connect(host.folder, "wardmote_owner") as owner, owner.cursor() as cursor, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        owner.autocommit = False
+        cursor.execute("SELECT FROM auth.session WHERE id = %s FOR UPDATE", (session,))
+        cursor.execute("DELETE FROM auth.refresh WHERE session_id = %s", (session,))
+        waiting = pool.submit(anybody.call, "refresh", sha(f"w-{person.id}"), sha(f"w1-{person.id}"), 60)
+        until(lambda: stored(host, "SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] > 0)
+        owner.commit()
+        assert waiting.result(30)[0] == 400
+    assert anybody.call("refresh", sha(f"w1-{person.id}"), sha(f"w2-{person.id}"), 60)[0] == 400
 
 
 def test_refresh_ends_with_its_time_and_its_account(host, anybody, person):
