@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Once, before any thread. glibc learns from the first long body that is freed to keep such memory for the next one; a server gives it back. */
+void memory_start(void);
 /* As malloc and realloc; free is free. */
 void *memory_alloc(size_t size);
 void *memory_realloc(void *memory, size_t size);

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "wardmote/memory.h"
 
+#include <malloc.h>
 #include <stdlib.h>
+
+/* A block of its own from here on, given back when it is freed; and what may lie free at the end of a heap. */
+enum { OWN_BLOCK = 256 << 10, FREE_AT_END = 1 << 20 };
 
 /* The libraries' hooks take no context, and a failure concerns the thread that it befell. */
 static _Thread_local uint64_t lacks;
+
+void memory_start(void)
+{
+	mallopt(M_MMAP_THRESHOLD, OWN_BLOCK);
+	mallopt(M_TRIM_THRESHOLD, FREE_AT_END);
+}
 
 void *memory_alloc(size_t size)
 {

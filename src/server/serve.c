@@ -355,6 +355,7 @@ int serve_run(const struct config *config, int argc, char **argv)
 	server->argv = argv;
 	set_log_level(config);
 	auth_start();
+	memory_start();
 	json_set_alloc_funcs(memory_alloc, free);
 	/* Before any thread: each inherits the mask, and hashes of object keys cannot be foreseen. */
 	int signals = block_signals();
