@@ -19,9 +19,8 @@ from wardmote_records import Records
 from wardmote_suite import COVERAGE, ROOT, committed_document
 
 FOLDER = "WARDMOTE_TEST_COVERAGE"
-# What measures a latency, waits for the pace of several processes, or draws other sequences at each run, wants a machine of its own: the long run alone has it.
-collect_ignore = [] if wardmote_long.LONG else ["faults/test_standby.py", "flood/test_overload.py", "flood/test_rolling.py", "flood/test_slow.py",
-                                                "mutants/test_mutants.py", "oracle/test_sequences.py", "torture/test_system_calls.py"]
+# Tests that measure latencies want the machine to themselves: scripts/test runs them after the others, one by one.
+ALONE = "alone"
 
 
 # --- the server ---
@@ -113,9 +112,9 @@ def _fresh_address(request):
 # --- the contract was exercised ---
 
 def _is_whole(config):
-    """Nothing was left out: no path but tests, no selection."""
+    """Nothing was left out: no path but tests, no selection but of what can run beside other tests."""
     paths = {pathlib.Path(argument.split("::")[0]).resolve() for argument in config.args}
-    selected = config.option.keyword or config.option.markexpr or getattr(config.option, "lf", False) or config.option.collectonly
+    selected = config.option.keyword or config.option.markexpr not in ("", f"not {ALONE}") or getattr(config.option, "lf", False) or config.option.collectonly
     return paths == {ROOT / "tests"} and not selected
 
 
@@ -124,6 +123,7 @@ def pytest_report_header():
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", f"{ALONE}: wants the machine to itself")
     if not hasattr(config, "workerinput"):
         config.wardmote_coverage = tempfile.mkdtemp(prefix="wardmote-coverage-")
         os.environ[FOLDER] = config.wardmote_coverage

@@ -7,6 +7,7 @@ import crowd
 from wardmote_long import pick
 from wardmote_records import unique
 
+pytestmark = pytest.mark.alone
 SECONDS = pick(4, 30)
 TARGET = "/v1/communities?limit=250&count=exact"
 

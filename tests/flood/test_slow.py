@@ -7,6 +7,7 @@ import crowd
 from wardmote_long import pick
 from wardmote_records import unique
 
+pytestmark = pytest.mark.alone
 CROWD = pick(1000, 10000)
 SECONDS = pick(4, 40)
 HEALTHY_MS = 5
