@@ -27,7 +27,7 @@ FOREIGN = [
     (r"curl/.*", {"server"}),
     (r"jansson\.h", {"api", "auth", "resources", "server"}),
 ]
-STANDARD = re.compile(r"(assert|ctype|errno|fcntl|ftw|getopt|glob|grp|inttypes|limits|math|netdb|poll|pthread|pwd|signal|stdarg|stdatomic|stdbool|stddef|stdint"
+STANDARD = re.compile(r"(assert|ctype|errno|fcntl|ftw|getopt|glob|grp|inttypes|limits|malloc|math|netdb|poll|pthread|pwd|signal|stdarg|stdatomic|stdbool|stddef|stdint"
                       r"|stdio|stdlib|string|strings|time|unistd|dirent|(sys|netinet|arpa|linux|sanitizer)/[a-z_0-9]+)\.h")
 
 # What api itself is about: partners own records, and codes are the values of fields of the type T_CODES.
