@@ -205,7 +205,7 @@ static const char *times_fault(const struct auth_claims *claims, int64_t not_bef
 /* NULL, or what is wrong. */
 static const char *gate_claims(const json_t *payload, const struct auth_policy *policy, int64_t now, struct auth_claims *claims)
 {
-	int64_t not_before, epoch;
+	int64_t not_before = 0, epoch = 0;
 	if (!member_is(payload, "iss", policy->issuer))
 		return "issuer";
 	if (!is_audience(payload, policy->audience))

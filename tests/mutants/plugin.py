@@ -63,6 +63,22 @@ HINTS = [
     (r"flows\.c", ("test_unit[auth_flows]",)),
     (r"query\w*\.c", ("test_unit[query]", "test_hidden_fields_are_unknown")),
     (r"stage_authorise|segment\.c", ("test_role_and_scope_come_first[get_account]", "test_a_token_that_ended", "test_a_change_of_role", "test_a_session_that_was_ended")),
+    (r"stage_limit|stage_authenticate|bearer|== 429", ("test_service.py", "test_too_many", "test_owasp.py")),
+    (r"stage_route|preconditions|take_|check_body|stage_query|validate", ("test_every_operation.py", "test_conditional.py", "test_idempotency.py", "test_dry_run.py")),
+    (r"result\.c", ("cache", "test_conditional.py", "test_service.py")),
+    (r"secret\.c", ("test_accounts.py", "test_idempotency.py", "test_dry_run.py")),
+    (r"native_auth", ("test_people.py", "test_tokens.py", "test_service.py")),
+    (r"sql_replay", ("test_idempotency.py", "test_a_replay_shows", "test_sql.py")),
+    (r"sql_history", ("test_history.py", "test_visibility_history.py")),
+    (r"sql_list\.c", ("test_lists.py", "test_paging.py", "test_sql.py")),
+    (r"sql_delete", ("test_delete.py", "test_sql.py")),
+    (r"sql_write\.c", ("test_sql.py", "test_conditional.py", "test_put")),
+    (r"sql_faults\.c", ("test_sql.py", "test_reference", "test_roles.py", "test_access.py")),
+    (r"resources/accounts|segment\.c", ("test_accounts.py", "test_people.py", "test_tokens.py")),
+    (r"resources/consultations", ("test_consultation_life.py",)),
+    (r"resources/(partners|partnerships|places|codes)", ("test_places_and_codes.py", "test_delete.py", "test_accounts.py")),
+    (r"resources/risks", ("test_risks.py",)),
+    (r"native_changes", ("test_changes.py", "test_a_token_hears")),
     (r"sql_render|shown", ("test_fields_are_for_their_audience[consultations]", "test_fields_of_the_owner")),
     (r"^function auth\.|^view api\.acting|^(view|policy) .*(account|partner)\b|account_guard|may_manage|has_manager|within_scopes", ("test_auth_sql.py", "test_doors.py", "test_accounts.py")),
     (r"api\.change", ("test_feed.py",)),
@@ -250,7 +266,10 @@ class Loop:
 
     def learn_what_misses(self):
         """Each test once, without a mutant: which checks of the program decide in it what their mutants would decide otherwise. No other test can kill those."""
-        missed, fresh = pathlib.Path(self.plan["results"] + ".missed"), pathlib.Path(self.plan["results"] + ".fresh")
+        missed, fresh, able = (pathlib.Path(f"{self.plan['results']}.{name}") for name in ("missed", "fresh", "able"))
+        if able.exists():  # of a session before, which lost its state
+            self.missing.update(json.loads(able.read_text(encoding="utf-8")))
+            return
         os.environ["WARDMOTE_TEST_MUTANTS_MISSED"] = str(missed)
         missed.touch()
         self.restart(None)
@@ -264,6 +283,7 @@ class Loop:
             for mutant in set(missed.read_text(encoding="utf-8").splitlines()):
                 self.missing[mutant].append(name)
         del os.environ["WARDMOTE_TEST_MUTANTS_MISSED"]
+        able.write_text(json.dumps(self.missing), encoding="utf-8")
         self.restart(None)
 
     def likely(self, mutant):
@@ -275,7 +295,8 @@ class Loop:
         hinted = {name: None for pattern, parts in HINTS if re.search(pattern, mutant.id) for part in parts for name in self.items if part in name}
         if self.missing and mutant.group == "program":
             able = self.missing[mutant.id]
-            first += sorted(able, key=lambda name: (name not in hinted, -self.fits(name, about)))[:2 * LIKELY]
+            first += sorted((name for name in able if name in hinted), key=lambda name: -self.fits(name, about))
+            first += sorted(able, key=lambda name: -self.fits(name, about))[:2 * LIKELY]
         else:
             first += sorted(hinted or self.items, key=lambda name: -self.fits(name, about))[:LIKELY if not hinted else None]
         return list(dict.fromkeys(first))

@@ -67,6 +67,10 @@ static void test_cache(void **state)
 	/* Time goes on for a token that is known, too. */
 	assert_int_equal(auth_cache_verify(cache, forge->keys, &policy, slice_of(token), NOW + 630, &claims, &why), -EACCES);
 	assert_string_equal(why, "expired");
+	/* And back, where a clock is set right. */
+	assert_int_equal(auth_cache_verify(cache, forge->keys, &policy, slice_of(token), NOW, &claims, &why), 0);
+	assert_int_equal(auth_cache_verify(cache, forge->keys, &policy, slice_of(token), NOW - 31, &claims, &why), -EACCES);
+	assert_string_equal(why, "not_yet");
 	auth_cache_free(cache);
 	auth_cache_free(NULL);
 }
@@ -82,6 +86,26 @@ static void test_cache_follows_the_keys(void **state)
 	assert_int_equal(auth_cache_verify(cache, forge->keys, &policy, slice_of(token), NOW, &claims, &why), 0);
 	assert_int_equal(auth_cache_verify(cache, other.keys, &policy, slice_of(token), NOW, &claims, &why), -EACCES);
 	assert_string_equal(why, "key");
+	auth_cache_free(cache);
+	forge_done(&other);
+}
+
+/* Who has failed too often is let through with what is known to be good, and with nothing else. */
+static void test_what_the_cache_has(void **state)
+{
+	struct forge *forge = *state, other;
+	struct auth_cache *cache;
+	const struct auth_claims *claims;
+	const char *why, *token = token_of(forge, 3);
+	forge_init(&other);
+	assert_int_equal(auth_cache_new(64, &cache), 0);
+	assert_false(auth_cache_has(cache, forge->keys, slice_of(token)));
+	assert_int_equal(auth_cache_verify(cache, forge->keys, &policy, slice_of(token), NOW, &claims, &why), 0);
+	assert_true(auth_cache_has(cache, forge->keys, slice_of(token)));
+	assert_false(auth_cache_has(cache, forge->keys, slice_of(token_of(forge, 4))));
+	assert_false(auth_cache_has(cache, other.keys, slice_of(token)));
+	auth_cache_drop(cache, slice_of(token));
+	assert_false(auth_cache_has(cache, forge->keys, slice_of(token)));
 	auth_cache_free(cache);
 	forge_done(&other);
 }
@@ -110,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_cache_follows_the_keys),
+		cmocka_unit_test(test_what_the_cache_has),
 		cmocka_unit_test(test_cache_is_bounded_and_right),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <openssl/pem.h>
 
+#include "../../src/auth/internal.h"
 #include "forge.h"
 
 #define ACCOUNT "019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708"
@@ -420,6 +421,19 @@ static void test_other_installation(void **state)
 	forge_done(&other);
 }
 
+/* Without a key libjwt verifies nothing. No file gives such a key: the gate does not rely on that. */
+static void test_a_key_without_a_text_verifies_nothing(void **state)
+{
+	struct forge forge;
+	(void)state;
+	forge_init(&forge);
+	const char *token = good_token(&forge);
+	accepted(&forge, "with its key", token);
+	forge.keys->keys[0].public_pem[0] = '\0';
+	refused(&forge, "without its key", token, "signature");
+	forge_done(&forge);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -437,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_good_variants),
 		cmocka_unit_test(test_other_installation),
+		cmocka_unit_test(test_a_key_without_a_text_verifies_nothing),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

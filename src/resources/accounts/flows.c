@@ -144,7 +144,7 @@ int flow_token_parse(struct arena *arena, struct slice authorization, struct sli
 		     struct flow_refusal *ret_refusal)
 {
 	struct flow_token_request request = { .refresh = false };
-	const char *grant, *client_id, *client_secret;
+	const char *grant = NULL, *client_id = NULL, *client_secret = NULL;
 	if (form_text(arena, form, "grant_type", 64, &grant) != 0 || form_text(arena, form, "client_id", CLIENT_MAX, &client_id) != 0 ||
 	    form_text(arena, form, "client_secret", SECRET_MAX, &client_secret) != 0 ||
 	    form_text(arena, form, "refresh_token", SECRET_MAX, &request.refresh_token) != 0 ||
