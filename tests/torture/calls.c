@@ -295,7 +295,6 @@ CALL(PQsetnonblocking, DATABASE, -1)
 CALL(MHD_add_response_header, HTTP, 0)
 CALL(MHD_create_response_from_buffer, HTTP, 0)
 CALL(MHD_create_response_from_iovec, HTTP, 0)
-CALL(MHD_get_connection_info, HTTP, 0)
 CALL(MHD_get_daemon_info, HTTP, 0)
 CALL(MHD_queue_response, HTTP, 0)
 
