@@ -259,18 +259,10 @@ static int create_signing(int folder, int64_t from, struct arena *arena, const c
 	return r;
 }
 
-int auth_keys_create(const char *folder, struct arena *arena, const char **ret_kid, const char **ret_error)
+/* Opens and locks the folder for a change and loads what is in it; what fails leaves nothing open. */
+static int folder_hold(const char *folder, struct arena *arena, int *ret_fd, struct auth_keys **ret_keys, const char **ret_error)
 {
 	int fd = -1;
-	if (sodium_init() < 0) {
-		*ret_error = "no source of randomness";
-		return -EIO;
-	}
-	if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
-		int r = -errno;
-		*ret_error = arena_printf(arena, "key folder %s: %s", folder, strerror(-r));
-		return r;
-	}
 	int r = folder_open(folder, arena, &fd, ret_error);
 	if (r != 0)
 		return r;
@@ -283,11 +275,36 @@ int auth_keys_create(const char *folder, struct arena *arena, const char **ret_k
 	*ret_error = r == 0 ? NULL : "the key folder cannot be locked";
 	if (r == 0)
 		r = load_keys(fd, arena, keys, ret_error);
-	if (r == 0 && keys->n == KEYS_MAX) {
+	if (r != 0) {
+		auth_keys_unref(keys);
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	*ret_keys = keys;
+	return 0;
+}
+
+int auth_keys_create(const char *folder, struct arena *arena, const char **ret_kid, const char **ret_error)
+{
+	int fd;
+	struct auth_keys *keys;
+	if (sodium_init() < 0) {
+		*ret_error = "no source of randomness";
+		return -EIO;
+	}
+	if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+		int r = -errno;
+		*ret_error = arena_printf(arena, "key folder %s: %s", folder, strerror(-r));
+		return r;
+	}
+	int r = folder_hold(folder, arena, &fd, &keys, ret_error);
+	if (r != 0)
+		return r;
+	if (keys->n == KEYS_MAX) {
 		*ret_error = "the key folder is full: retire keys first";
 		r = -ENOSPC;
-	}
-	if (r == 0) {
+	} else {
 		r = create_cursor(fd);
 		if (r == 0)
 			r = create_signing(fd, clock_wall_seconds() + (keys->n == 0 ? 0 : SIGN_DELAY_SECONDS), arena, ret_kid);
@@ -301,19 +318,11 @@ int auth_keys_create(const char *folder, struct arena *arena, const char **ret_k
 
 int auth_keys_retire(const char *folder, long retire_seconds, struct arena *arena, const char **ret_error)
 {
-	int fd = -1;
-	int r = folder_open(folder, arena, &fd, ret_error);
+	int fd;
+	struct auth_keys *keys;
+	int r = folder_hold(folder, arena, &fd, &keys, ret_error);
 	if (r != 0)
 		return r;
-	struct auth_keys *keys = keys_new(ret_error);
-	if (keys == NULL) {
-		close(fd);
-		return -ENOMEM;
-	}
-	r = flock(fd, LOCK_EX) == 0 ? 0 : -errno;
-	*ret_error = r == 0 ? NULL : "the key folder cannot be locked";
-	if (r == 0)
-		r = load_keys(fd, arena, keys, ret_error);
 	int64_t now = clock_wall_seconds();
 	for (size_t i = 0; r == 0 && i + 1 < keys->n; i++) {
 		/* The next newer one took over then. */

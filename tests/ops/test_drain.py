@@ -5,9 +5,7 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import signal
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,20 +14,12 @@ import pytest
 
 import wardmote_server
 from fault_proxy import FaultProxy, Through
+from wardmote_callers import callers
 from wardmote_client import Client
 from wardmote_records import unique
+from wardmote_suite import until
 
 PATIENCE = 20
-
-
-def until(look, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while True:
-        value = look()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.01)  # between two looks; the deadline decides
 
 
 def admin(server, path):
@@ -82,11 +72,6 @@ def _start(cluster, keys, host, anonymous):
         here.close()
 
 
-def in_flight(server):
-    with urllib.request.urlopen(f"{server.admin_url}/metrics", timeout=5) as answer:
-        return int(re.search(r"^wardmote_http_in_flight_requests (\d+)$", answer.read().decode(), re.MULTILINE)[1])
-
-
 @pytest.fixture(name="held")
 def _held(start, cluster):
     """held(drain_timeout_ms=300): a server that gets no answers from its database, with a read and a write in flight, as futures; and how to let go."""
@@ -99,7 +84,7 @@ def _held(start, cluster):
         proxies[-1].stall("to_client")
         write = here.pool.submit(here.client().patch, f"/v1/partners/{partner['id']}", {"short_name": "held"}, headers={"If-Match": "*"})
         read = here.pool.submit(here.client().get, f"/v1/partners/{partner['id']}")
-        until(lambda: in_flight(here.server) == 2)
+        until(lambda: here.server.metric("http_in_flight_requests") == 2)
         return here, read, write, proxies[-1].heal
 
     yield hold
@@ -178,46 +163,8 @@ def test_sign_ins_under_way_when_it_ends(start):
 
 # --- restarts ---
 
-class Load(threading.Thread):
-    """Reads and writes without pause; every answer must be a good one."""
-
-    def __init__(self, here, fresh):
-        super().__init__()
-        self.here = here
-        self.fresh = fresh  # a new connection each time
-        self.ended = threading.Event()
-        self.bad = []
-        self.good = 0
-
-    def run(self):
-        client = self.here.client()
-        while not self.ended.is_set():
-            try:
-                answer = client.get("/v1/me") if self.good % 3 else client.post(
-                    "/v1/partners", {"name": unique("Rolling"), "kind": "voluntary"}, headers={"Idempotency-Key": unique("key")})
-                if answer.status in (200, 201):
-                    self.good += 1
-                else:
-                    self.bad.append((answer.status, answer.text()))
-            except (OSError, http.client.HTTPException) as error:
-                self.bad.append(repr(error))
-            if self.fresh:
-                client.close()
-
-
-@contextlib.contextmanager
 def load(here):
-    threads = [Load(here, fresh=bool(n % 2)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield lambda: sum(thread.good for thread in threads)
-    finally:
-        for thread in threads:
-            thread.ended.set()
-        for thread in threads:
-            thread.join()
-    assert [bad for thread in threads for bad in thread.bad] == []
+    return callers(here.client, 8, "/v1/me", ("/v1/partners", {"kind": "voluntary"}))
 
 
 @pytest.mark.parametrize("overlap", [True, False], ids=["side by side", "one after the other"])
@@ -226,8 +173,8 @@ def test_restarts_that_nobody_notices(start, overlap):
     here = start(workers=2, drain_wait_ms=50)
     with load(here) as done:
         for turn in range(3):
-            mark = done()
-            until(lambda: done() > mark + 40)  # pylint: disable=cell-var-from-loop
+            mark = sum(done())
+            until(lambda: sum(done()) > mark + 40)  # pylint: disable=cell-var-from-loop
             old = here.server.process
             if not overlap:
                 old.send_signal(signal.SIGTERM)
@@ -240,8 +187,8 @@ def test_restarts_that_nobody_notices(start, overlap):
             if overlap:
                 old.send_signal(signal.SIGTERM)
                 assert old.wait(PATIENCE) == 0
-        mark = done()
-        until(lambda: done() > mark + 40)
+        mark = sum(done())
+        until(lambda: sum(done()) > mark + 40)
     assert here.server.stop() == 0
 
 
@@ -252,5 +199,5 @@ def test_nothing_is_left_behind(start):
     folder = f"/proc/{here.server.process.pid}/fd"
     before = len(os.listdir(folder))
     with load(here) as done:
-        until(lambda: done() > 200)
+        until(lambda: sum(done()) > 200)
     until(lambda: len(os.listdir(folder)) <= before)

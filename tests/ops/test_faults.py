@@ -2,7 +2,6 @@
 """What clients are told when the database fails: too slow, locked, broken, gone. On a cluster of its own, since it breaks it."""
 import contextlib
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -11,6 +10,7 @@ import pytest
 import wardmote_server
 from wardmote_client import Client
 from wardmote_records import Records, unique
+from wardmote_suite import until
 
 PATIENCE = 20
 
@@ -65,17 +65,6 @@ def locked(cluster, table="wardmote.community"):
         finally:
             connection.rollback()
             connection.close()
-
-
-def until(look):
-    """The first true value of look(), which must come in time."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        value = look()
-        if value:
-            return value
-        time.sleep(0.02)  # between two looks; the deadline decides
-    raise AssertionError(f"not within {PATIENCE} s")
 
 
 def readiness(server):

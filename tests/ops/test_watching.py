@@ -17,19 +17,10 @@ import pytest
 import wardmote_server
 from wardmote_client import Client
 from wardmote_records import Records, unique
+from wardmote_suite import until
 
 PATIENCE = 20
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-def until(look, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while True:
-        value = look()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)  # between two looks; the deadline decides
 
 
 class Here:
