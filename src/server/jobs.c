@@ -20,7 +20,6 @@ struct jobs {
 	size_t first_host; /* that the next session begins with */
 	int64_t checked_us, pruned_us;
 	bool checked; /* a database that is away from the start is told of as well */
-	int64_t sequenced_us; /* when the last round that gave positions began */
 };
 
 static void close_session(struct jobs *jobs)
@@ -96,7 +95,7 @@ static int run_round(struct jobs *jobs)
 	if (atomic_load(&jobs->server->database_ok) && atomic_load(&jobs->server->migrations_current)) {
 		int64_t started_us = clock_monotonic_us();
 		if (ask(jobs, &arena, "SELECT wardmote.sequence_changes()", &rows, &error))
-			jobs->sequenced_us = started_us;
+			atomic_store(&jobs->server->sequenced_us, started_us);
 		else
 			wait_ms = CHECK_MS;
 		if (jobs->pruned_us == 0 || now_us - jobs->pruned_us > PRUNE_MS * 1000) {
@@ -104,8 +103,6 @@ static int run_round(struct jobs *jobs)
 			ask(jobs, &arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error);
 		}
 	}
-	/* As long as no round succeeds, the lag grows. */
-	atomic_store(&jobs->server->feed_lag_ms, ROUND_MS + (clock_monotonic_us() - jobs->sequenced_us) / 1000);
 	arena_done(&arena);
 	return wait_ms;
 }
@@ -137,7 +134,7 @@ int jobs_start(struct server *server, pthread_t *ret_thread, int stop_fd)
 		return -ENOMEM;
 	jobs->server = server;
 	jobs->stop_fd = stop_fd;
-	jobs->sequenced_us = clock_monotonic_us();
+	atomic_store(&server->sequenced_us, clock_monotonic_us());
 	int error = arena_reserve_new(RESERVE, &jobs->reserve);
 	if (error == 0)
 		error = -pthread_create(ret_thread, NULL, jobs_main, jobs);

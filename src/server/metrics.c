@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "server.h"
+#include "wardmote/clock.h"
 #include "wardmote/log.h"
 
 static const int statuses[METRIC_STATUSES] = { 200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412,
@@ -218,8 +219,8 @@ struct slice metrics_render(struct arena *arena, struct server *server)
 	value(&out, "http_shed_total", "counter", "Requests answered with 503.", shed);
 	value(&out, "http_in_flight_requests", "gauge", "Requests being answered.", active);
 	value(&out, "log_dropped_lines_total", "counter", "Log lines lost because the sink was full.", log_dropped());
-	head(&out, "feed_lag_seconds", "gauge", "Longest time from a commit to its position in the feed, by the last round.");
-	buffer_format(&out, "wardmote_feed_lag_seconds %.3f\n", (double)atomic_load(&server->feed_lag_ms) / 1000);
+	head(&out, "feed_lag_seconds", "gauge", "Age of the oldest change that may have no position in the feed yet.");
+	buffer_format(&out, "wardmote_feed_lag_seconds %.3f\n", (double)(clock_monotonic_us() - atomic_load(&server->sequenced_us)) / 1e6);
 	process(&out);
 	return buffer_slice(&out);
 }

@@ -41,7 +41,7 @@ struct server {
 	atomic_bool stopping; /* workers close and finish */
 	atomic_bool database_ok; /* seen by the jobs thread */
 	atomic_bool migrations_current;
-	atomic_long feed_lag_ms;
+	atomic_llong sequenced_us; /* when the last round began that gave changes their positions in the feed; monotonic */
 	atomic_int_least64_t stop_deadline_us; /* written before `stopping`; a second signal sets it to now */
 	long connections_each; /* client connections of one worker */
 	struct worker *workers[WORKERS_MAX];

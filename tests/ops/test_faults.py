@@ -196,3 +196,12 @@ def test_stopping_finishes_what_is_under_way(start):
     connection.close()
     assert answers and answers[0].status == 200
     assert status == [0]
+
+
+def test_a_feed_that_is_held_up_is_seen(start, site):
+    here = start()
+    lag = "feed_lag_seconds"
+    until(lambda: here.server.metric(lag) < 0.5)
+    with locked(site[0], "wardmote.feed"):
+        until(lambda: here.server.metric(lag) > 1.5)
+    until(lambda: here.server.metric(lag) < 0.5)
