@@ -137,6 +137,13 @@ def test_who_may_not_act_gets_nothing(wall, column):
         assert cursor.fetchone()[0] == (0 if column else 2)
 
 
+def test_a_service_does_not_sign_in_as_a_person(wall):
+    """Though it had a login."""
+    named = ["ALTER TABLE wardmote.account DROP CONSTRAINT account_person_login", f"UPDATE wardmote.account SET login = 'sol@doors.example' WHERE id = '{ID['sol']}'"]
+    with wall.acting(*CAST, *named) as cursor:
+        assert call(cursor, "login_begin", "sol@doors.example", ADDRESS)[1] == {"account": None, "hash": None}
+
+
 def test_who_may_act_is_told_of_the_account(wall):
     with wall.acting(*CAST) as cursor:
         assert call(cursor, "enrol_begin", sha("ann-code"), ADDRESS)[1] == {"account": ID["ann"]}

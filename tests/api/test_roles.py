@@ -6,7 +6,7 @@ import pytest
 from access_model import ROLES, natives, route, table
 from wardmote_suite import committed_document
 from wardmote_client import Client, Contract
-from wardmote_records import absent_id
+from wardmote_records import absent_id, unique
 
 CONTRACT = Contract(committed_document())
 OPERATIONS = CONTRACT.operations
@@ -67,12 +67,16 @@ def test_role_and_scope_come_first(gate, name):
         assert (answer.status == refused) == (rank < least(where)), (ROLES[rank], answer.status, answer.text())
         if 0 < rank < least(where):
             assert not answer.json().get("errors"), "what is wrong with the request is not told"
+            if not where.item:
+                assert answer.json()["type"].endswith("/forbidden")
             if where.item:
                 assert gate.ask(name, client, absent_id()).status == 404
     narrow = gate.narrow if least(where) <= ROLES.index("manager") else gate.narrow_administrator
     lacking, having = (narrow[way] for way in (("write", "read") if where.method == "GET" else ("read", "write")))
     answer = gate.ask(name, lacking, gate.shown(where.resource, lacking))
     assert answer.status == 403 and not answer.json().get("errors"), answer.text()
+    if not where.item:
+        assert answer.json()["type"].endswith("/insufficient-scope")
     assert gate.ask(name, having, gate.shown(where.resource, having)).status not in (401, 403)
 
 
@@ -153,6 +157,22 @@ def test_what_is_set_once(records, partner, other, administrator, resource):
         answer = maker.patch(f"/v1/{resource}/{record['id']}", {name: value}, headers=ANY)
         assert answer.status == 422 and (f"/{name}", "create_only") in answer.codes(), (name, answer.text())
     assert once or resource == "partners"
+
+
+@pytest.mark.parametrize("resource", [resource for resource in OWNED if table()[resource, "change"]["officer"] == {"-"}])
+def test_administrators_set_every_field_of_what_they_run(records, partner, administrator, resource):
+    """Whosever it is: what only the owner sees, too, by PATCH and by PUT."""
+    name = unique("run")
+    grants = [{"partner_id": partner.id, "right": "read"}]
+    body = records.body(resource, partner_id=partner.id, visibility="public")
+    made = administrator.put(f"/v1/{resource}", body, params={"external_id": name})
+    assert made.status == 201, made.text()
+    changed = administrator.patch(f"/v1/{resource}/{made.json()['id']}", {"grants": grants}, headers=ANY)
+    assert changed.status == 200, changed.text()
+    assert partner.viewer.get(f"/v1/{resource}/{made.json()['id']}").json()["grants"] == grants
+    put = administrator.put(f"/v1/{resource}", {**body, "grants": []}, params={"external_id": name})
+    assert put.status == 200, put.text()
+    assert partner.viewer.get(f"/v1/{resource}/{made.json()['id']}").json()["grants"] == []
 
 
 # --- references ---

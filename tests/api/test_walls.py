@@ -283,6 +283,7 @@ def test_trees_and_scales_hold_by_themselves(wall, records, administrator, partn
     steps = [{"value": value, "label": str(value)} for value in (1, 2, 3)]
     scale, spare = (records.make("risk-scales", administrator, visibility="public", likelihood=steps, impact=steps)["id"] for _ in range(2))
     register = records.make("risk-registers", partner.manager, risk_scale_id=scale)["id"]
+    records.make("risk-registers", partner.manager, risk_scale_id=spare)  # in which nothing is scored
     risk = records.make("risks", partner.manager, risk_register_id=register, likelihood=2, impact=3)["id"]
     few = json.dumps(steps[:1])
     refused = [
