@@ -81,7 +81,9 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const c
 {
 	(void)context, (void)url, (void)request;
 	struct http_connection *connection = connection_of(mhd);
-	return connection == NULL ? MHD_NO : exchange_handle(connection, method, version, data, size);
+	/* A socket that was shut down still yields what had come before: a request that was refused must not be done as well. */
+	bool cut = connection == NULL || connection->phase == PHASE_CUT;
+	return cut ? MHD_NO : exchange_handle(connection, method, version, data, size);
 }
 
 static void notify_completed(void *context, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode code)
