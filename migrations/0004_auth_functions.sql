@@ -31,7 +31,7 @@ CREATE FUNCTION auth.throttle_forgive(name text, value text, address text) RETUR
 LANGUAGE sql
 AS $$
 	DELETE FROM auth.throttle t WHERE t.key IN (name || ':' || encode(sha256(convert_to(value, 'UTF8')), 'hex'),
-		name || ':' || encode(sha256(convert_to(concat_ws(E'\n', value, address), 'UTF8')), 'hex'));
+		name || ' here:' || encode(sha256(convert_to(concat_ws(E'\n', value, address), 'UTF8')), 'hex'));
 	UPDATE auth.throttle t SET count = greatest(t.count - 1, 0)
 	WHERE t.key = 'address:' || encode(sha256(convert_to(address, 'UTF8')), 'hex');
 $$;
@@ -145,14 +145,15 @@ $$;
 
 -- --- people ---
 
--- First half of a login. An unknown login looks like a known one: C compares with a hash of nothing.
+-- First half of a login. An unknown login looks like a known one: C compares with a hash of nothing. Login and address together have a name of their own,
+-- since what is sent as a login may have a line break in it.
 CREATE FUNCTION auth.login_begin(login text, address text) RETURNS TABLE (status integer, body text, etag text, link text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
 AS $$
 DECLARE
 	-- Always in this order, so that two logins cannot deadlock.
 	by_address integer := auth.throttle_hit('address', address, 100);
-	by_both integer := auth.throttle_hit('login', concat_ws(E'\n', lower(login), address), 10);
+	by_both integer := auth.throttle_hit('login here', concat_ws(E'\n', lower(login), address), 10);
 	by_login integer := 0;
 BEGIN
 	-- What one address was refused does not count against the login: nobody locks out another by guessing from one place.

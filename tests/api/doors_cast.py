@@ -66,7 +66,7 @@ def counted():
     """Failed attempts of each, and what is kept of answers."""
     keys = [attempts("address", ADDRESS), attempts("address", "192.0.2.78")]
     for name in PEOPLE:
-        keys += [attempts("login", login(name)), attempts("login", login(name), ADDRESS), attempts("password", ID[name]), attempts("password", ID[name], ADDRESS)]
+        keys += [attempts("login", login(name)), attempts("login here", login(name), ADDRESS), attempts("password", ID[name]), attempts("password here", ID[name], ADDRESS)]
     return [rows("auth.throttle", "key, count, until", [f"('{key}', 5, now() + interval '5 minutes')" for key in keys]),
             rows("wardmote.idempotency", "partner_id, method, path, key, hash, status, record_id", [f"('{HOME}', 'POST', '/', '{name}', '', 201, '{ID[name]}')"
                                                                                                   for name in (*PEOPLE, *SERVICES)])]
@@ -78,9 +78,9 @@ LABELS = {**{value: name for name, value in ID.items()}, **{value: name for name
           **{sha(f"{name}-{state}"): f"{name}-{state}" for name in (*PEOPLE, *SERVICES)
              for state in (*SESSIONS, "late", "used", "ended-used", "code", "code-used", "code-late", "secret", "graced")},
           attempts("address", ADDRESS): "address", attempts("address", "192.0.2.78"): "another address",
-          **{attempts("login", login(name)): f"{name}'s login" for name in PEOPLE}, **{attempts("login", login(name), ADDRESS): f"{name}'s login here" for name in PEOPLE},
+          **{attempts("login", login(name)): f"{name}'s login" for name in PEOPLE}, **{attempts("login here", login(name), ADDRESS): f"{name}'s login here" for name in PEOPLE},
           **{attempts("password", ID[name]): f"{name}'s password" for name in PEOPLE},
-          **{attempts("password", ID[name], ADDRESS): f"{name}'s password here" for name in PEOPLE}}
+          **{attempts("password here", ID[name], ADDRESS): f"{name}'s password here" for name in PEOPLE}}
 KEYS = {"auth.secret": "sha256", "auth.password": "account_id", "auth.session": "id", "auth.refresh": "sha256", "auth.enrolment": "sha256", "auth.throttle": "key",
         "wardmote.account": "id", "wardmote.idempotency": "key"}
 OF_COURSE = {"updated_at", "updated_by", "version"}

@@ -464,6 +464,13 @@ def test_logins_are_throttled_by_login(anybody, person):
     assert status == 429 and 0 < int(wait) <= 900
 
 
+def test_a_login_that_spells_another_and_its_place_counts_for_neither(anybody, person):
+    """A login may hold a line break: what is counted by login and address has names of its own."""
+    for _ in range(10):
+        assert anybody.call("login_begin", f"{person.login}\n{person.id}-7", f"{person.id}-8")[0] == 200
+    assert anybody.call("login_begin", person.login, f"{person.id}-7")[0] == 200
+
+
 def test_a_good_login_starts_anew(anybody, person):
     for round_ in range(3):
         for _ in range(8):
