@@ -69,7 +69,8 @@ struct db_pool;
 
 /* What a process has seen of its database, shared by its pools and sessions: a server on an older timeline is a primary of the past. Only ever raised. */
 struct db_fence {
-	_Atomic uint32_t timeline;
+	_Atomic uint32_t timeline; /* 0: none was told yet */
+	_Atomic bool silent; /* a server keeps it to itself */
 };
 
 struct db_settings {

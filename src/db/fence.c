@@ -36,8 +36,12 @@ static bool cannot_tell(const PGresult *result)
 enum standing fence_judge(struct db_fence *fence, const PGresult *result, uint32_t *ret_timeline)
 {
 	*ret_timeline = 0;
-	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1)
-		return cannot_tell(result) ? STANDING_GOOD : STANDING_UNTOLD;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
+		bool silent = cannot_tell(result);
+		if (silent)
+			atomic_store(&fence->silent, true);
+		return silent ? STANDING_GOOD : STANDING_UNTOLD;
+	}
 	const char *timeline = PQgetvalue(result, 0, 0);
 	if (timeline[0] == '\0')
 		return STANDING_STANDBY;

@@ -65,8 +65,10 @@ void segment_begin(struct request *request, enum lane lane, bool write)
 void segment_expect(struct request *request)
 {
 	const char *version = request->call.expected_version, *dot = version == NULL ? NULL : strchr(version, '.');
-	bool told = atomic_load(&request->worker->server->fence.timeline) != 0;
-	if (told && version != NULL && strcmp(version, "0") != 0)
+	const struct db_fence *fence = &request->worker->server->fence;
+	/* A request may be here before the first connection to the database: not knowing yet is no reason to pass the check over. */
+	bool silent = atomic_load(&fence->timeline) == 0 && atomic_load(&fence->silent);
+	if (!silent && version != NULL && strcmp(version, "0") != 0)
 		request->expected_timeline[0] = dot == NULL ? "1" : dot + 1;
 	if (dot != NULL)
 		request->call.expected_version = arena_copy(request->arena, (struct slice){ version, (size_t)(dot - version) });

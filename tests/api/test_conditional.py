@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """ETags: one for each representation, all of them good for If-Match; 304 and 412; what caches may do."""
+import contextlib
 import gzip
 import json
 
 import pytest
 
+import wardmote_wire as wire
+from wardmote_client import Client
 from wardmote_records import unique
+from wardmote_suite import COVERAGE
 
 
 @pytest.fixture(name="record")
@@ -50,6 +54,34 @@ def test_a_list_of_tags_and_a_star(partner, record):
     assert partner.officer.patch(path(record), {"seldom_heard": False}, headers={"If-Match": "*"}).status == 200
     assert partner.officer.patch(path(record), {"seldom_heard": True}, headers={"If-Match": '"someone-elses"'}).status == 412
     assert partner.officer.patch(path(record), {"seldom_heard": True}, headers={"If-Match": f"W/{tag}"}).status == 412
+
+
+def test_a_tag_of_another_timeline_in_the_first_moment_of_a_server(server, start_server, partner, record):
+    """The request is there before the server has asked its database who it is."""
+    starting = start_server(public_url=server.url)
+    starting.stop()
+    tag, body = partner.officer.get(path(record)).etag.replace('"1-', '"1.2-'), b'{"description": "over it"}'
+    assert partner.officer.patch(path(record), {"description": "over it"}, headers={"If-Match": tag}).status == 412
+    with wire.Client((starting.host, starting.port), timeout=60) as client:
+        client.send(wire.request(b"Authorization: Bearer %s\r\nContent-Type: application/merge-patch+json\r\nIf-Match: %s\r\nContent-Length: %d\r\n"
+                            % (partner.officer.token.encode(), tag.encode(), len(body)), b"PATCH", path(record).encode(), body=body))
+        starting.start()
+        assert client.answer().status == 412
+    assert partner.officer.get(path(record)).json()["version"] == 1
+
+
+def test_where_the_database_keeps_its_timeline_to_itself(cluster, server, start_server, contract, partner, record):
+    with contextlib.closing(cluster.connect("postgres")) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("REVOKE EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) FROM PUBLIC")
+        try:
+            there = Client(start_server(public_url=server.url), contract, COVERAGE, token=partner.officer.token)
+            for number in range(2):
+                tag = there.get(path(record)).etag
+                assert there.patch(path(record), {"description": f"{number}"}, headers={"If-Match": tag}).status == 200
+                assert there.patch(path(record), {"description": None}, headers={"If-Match": tag}).status == 412
+        finally:
+            cursor.execute("GRANT EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) TO PUBLIC")
 
 
 def test_not_modified(partner, record):
