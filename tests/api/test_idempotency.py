@@ -205,3 +205,15 @@ def test_the_faults_of_all_preconditions_are_told_at_once(partner):
     assert answer.status == 400
     named_fields = [fault.get("header") for fault in answer.json()["errors"]]
     assert named_fields[:2] == ["If-Match", "If-None-Match"]
+
+
+def test_a_replay_of_a_secret_is_for_who_sees_the_account(records, administrator, partner, host):
+    """An account of another partner, which administrators see and managers of the host do not."""
+    account = records.account_record(partner.id, "viewer")
+    manager = records.account(host["partner_id"], "manager")
+    records.account_record(host["partner_id"], "viewer")  # one that the manager sees
+    path, headers = f"/v1/accounts/{account['id']}/secrets", {"Idempotency-Key": unique("key")}
+    first, again = (administrator.post(path, {}, headers=headers) for _ in range(2))
+    assert (first.status, again.status) == (201, 201) and again.headers["idempotency-replayed"] == "true"
+    answer = manager.post(path, {}, headers=headers)
+    assert answer.status == 404 and account["client_id"] not in answer.text()

@@ -5,4 +5,36 @@ PROOFS = {
     # A boundary set is administered: to refer to one takes wardmote.may_administer(). Who writes a locality is asked just that before (sql_forbidden, R_ADMIN), and
     # is answered 403 where it is not so: the row of the fault about the reference is never made.
     "field:localities.boundary_set_id:any reference": "the writer was asked for the same right before",
+    # --- where the next condition refuses the same, in the same words ---
+    "src/auth/token.c part_object: base64url_decode(space, size, part, &len) != 0 -> false #c393ef": "libsodium gives no bytes where it fails, and nothing is no JSON",
+    "src/auth/token.c auth_token_verify: base64url_decode(signature, sizeof(signature), parts.signature, &signature_len) != 0 -> false #06913d":
+        "libsodium gives no bytes where it fails, which is no signature's length",
+    "src/auth/token.c take_text: !json_is_string(value) -> false #b36180": "what is no string is 0 long, which is refused",
+    "src/auth/token.c take_time: !json_is_integer(value) -> false #fc10aa": "what is no integer is 0, which is refused",
+    "src/auth/token.c signed_by: key_len == 0 -> false #7782b6": "without a key libjwt forgets the algorithm too, which is refused (test_a_key_without_a_text_verifies_nothing)",
+    "src/auth/token.c signed_by: jwt_get_alg(jwt) == JWT_ALG_ES256 -> true #fd38cb":
+        "a header that says anything but ES256 was refused, and the empty key that makes libjwt forget it, too",
+    "src/resources/accounts/flows.c flow_token_parse: form_text(arena, form, \"grant_type\", 64, &grant) != 0 -> false #485900": "grant is still NULL, which is refused",
+    "src/resources/accounts/flows.c narrow: span == 0 -> false #38a7ec": "has_word() finds no empty word in any list",
+    "src/server/request.c bearer: field.len < 8 -> false #ae0f95": "a field ends in NUL and has no blank before it: a shorter one differs from 'Bearer ' there",
+    # --- claims of who is not signed in are zero: not scoped ---
+    "src/server/request.c stage_include: !request->authenticated -> false #99f018": "auth_has_scope() allows everything to claims that are not scoped",
+    "src/server/native_changes.c heard_resources: !request->authenticated -> false #99f018": "the next alternative is true of them",
+    # --- nothing leads there ---
+    "src/server/native_changes.c read_position: plain.len < 9 -> false #12d8a5": "only what we sealed is opened, and none of our cursors is shorter",
+    "src/server/native_auth.c login_hashed: flow->login.hash != NULL -> true #e59e0a":
+        "without a hash the password was compared with a hash of 32 random bytes that nobody kept; and login_finish() knows no account without one",
+    "src/server/result.c cache_control: (operation->flags & OP_NO_STORE) -> false #36fbb6": "operations with this flag are native: they name their own",
+    "src/server/result.c cache_control: shape != NULL -> true #e89a44": "operations without a shape are native, too",
+    "src/api/sql_list.c is_own_only: query->sort != NULL -> true #199a8a": "every list has an order",
+    "src/api/sql_list.c is_own_only: query->sort != NULL && query->sort->audience == A_OWNER -> false #e95359": "no order is for owners only (test_no_order_is_for_owners_only)",
+    "src/api/sql_faults.c sql_is_owners_alone: (flags & R_OWNED) -> true #4ebe90": "asked about resources that partners own only",
+    "src/api/sql_faults.c sql_is_owners_alone: !(field->flags & F_READONLY) -> true #27d29f": "a body that names such a field was refused, and no initial value is of one",
+    "src/api/sql_faults.c may_refer: !(target->flags & R_OWNED) -> false #ffe66e": "asked about references that must be the writer's, which lead to owned records only",
+    # --- the same rows, found or written in another way ---
+    "src/api/sql_faults.c is_news: !changes(sql) -> false #bdf5c8": "without a stored record NOT EXISTS (cur) is true",
+    "src/api/sql_faults.c sql_faults: field->flags & F_READONLY -> false #3c30db": "the faults of such a field are of references, codes, geometry or changes that none of them can have",
+    "src/api/sql_render.c sql_render_object: ((fields | sql->call->query.include) & ~others) == 0 -> false #7b260f": "both branches of the CASE show the same then",
+    "src/api/sql_list.c add_branches: is_own_only(sql) -> false #b7613c": "the view and the filter decide what is listed, branches how it is found",
+    "src/api/sql_list.c add_branches: sql->call->caller == CALLER_ANONYMOUS -> false #a98ea3": "the further branches are empty for who has no partner: the view decides",
 }

@@ -23,6 +23,13 @@ def test_the_suite_notices_missing_checks():
     assert killed == of >= SAMPLE
 
 
+def test_no_order_is_for_owners_only():
+    """What one of the proofs in equivalent.py rests on."""
+    for path in (HERE.parents[1] / "src/resources").rglob("*.c"):
+        rows = re.search(r"struct sort \w*sorts\[\] = \{(.*?)\n\};", path.read_text(encoding="utf-8"), re.S)
+        assert rows is None or "A_OWNER" not in rows[1], path
+
+
 def test_killers_are_tests_that_there_are():
     """A mutant whose killer was renamed would meet all other tests before it is given up: `tests/mutants/run --learn` finds the new one."""
     lost = set()

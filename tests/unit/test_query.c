@@ -341,6 +341,39 @@ static void forms_have_each_name_once(void **state)
 	arena_done(&arena);
 }
 
+/* A search would tell of a text that the caller does not see, an order of its first letters. */
+static void what_one_does_not_see_is_not_searched_nor_sorted_by(void **state)
+{
+	(void)state;
+	struct shape shape = *ticket_list.shape;
+	struct resource resource = *shape.resource;
+	struct sort sorts[8] = { { 0 } };
+	struct field hidden;
+	memcpy(sorts, resource.sorts, (shape.n_sorts + 1) * sizeof *sorts);
+	sorts[0].audience = A_PARTNER;
+	resource.sorts = sorts;
+	shape.resource = &resource;
+	for (size_t i = 0; i < shape.n_fields; i++) {
+		if (strcmp(shape.fields[i]->name, "summary") == 0) {
+			hidden = *shape.fields[i];
+			hidden.audience = A_PARTNER;
+			shape.fields[i] = &hidden;
+		}
+	}
+	const struct route route = { ticket_list.operation, &shape };
+	struct arena arena;
+	arena_init(&arena);
+	struct query query;
+	struct faults faults = { .arena = &arena };
+	assert_int_equal(query_parse(&arena, &route, SLICE("q=abc"), CALLER_VIEWER, &query, &faults), 0);
+	assert_ptr_equal(query.sort, &sorts[0]);
+	assert_int_equal(query_parse(&arena, &route, SLICE(""), CALLER_ANONYMOUS, &query, &faults), 0);
+	assert_ptr_equal(query.sort, &sorts[1]);
+	assert_int_equal(query_parse(&arena, &route, SLICE("q=abc"), CALLER_ANONYMOUS, &query, &faults), -EINVAL);
+	assert_string_equal(faults_text(&faults), "q unknown_parameter");
+	arena_done(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,7 +381,7 @@ int main(void)
 		cmocka_unit_test(shared_parameters_are_typed),      cmocka_unit_test(numbers_of_things_are_bounded),
 		cmocka_unit_test(the_nearest_parameter_is_offered), cmocka_unit_test(many_unknown_names_are_offered_little),
 		cmocka_unit_test(a_cursor_is_bound_to_its_query),   cmocka_unit_test(a_link_repeats_the_query),
-		cmocka_unit_test(forms_have_each_name_once),
+		cmocka_unit_test(forms_have_each_name_once),        cmocka_unit_test(what_one_does_not_see_is_not_searched_nor_sorted_by),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
