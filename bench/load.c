@@ -20,17 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "histogram.h"
+
 enum { FILES_MAX = 16, TEXT_MAX = 32 << 10, HEAD_MAX = 8 << 10, CODES = 600, SLOTS_MAX = 36000, SLOT_US = 100000 };
 enum { GIVE_UP_US = 15000000, PORTS_EACH = 20000 };
-/* Latencies in microseconds: 64 steps for each power of two, that is within 1.6 %. */
-enum { STEP_BITS = 6, STEPS = 1 << STEP_BITS, HISTOGRAM = 26 * STEPS };
-
-struct histogram {
-	uint64_t counts[HISTOGRAM];
-	uint64_t n;
-	int64_t max_us;
-};
-
 struct connection {
 	int fd; /* -1: not open */
 	bool busy;
@@ -73,45 +66,6 @@ static void fail(const char *what)
 {
 	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
 	exit(EXIT_FAILURE);
-}
-
-/* --- histogram --- */
-
-static size_t step_of(int64_t us)
-{
-	uint64_t value = us < 0 ? 0 : (uint64_t)us;
-	if (value < STEPS)
-		return (size_t)value;
-	unsigned shift = (unsigned)(63 - __builtin_clzll(value)) - STEP_BITS;
-	size_t step = (size_t)(shift + 1) * STEPS + (size_t)((value >> shift) - STEPS);
-	return step < HISTOGRAM ? step : HISTOGRAM - 1;
-}
-
-static double step_ms(size_t step)
-{
-	if (step < STEPS)
-		return (double)step / 1e3;
-	size_t shift = step / STEPS - 1;
-	return (double)((STEPS + step % STEPS) << shift) / 1e3;
-}
-
-static void note(struct histogram *histogram, int64_t us)
-{
-	histogram->counts[step_of(us)]++;
-	histogram->n++;
-	if (us > histogram->max_us)
-		histogram->max_us = us;
-}
-
-static double percentile(const struct histogram *histogram, double part)
-{
-	uint64_t wanted = (uint64_t)((double)histogram->n * part), seen = 0;
-	for (size_t step = 0; step < HISTOGRAM; step++) {
-		seen += histogram->counts[step];
-		if (seen > wanted)
-			return step_ms(step);
-	}
-	return (double)histogram->max_us / 1e3;
 }
 
 /* --- requests --- */
@@ -212,11 +166,11 @@ static void finish(struct load *load, struct connection *connection)
 	int64_t now = now_us(), taken = now - connection->due_us;
 	load->codes[connection->status]++;
 	if (connection->status < 400) {
-		note(&load->good, taken);
+		histogram_add(&load->good, taken);
 		int64_t slot = (now - load->begun_us) / SLOT_US;
 		load->slots[slot < SLOTS_MAX ? slot : SLOTS_MAX - 1]++;
 	} else if (connection->status == 503 || connection->status == 429) {
-		note(&load->shed, taken);
+		histogram_add(&load->shed, taken);
 		load->without_retry_after += !connection->retry_after;
 	}
 	connection->busy = false;
@@ -418,13 +372,6 @@ static void run(struct load *load)
 		load->unsent++;
 }
 
-static void print_histogram(const char *name, const struct histogram *histogram)
-{
-	printf("\"%s\":{\"n\":%" PRIu64 ",\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f},", name,
-	       histogram->n, percentile(histogram, 0.5), percentile(histogram, 0.9), percentile(histogram, 0.99),
-	       percentile(histogram, 0.999), (double)histogram->max_us / 1e3);
-}
-
 static void report(const struct load *load)
 {
 	const char *separator = "";
@@ -432,8 +379,10 @@ static void report(const struct load *load)
 	printf("{\"seconds\":%.3f,\"rate\":%.1f,\"started\":%" PRIu64 ",\"unsent\":%" PRIu64 ",\"broken\":%" PRIu64 ",\"late\":%" PRIu64
 	       ",\"without_retry_after\":%" PRIu64 ",",
 	       seconds, load->rate, load->started, load->unsent, load->broken, load->late, load->without_retry_after);
-	print_histogram("good", &load->good);
-	print_histogram("shed", &load->shed);
+	histogram_print("good", &load->good);
+	putchar(',');
+	histogram_print("shed", &load->shed);
+	putchar(',');
 	printf("\"statuses\":{");
 	for (int code = 0; code < CODES; code++) {
 		if (load->codes[code] == 0)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The segments that the server sends for a request, taken from PostgreSQL's own log: what driver.c repeats without HTTP is exactly what was sent."""
+import json
+import pathlib
+import re
+
+# $1 = 'it''s', $2 = NULL
+PARAMETER = re.compile(r"\$(\d+) = (?:'((?:[^']|'')*)'|(NULL))")
+EXECUTE = re.compile(r"execute w\d+: ", re.ASCII)
+SETTINGS = "-c log_destination=jsonlog -c logging_collector=on -c log_directory=log -c log_filename=segments"
+
+
+class Log:
+    """`log_statement=all` for the server's role while `recorded` runs; the cluster was started with SETTINGS."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.path = pathlib.Path(cluster.folder) / "data/log/segments.json"
+
+    def _entries(self, skip):
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        return [json.loads(line) for line in text[skip:].splitlines()]
+
+    def recorded(self, ask):
+        """The segment of the one request that ask() makes on a fresh connection of the server: {"acts", "write", "answer", "steps"}."""
+        skip = len(self.path.read_text(encoding="utf-8")) if self.path.exists() else 0
+        ask()
+        steps = [step for step in map(_step, self._entries(skip)) if step is not None]
+        assert steps, "nothing was logged"
+        write = not any("transaction_read_only" in step["text"] for step in steps)
+        acts = "api.acting" in steps[0]["text"]
+        answer = max((number for number, step in enumerate(steps) if "answer AS" in step["text"]), default=len(steps) - 1)
+        return {"acts": acts, "write": write, "answer": answer, "steps": steps}
+
+
+def _step(entry):
+    message = entry.get("message", "")
+    found = EXECUTE.match(message)
+    if not found or "sequence_changes" in message:
+        return None
+    values = {}
+    for number, text, null in PARAMETER.findall(entry.get("detail", "")):
+        values[int(number)] = None if null else text.replace("''", "'")
+    return {"text": message[found.end():], "parameters": [values[number] for number in sorted(values)]}
+
+
+def with_placeholders(segment, values):
+    """`values`: text to placeholder, wherever it stands in a parameter."""
+    def fill(parameter):
+        for text, placeholder in values.items():
+            parameter = parameter if parameter is None else parameter.replace(text, placeholder)
+        return parameter
+    return {**segment, "steps": [{**step, "parameters": [fill(parameter) for parameter in step["parameters"]]} for step in segment["steps"]]}
