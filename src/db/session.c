@@ -8,8 +8,6 @@
 #include "wardmote/clock.h"
 #include "wardmote/network.h"
 
-enum { CONNECT_MS = 10000 };
-
 struct db_session {
 	PGconn *connection;
 	long patience_ms; /* 0: no end */
@@ -116,7 +114,7 @@ static const char *connect_error(struct arena *arena, const PGconn *connection)
 
 int db_session_new(const char *uri, struct arena *arena, struct db_session **ret_session, const char **ret_error)
 {
-	return db_session_new_within(uri, arena, CONNECT_MS, -1, ret_session, ret_error);
+	return db_session_new_within(uri, arena, 0, -1, ret_session, ret_error);
 }
 
 int db_session_new_within(const char *uri, struct arena *arena, long patience_ms, int stop_fd, struct db_session **ret_session,
@@ -129,7 +127,9 @@ int db_session_new_within(const char *uri, struct arena *arena, long patience_ms
 		*ret_error = "the database's URI is not well-formed: in a password @ is written %40, / %2F, : %3A, % %25";
 		return -EINVAL;
 	}
-	PGconn *connection = connect_until(names, values, clock_monotonic_us() + patience_ms * 1000, stop_fd);
+	/* libpq's own way gives each host of the URI its connect_timeout. */
+	PGconn *connection = patience_ms == 0 ? PQconnectdbParams(names, values, 1)
+					      : connect_until(names, values, clock_monotonic_us() + patience_ms * 1000, stop_fd);
 	struct db_session *session = connection == NULL ? NULL : calloc(1, sizeof *session);
 	if (session == NULL || PQstatus(connection) != CONNECTION_OK) {
 		*ret_error = session == NULL ? "out of memory" : connect_error(arena, connection);

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 
 import pytest
@@ -170,3 +171,11 @@ def test_an_address_that_is_taken_is_named(cluster, keys, server, setting):
     done = command("serve", *(f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()))
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{server.port}: Address already in use" in done.stderr, done.stderr
+
+
+def test_a_host_that_is_silent_is_passed_over(cluster, keys, server):  # pylint: disable=unused-argument
+    """The machine of the former primary is gone: a command goes on to the next host of the URI after connect_timeout, as libpq does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = f"host=127.0.0.1,{cluster.uri('wardmote_owner').rsplit('=', 1)[1]} port={silent.getsockname()[1]},5432"
+        done = command("migrate", "--database", f"{hosts} user=wardmote_owner dbname=wardmote connect_timeout=2")
+        assert (done.returncode, done.stderr) == (0, "")
