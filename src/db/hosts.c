@@ -91,7 +91,10 @@ char *db_uri_from(const char *uri, size_t first)
 		fputs("' ", out);
 	}
 	PQconninfoFree(options);
-	if (out == NULL || (ferror(out) != 0) + fclose(out) != 0) {
+	bool whole = out != NULL && ferror(out) == 0;
+	if (out != NULL && fclose(out) != 0)
+		whole = false;
+	if (!whole) {
 		free(turned);
 		return NULL;
 	}
