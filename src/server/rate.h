@@ -20,8 +20,8 @@ struct rate_verdict {
 struct rate_table *rate_table_new(void);
 void rate_table_free(struct rate_table *table);
 /* Takes one request from the bucket of `key`, which holds at most `limit` and fills at limit/60 a second. */
+struct rate_verdict rate_take(struct rate_table *table, uint64_t key, long limit, int64_t now_us);
 /* The same verdict without taking one. */
 struct rate_verdict rate_look(struct rate_table *table, uint64_t key, long limit, int64_t now_us);
-struct rate_verdict rate_take(struct rate_table *table, uint64_t key, long limit, int64_t now_us);
 
 #endif
