@@ -261,6 +261,13 @@ BEGIN
 		IS DISTINCT FROM (NEW.role, NEW.scopes, NEW.partner_id, NEW.disabled, NEW.suspended) THEN
 		NEW.epoch := OLD.epoch + 1;
 	END IF;
+	IF OLD.role = 'administrator' AND NOT OLD.disabled AND (NEW.role <> 'administrator' OR NEW.disabled) THEN
+		-- Two who disable each other at once: one after the other, and the second finds itself the last.
+		PERFORM pg_advisory_xact_lock(hashtextextended('wardmote.account.administrator', 0));
+		IF NOT EXISTS (SELECT FROM wardmote.account a WHERE a.role = 'administrator' AND NOT a.disabled AND a.id <> OLD.id) THEN
+			RAISE EXCEPTION 'the last active administrator stays one' USING ERRCODE = '23514', CONSTRAINT = 'account_last_administrator';
+		END IF;
+	END IF;
 	RETURN NEW;
 END
 $$;

@@ -172,7 +172,8 @@ BEGIN
 END
 $$;
 
--- Second half: `matched` is the verdict on `hash`, which must still be the account's.
+-- Second half: `matched` is the verdict on `hash`, which must still be the account's until the session is there for all to see: who changes the password, or
+-- ends the account, then ends this session, too. All of them lock the account first, then the password, then what hangs on it.
 CREATE FUNCTION auth.login_finish(account uuid, hash text, matched boolean, login text, address text, refresh_sha256 text, seconds integer)
 RETURNS TABLE (status integer, body text, etag text, link text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
@@ -181,7 +182,7 @@ DECLARE
 	actor wardmote.account;
 BEGIN
 	SELECT a.* INTO actor FROM wardmote.account a JOIN auth.password p ON p.account_id = a.id
-	WHERE matched AND a.id = login_finish.account AND p.hash = login_finish.hash AND NOT a.disabled AND NOT a.suspended;
+	WHERE matched AND a.id = login_finish.account AND p.hash = login_finish.hash AND NOT a.disabled AND NOT a.suspended FOR SHARE;
 	IF actor.id IS NULL THEN
 		RETURN QUERY SELECT 401, NULL::text, NULL::text, NULL::text;
 		RETURN;
@@ -220,9 +221,10 @@ DECLARE
 	code auth.enrolment;
 	actor wardmote.account;
 BEGIN
+	SELECT a.* INTO actor FROM wardmote.account a WHERE a.id = (SELECT e.account_id FROM auth.enrolment e WHERE e.sha256 = code_sha256)
+		AND NOT a.disabled AND NOT a.suspended FOR NO KEY UPDATE;
 	SELECT e.* INTO code FROM auth.enrolment e WHERE e.sha256 = code_sha256 FOR UPDATE;
-	SELECT a.* INTO actor FROM wardmote.account a WHERE a.id = code.account_id AND NOT a.disabled AND NOT a.suspended;
-	IF actor.id IS NULL OR code.used_at IS NOT NULL OR code.expires_at <= now() THEN
+	IF actor.id IS NULL OR code.sha256 IS NULL OR code.used_at IS NOT NULL OR code.expires_at <= now() THEN
 		RETURN QUERY SELECT 422, NULL::text, NULL::text, NULL::text;
 		RETURN;
 	END IF;
@@ -260,7 +262,7 @@ RETURNS TABLE (status integer, body text, etag text, link text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
 AS $$
 BEGIN
-	PERFORM FROM auth.password p WHERE p.account_id = wardmote.ctx_account() AND p.hash = old_hash FOR UPDATE;
+	PERFORM FROM wardmote.account a JOIN auth.password p ON p.account_id = a.id WHERE a.id = wardmote.ctx_account() AND p.hash = old_hash FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RETURN QUERY SELECT 409, NULL::text, NULL::text, NULL::text;
 		RETURN;

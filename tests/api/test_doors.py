@@ -217,6 +217,16 @@ def test_the_last_administrator_stays(wall, host):
             assert bool(changes(before, state(cursor))) == (status == 204)
 
 
+def test_others_than_active_administrators_may_end_where_there_is_none(wall, host):
+    home = host["partner_id"]
+    alone = [NO_TRIGGERS, "UPDATE wardmote.account SET disabled = true WHERE role = 'administrator'",
+             f"UPDATE wardmote.account SET role = 'administrator', partner_id = '{home}', disabled = true WHERE id = '{ID['ben']}'", TRIGGERS]
+    with wall.acting(*CAST, *alone, server=False) as cursor:
+        for name, change in (("ann", "disabled = true"), ("ben", "role = 'viewer'")):
+            cursor.execute(f"UPDATE wardmote.account SET {change} WHERE id = '{ID[name]}'")
+            assert cursor.rowcount == 1
+
+
 @pytest.mark.parametrize("table, column", [("secret", "account_id"), ("password", "account_id"), ("session", "account_id"), ("enrolment", "account_id"), ("refresh", "session_id")])
 def test_credentials_are_somebodys(wall, table, column):
     """None of nobody is made, and they go with whom they are of."""

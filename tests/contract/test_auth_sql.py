@@ -2,6 +2,7 @@
 """The functions and policies of migrations 0003 and 0004, called as the server's role on a private cluster."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -598,6 +599,99 @@ def test_a_token_that_goes_while_it_waits_refreshes_nothing(host, anybody, perso
         owner.commit()
         assert waiting.result(30)[0] == 400
     assert anybody.call("refresh", sha(f"w1-{person.id}"), sha(f"w2-{person.id}"), 60)[0] == 400
+
+
+@contextlib.contextmanager
+def begun(caller, text, parameters):
+    """A segment whose commit is still to come: while its rows are yielded nobody sees what it did."""
+    with connect(caller.folder, "wardmote_api") as raw, raw.cursor() as cursor:
+        raw.autocommit = False
+        cursor.execute("SELECT set_config('wardmote.account', %s, true), set_config('wardmote.partner', %s, true), set_config('wardmote.rank', %s, true)",
+                       (caller.account or "", caller.partner or "", str(caller.rank)))
+        cursor.execute(text, parameters)
+        yield cursor.fetchall() if cursor.description else []
+        raw.commit()
+
+
+def meanwhile(host, pool, work, *parameters):
+    """Begins what another does, and waits until it is done or waits itself."""
+    other = pool.submit(work, *parameters)
+    until(lambda: other.done() or stored(host, "SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] > 0)
+    return other
+
+
+def ended(host, account):
+    host.run("UPDATE wardmote.account SET disabled = true WHERE id = %s", (account.id,))
+    return True
+
+
+def password_changed(host, account):
+    return caller_of(host, account, "officer").call("password_change", ARGON + "right", ARGON + "new", None, "192.0.2.9")[0] == 204
+
+
+@pytest.mark.parametrize("what", [ended, password_changed])
+def test_no_session_outlives_what_ends_sessions_while_it_begins(host, anybody, person, what):
+    """Who knows a password must not keep a session by signing in at the moment in which it is changed."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with begun(anybody, "SELECT status FROM auth.login_finish(%s, %s, true, %s, '192.0.2.7', %s, 3600)",
+                   (person.id, ARGON + "right", person.login, sha(f"late-{person.id}"))) as rows:
+            assert rows == [(200,)]
+            other = meanwhile(host, pool, what, host, person)
+        assert other.result(30)
+    host.run("UPDATE wardmote.account SET disabled = false WHERE id = %s", (person.id,))
+    assert anybody.call("refresh", sha(f"late-{person.id}"), sha(f"later-{person.id}"), 3600)[0] == 400
+
+
+@pytest.mark.parametrize("what", [ended, password_changed])
+def test_no_session_begins_behind_what_ends_sessions(host, anybody, person, what):
+    """The other way round: it waits for the end, and then it is no sign-in."""
+    change = {ended: "UPDATE wardmote.account SET disabled = true WHERE id = %(id)s",
+              password_changed: "SELECT auth.password_change(%(old)s, %(new)s, NULL, '192.0.2.9')"}[what]
+    acting = host if what is ended else caller_of(host, person, "officer")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with begun(acting, change, {"id": person.id, "old": ARGON + "right", "new": ARGON + "new"}):
+            other = meanwhile(host, pool, anybody.call, "login_finish", person.id, ARGON + "right", True, person.login, "192.0.2.7", sha(f"behind-{person.id}"), 3600)
+        assert other.result(30)[0] == 401
+
+
+def test_no_enrolment_outlives_the_end_of_its_account(host, anybody):
+    account = host.create("person", "officer")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with begun(anybody, "SELECT status FROM auth.enrol_finish(%s, %s, '192.0.2.3', %s, 3600)",
+                   (sha(account.secret), ARGON + "right", sha(f"late-{account.id}"))) as rows:
+            assert rows == [(200,)]
+            other = meanwhile(host, pool, ended, host, account)
+        assert other.result(30)
+    host.run("UPDATE wardmote.account SET disabled = false WHERE id = %s", (account.id,))
+    assert anybody.call("refresh", sha(f"late-{account.id}"), sha(f"later-{account.id}"), 3600)[0] == 400
+
+
+def test_a_code_that_is_replaced_while_it_waits_enrols_nobody(host, anybody):
+    account = host.create("person", "officer")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with begun(host, "SELECT set_config('wardmote.credential', %s, true); SELECT status FROM auth.enrolment_create(%s)", (sha("new"), account.id)) as rows:
+            assert rows == [(201,)]
+            other = meanwhile(host, pool, anybody.call, "enrol_finish", sha(account.secret), ARGON + "right", "192.0.2.3", sha(f"old-{account.id}"), 3600)
+        assert other.result(30)[0] == 422
+    assert stored(host, "SELECT count(*) FROM auth.password WHERE account_id = %s", account.id) == [(0,)]
+
+
+@pytest.mark.parametrize("change", ["disabled = true", "role = 'viewer'"])
+def test_of_two_administrators_who_end_each_other_one_stays(host, change):
+    first, second = host.create("service", "administrator"), host.create("service", "administrator")
+    others = host.run("UPDATE wardmote.account SET disabled = true WHERE role = 'administrator' AND NOT disabled AND id <> ALL (%s::uuid[]) RETURNING id",
+                      ([first.id, second.id],))
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            text = f"UPDATE wardmote.account SET {change} WHERE id = %s"
+            with begun(caller_of(host, first, "administrator"), text, (second.id,)):
+                other = meanwhile(host, pool, caller_of(host, second, "administrator").run, text, (first.id,))
+            with pytest.raises(psycopg2.errors.CheckViolation):
+                other.result(30)
+        assert stored(host, "SELECT role, disabled FROM wardmote.account WHERE id = %s", first.id) == [("administrator", False)]
+    finally:
+        caller_of(host, first, "administrator").run("UPDATE wardmote.account SET disabled = false WHERE id = ANY (%s::uuid[])", ([row[0] for row in others],))
+        host.run("UPDATE wardmote.account SET disabled = true WHERE id = ANY (%s::uuid[])", ([first.id, second.id],))
 
 
 def test_refresh_ends_with_its_time_and_its_account(host, anybody, person):
