@@ -7,12 +7,23 @@
 
 enum { US_PER_MS = 1000 };
 
+/* A phase's list is in the order of the next looks, which is not that of age once each was looked at. */
+static struct http_connection *oldest_of(const struct phase_list *list)
+{
+	struct http_connection *oldest = list->first;
+	for (struct http_connection *connection = list->first; connection != NULL; connection = connection->next) {
+		if (connection->since < oldest->since)
+			oldest = connection;
+	}
+	return oldest;
+}
+
 void pressure_body(struct http_server *server)
 {
 	const struct phase_list *bodies = &server->phases[PHASE_BODY];
 	if (bodies->n <= BODIES_AT_ONCE)
 		return;
-	struct http_connection *oldest = bodies->first;
+	struct http_connection *oldest = oldest_of(bodies);
 	exchange_refuse_raw(oldest, &gate_body_memory);
 	connection_cut(oldest, false);
 }
@@ -26,7 +37,7 @@ void pressure_answer(struct http_exchange *exchange)
 		return;
 	int64_t now = clock_monotonic_us();
 	while (answers->n > ANSWERS_AT_ONCE || server->answer_bytes > ANSWERS_MAX) {
-		struct http_connection *oldest = answers->first;
+		struct http_connection *oldest = oldest_of(answers);
 		if (now - oldest->since < (int64_t)ANSWER_GRACE_MS * US_PER_MS)
 			return;
 		if (oldest->exchange != NULL)

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from wardmote_wire import CHUNKED, ROOT, Client, Server, Traced, get, request, serving
+from wardmote_wire import CHUNKED, ROOT, Client, Server, get, request, serving
 
 
 @pytest.fixture(scope="module")
@@ -131,28 +131,6 @@ def test_memory_for_bodies_is_bounded():
         with Client(server.address) as client:
             client.send(request(b"Content-Length: %d\r\n" % (16 << 20), b"POST", b"/large") + b"x" * (16 << 20))
             assert client.answer().status == 200
-
-
-def test_what_was_refused_is_not_done():
-    """The rest of a body comes in the tick in which its connection has to give way: 503 was said, so the application must not see the request."""
-    with Traced(connections=2000) as traced, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(Client(traced.address)) for _ in range(513)]
-        newcomer = clients.pop()
-        newcomer.send(request())
-        assert newcomer.answer().status == 200
-        for n, client in enumerate(clients, 1):
-            client.send(request(b"Content-Length: 10\r\n", b"POST") + b"x")
-            if n in (1, 512):
-                wait_for(lambda n=n: traced.server.stats()["active"] == n + 1)
-        traced.forget()
-        os.kill(traced.server.process.pid, signal.SIGSTOP)
-        newcomer.send(request(b"Content-Length: 10\r\n", b"POST") + b"x")
-        time.sleep(0.05)  # the server hears of the newcomer first
-        clients[0].send(b"123456789")
-        os.kill(traced.server.process.pid, signal.SIGCONT)
-        assert clients[0].answer().status == 503 and clients[0].closed()
-        wait_for(lambda: traced.server.stats()["active"] == 513)
-        assert [seen.get("rule", seen.get("method")) for seen in traced.seen()] == ["body_memory"] + ["GET"] * (len(traced.seen()) - 1)
 
 
 def test_early_answer(echo):
