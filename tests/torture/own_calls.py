@@ -19,11 +19,11 @@ class OwnCalls:
     """The shared file, as calls.c lays it out."""
 
     def __init__(self):
-        folder = tempfile.mkdtemp(prefix="wmc-", dir="/tmp")
-        os.chmod(folder, 0o755)
-        self.library = f"{folder}/calls.so"
+        self.folder = tempfile.mkdtemp(prefix="wmc-", dir="/tmp")
+        os.chmod(self.folder, 0o755)
+        self.library = f"{self.folder}/calls.so"
         subprocess.run(["cc", "-O2", "-g", "-fno-builtin", "-shared", "-fPIC", "-o", self.library, str(SOURCE), "-ldl"], check=True, timeout=60)
-        self.path = f"{folder}/control"
+        self.path = f"{self.folder}/control"
         pathlib.Path(self.path).write_bytes(bytes(AT_PLACES + 16 * PLACES_MAX))
         os.chmod(self.path, 0o666)  # PostgreSQL's programs run as another user
         with open(self.path, "r+b") as file:

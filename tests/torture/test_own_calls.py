@@ -31,7 +31,9 @@ SECONDS = 60
 
 @pytest.fixture(scope="module", name="calls")
 def _calls():
-    return OwnCalls()
+    calls = OwnCalls()
+    yield calls
+    shutil.rmtree(calls.folder)
 
 
 # --- commands ---
