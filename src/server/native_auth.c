@@ -204,7 +204,7 @@ static void run_revoke(struct request *request, struct slice form)
 {
 	const char *token, *why;
 	struct flow_refusal refusal;
-	struct auth_claims claims;
+	struct auth_claims claims = { .session = "" };
 	const struct worker *worker = request->worker;
 	if (flow_revoke_parse(request->arena, form, &token, &refusal) < 0) {
 		refuse(request, &refusal);

@@ -314,7 +314,7 @@ void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_b
 /* The history of a record is bound to that record by the id among the cursor's keys. */
 static bool open_cursor(struct request *request, struct query *query)
 {
-	struct slice plain;
+	struct slice plain = { NULL, 0 };
 	const char *id = request->call.id;
 	bool ours = auth_unseal(request->arena, request->worker->keys, query->cursor, &plain) == 0 &&
 		    cursor_decode(request->arena, plain, query) == 0;

@@ -84,3 +84,39 @@ def test_what_is_no_grant_gives_no_token(cluster, anonymous, records, partner, f
     with answering(cluster, "auth.login_begin", "BEGIN RETURN QUERY SELECT 200, '[]', NULL::text, NULL::text; END"):
         assert client.post("/v1/sessions", ask).status == 500
     assert client.post("/v1/sessions", ask).status == 401
+
+
+def test_a_scheme_that_is_none_opens_nothing(partner, anonymous):
+    assert partner.viewer.get("/v1/me").status == 200
+    for scheme in ("Bearex", "Beare", "Token "):
+        assert anonymous.get("/v1/me", headers={"Authorization": f"{scheme} {partner.viewer.token}"}).status == 401, scheme
+
+
+def test_a_put_by_another_changes_what_it_sees_and_leaves_the_rest(partner, other):
+    name = unique("put")
+    grants = [{"partner_id": other.id, "right": "write"}]
+    made = partner.manager.put("/v1/consultations", {"title": "Before", "notes": "ours", "grants": grants}, params={"external_id": name})
+    assert made.status == 201, made.text()
+    put = other.officer.put("/v1/consultations", {"title": "After", "partner_id": partner.id}, params={"external_id": name})
+    assert put.status == 200, put.text()
+    found = partner.manager.get(f"/v1/consultations/{made.json()['id']}").json()
+    assert (found["title"], found["notes"], found["grants"]) == ("After", "ours", grants)
+
+
+def test_accounts_are_counted_each_for_itself(start_server, contract, anonymous, records, partner, fresh_address):
+    server = start_server(rate_anonymous=6, rate_account=9)
+    client = Client(server, contract, anonymous.coverage, source=fresh_address)
+    accounts = [records.account_record(partner.id, "viewer") for _ in range(2)]
+    for account in accounts:
+        caller = client.as_token(client.token_for(account["client_id"], account["client_secret"]))
+        assert caller.get("/v1/partners").headers["ratelimit-policy"] == '"account";q=9;w=60'
+        assert {caller.get("/v1/partners").status for _ in range(7)} == {200}
+    assert client.get("/v1/partners").headers["ratelimit-policy"] == '"address";q=6;w=60'
+
+
+def test_a_path_that_is_none_is_no_absent_record(anonymous):
+    assert [anonymous.get(path).status for path in ("/v1/communities/", "/v1//communities", "/v1/nowhere")] == [400, 400, 404]
+
+
+def test_answers_to_writes_are_not_stored(partner):
+    assert partner.officer.post("/v1/communities", {"name": unique("Stored"), "kind": "interest"}).headers["cache-control"] == "no-store"

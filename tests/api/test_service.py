@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Entrances and documents, headers that every answer has, CORS, limits of rate, and what the gate refuses before routing."""
-import os
 import re
 import socket
 import urllib.parse
@@ -192,7 +191,7 @@ def test_all_addresses_of_a_site_are_one(start_server, contract, anonymous):
     """Whoever has one address of an IPv6 network has 2^64 of them: guesses are counted by network."""
     server = start_server(trusted_proxies="127.0.0.0/8")
     client = Client(server, contract, anonymous.coverage)
-    network = f"2001:db8:{os.getpid() % 65536:x}:1"
+    network = f"2001:db8:{uuid.uuid4().int % 65536:x}:1"
 
     def guess(number, address):
         body = {"code": f"wme_{number:043d}", "password": "a long enough guess"}

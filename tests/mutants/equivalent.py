@@ -20,6 +20,15 @@ PROOFS = {
     # --- claims of who is not signed in are zero: not scoped ---
     "src/server/request.c stage_include: !request->authenticated -> false #99f018": "auth_has_scope() allows everything to claims that are not scoped",
     "src/server/native_changes.c heard_resources: !request->authenticated -> false #99f018": "the next alternative is true of them",
+    "src/server/native_changes.c heard_resources: !request->claims.scoped -> false #ba85ed": "auth_has_scope() allows them all: the list names every resource",
+    "src/server/native_auth.c run_revoke: error == 0 -> true #6b1b91": "the claims of what is no access token are empty: no session",
+    # --- what a function returns that nobody reads: the faults that it adds are what counts ---
+    "src/server/request.c validate_resource: body_validate(request->arena, request->match.route->shape, modes[operation->verb], byte... -> true #9b455f": "request_body() counts faults",
+    "src/server/request.c check_body: body_validate_fields(request->arena, operation->body, bytes, &request->call.body, &requ... -> true #2cc85c": "request_body() counts faults",
+    "src/server/request.c check_body: validate_resource(request, bytes) -> true #0d452f": "request_body() counts faults",
+    "src/server/request.c take_key: good -> true #770e60": "request_body() counts faults",
+    "src/server/request.c take_if_none_match: request->call.create_only -> true #b5ae1d": "request_body() counts faults",
+    "src/server/request.c stage_preconditions: good -> true #770e60": "it has answered, and request_body() does nothing then",
     # --- nothing leads there ---
     "src/server/native_changes.c read_position: plain.len < 9 -> false #12d8a5": "only what we sealed is opened, and none of our cursors is shorter",
     "src/server/native_auth.c login_hashed: flow->login.hash != NULL -> true #e59e0a":
@@ -31,6 +40,9 @@ PROOFS = {
     "src/api/sql_faults.c sql_is_owners_alone: (flags & R_OWNED) -> true #4ebe90": "asked about resources that partners own only",
     "src/api/sql_faults.c sql_is_owners_alone: !(field->flags & F_READONLY) -> true #27d29f": "a body that names such a field was refused, and no initial value is of one",
     "src/api/sql_faults.c may_refer: !(target->flags & R_OWNED) -> false #ffe66e": "asked about references that must be the writer's, which lead to owned records only",
+    "src/server/request.c stage_authenticate: bearer(field, &request->token) -> true #21f083": "the token that was not read is empty, and that does not hold",
+    "src/server/result.c respond_result: request->probe -> false #3e06ce": "a probe's row says 403, which is refused by its status",
+    "src/server/result.c representation_hash: request->authenticated -> true #bd6a94": "who is not signed in has no partner: an empty text differs from all that have one, too",
     # --- the same rows, found or written in another way ---
     "src/api/sql_faults.c is_news: !changes(sql) -> false #bdf5c8": "without a stored record NOT EXISTS (cur) is true",
     "src/api/sql_faults.c sql_faults: field->flags & F_READONLY -> false #3c30db": "the faults of such a field are of references, codes, geometry or changes that none of them can have",
