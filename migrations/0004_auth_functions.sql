@@ -300,11 +300,12 @@ $$;
 
 -- --- managing accounts ---
 
--- The account as the caller may see it: a function of the owner sees all, so it asks the caller's view.
+-- The account as the caller may see it: a function of the owner sees all, so it asks the caller's view. Held, so that a sign-in that is under way comes before
+-- or after.
 CREATE FUNCTION auth.managed(account uuid) RETURNS wardmote.account
-LANGUAGE sql STABLE
+LANGUAGE sql
 AS $$
-	SELECT a FROM wardmote.account a WHERE a.id = (SELECT v.id FROM api.account v WHERE v.id = account)
+	SELECT a FROM wardmote.account a WHERE a.id = (SELECT v.id FROM api.account v WHERE v.id = account) FOR NO KEY UPDATE
 $$;
 
 -- The hash of the new secret is the setting wardmote.credential; the secret before it works for `grace` more seconds.

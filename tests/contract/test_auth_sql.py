@@ -666,6 +666,15 @@ def test_no_enrolment_outlives_the_end_of_its_account(host, anybody):
     assert anybody.call("refresh", sha(f"late-{account.id}"), sha(f"later-{account.id}"), 3600)[0] == 400
 
 
+def test_no_password_outlives_the_erasure_of_its_account(host, anybody):
+    account = host.create("person", "officer")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with begun(anybody, "SELECT status FROM auth.enrol_finish(%s, %s, '192.0.2.3', %s, 3600)", (sha(account.secret), ARGON + "right", sha(f"kept-{account.id}"))):
+            other = meanwhile(host, pool, host.call, "erase", account.id)
+        assert other.result(30)[0] == 204
+    assert stored(host, "SELECT count(*) FROM auth.password WHERE account_id = %s", account.id) == [(0,)]
+
+
 def test_a_code_that_is_replaced_while_it_waits_enrols_nobody(host, anybody):
     account = host.create("person", "officer")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
