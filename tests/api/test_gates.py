@@ -95,12 +95,12 @@ def test_a_scheme_that_is_none_opens_nothing(partner, anonymous):
 def test_a_put_by_another_changes_what_it_sees_and_leaves_the_rest(partner, other):
     name = unique("put")
     grants = [{"partner_id": other.id, "right": "write"}]
-    made = partner.manager.put("/v1/consultations", {"title": "Before", "notes": "ours", "grants": grants}, params={"external_id": name})
+    made = partner.manager.put("/v1/consultations", {"title": "Before", "notes": "ours", "grants": grants, "everyone": True}, params={"external_id": name})
     assert made.status == 201, made.text()
     put = other.officer.put("/v1/consultations", {"title": "After", "partner_id": partner.id}, params={"external_id": name})
     assert put.status == 200, put.text()
     found = partner.manager.get(f"/v1/consultations/{made.json()['id']}").json()
-    assert (found["title"], found["notes"], found["grants"]) == ("After", "ours", grants)
+    assert (found["title"], found["everyone"], found["notes"], found["grants"]) == ("After", False, "ours", grants)
 
 
 def test_accounts_are_counted_each_for_itself(start_server, contract, anonymous, records, partner, fresh_address):

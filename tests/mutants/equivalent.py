@@ -29,6 +29,7 @@ PROOFS = {
     "src/server/request.c take_key: good -> true #770e60": "request_body() counts faults",
     "src/server/request.c take_if_none_match: request->call.create_only -> true #b5ae1d": "request_body() counts faults",
     "src/server/request.c stage_preconditions: good -> true #770e60": "it has answered, and request_body() does nothing then",
+    "src/server/request.c open_cursor: auth_unseal(request->arena, request->worker->keys, query->cursor, &plain) == 0 -> true #f95e94": "what was not opened is empty, and no cursor",
     # --- nothing leads there ---
     "src/server/native_changes.c read_position: plain.len < 9 -> false #12d8a5": "only what we sealed is opened, and none of our cursors is shorter",
     "src/server/native_auth.c login_hashed: flow->login.hash != NULL -> true #e59e0a":

@@ -309,7 +309,7 @@ class Loop:
         about = words(mutant.id)
         hinted = {name: None for pattern, parts in HINTS if re.search(pattern, mutant.id) for part in parts for name in self.items if part in name}
         if self.missing and mutant.group == "program":
-            able = self.missing[mutant.id]
+            able = [name for name in self.missing[mutant.id] if name in self.items]
             first += sorted((name for name in able if name in hinted), key=lambda name: -self.fits(name, about))
             first += sorted(able, key=lambda name: -self.fits(name, about))[:2 * LIKELY]
         else:
