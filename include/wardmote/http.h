@@ -111,7 +111,8 @@ struct http_answer {
 bool http_accepts_gzip(struct http_exchange *exchange);
 /* Answers; resumes the exchange if it was suspended. Exactly once per exchange. */
 void http_reply(struct http_exchange *exchange, const struct http_answer *answer);
-/* The status of a refusal by the gate after begin, of a body that is too long or too slow; 0: none. */
+/* The status of what was told instead of the application's answer: the gate's refusal after begin, of a body that is too long or too slow, or the 503 for
+ * want of memory; 0: nothing. */
 int http_refused_status(const struct http_exchange *exchange);
 /* Bytes of the body that went into the answer, after coding. */
 uint64_t http_answer_bytes(const struct http_exchange *exchange);

@@ -120,6 +120,7 @@ static void use_lacking(struct http_exchange *exchange)
 	const struct http_server *server = exchange->connection->server;
 	exchange->answer_bytes = server->callbacks.lacking.len;
 	exchange->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+	exchange->refused_status = MHD_HTTP_SERVICE_UNAVAILABLE;
 	exchange->response = server->lacking;
 }
 

@@ -121,7 +121,7 @@ struct http_exchange {
 	size_t body_capacity;
 	struct MHD_Response *response; /* ready, not yet queued */
 	unsigned status;
-	int refused_status; /* of the gate's refusal after begin */
+	int refused_status; /* of what was told after begin and was not the application's answer */
 	uint64_t answer_bytes;
 	size_t held_bytes; /* of the answer's, in memory for it alone */
 	struct arena arena;

@@ -7,8 +7,8 @@ import re
 import pytest
 
 import wardmote_long
-from torture import send
-from torture_cases import identity_cases, read_cases, write_cases
+from torture import send, until
+from torture_cases import Case, identity_cases, read_cases, write_cases
 from torture_run import Run, fixture_site, quiet  # pylint: disable=unused-import
 
 # Some kinds only, by a pattern: TORTURE_CASE="token by|forged".
@@ -46,3 +46,25 @@ def test_requests(site, cases):
     # Statements that are prepared stay, as before; what each failure left would be there as often as there were failures.
     assert left - blocks < max(runs // 5, 60), f"{left - blocks} blocks more after {runs} runs"
     assert open_now <= descriptors
+
+
+def test_what_is_counted_is_what_was_told(site):
+    """The last resort, a 503 made at the start, is not counted and logged as the answer that could not be made."""
+    counted, told = 'route="/v1/me",code="200"', []
+    wire = site.get("/v1/me", site.officer)
+    run = Run(site, Case("own account", lambda: wire), ["allocate", "mmap"])
+    before = site.server.metric("http_requests_total", counted)
+
+    def ask():
+        told.append(send(site.server, wire))
+        return told[-1] is not None and told[-1].status == 200
+
+    for at in range(1, run.n + 1):
+        site.shim.arm(["allocate", "mmap"], at)
+        ask()
+        site.shim.disarm()
+        until(ask)
+    answers = [answer for answer in told if answer is not None]
+    assert any(answer.headers["x-request-id"] == "out-of-memory" for answer in answers)
+    good = sum(answer.status == 200 for answer in answers)
+    until(lambda: site.server.metric("http_requests_total", counted) - before == good)
