@@ -193,6 +193,10 @@ static void test_shape(void **state)
 
 static const struct sort good_sorts[] = { { .name = "updated_at", .type = "timestamptz" }, { 0 } };
 static const char *const no_values[] = { NULL };
+static const struct field personal_members[] = {
+	{ .name = "who", .type = T_TEXT, .flags = F_PERSONAL, .purpose = "x", .retention = "x", .doc = "x" },
+	{ 0 },
+};
 
 static void expect_fault(const struct field *field, const struct sort *sorts, const char *wanted)
 {
@@ -238,6 +242,10 @@ static void test_faulty_fields(void **state)
 		{ { .name = "bad", .type = T_OBJECTS, .doc = "x" }, "things.bad: objects without members" },
 		{ { .name = "bad", .type = T_TEXT, .flags = F_PERSONAL, .doc = "x" },
 		  "things.bad: personal without purpose and retention" },
+		{ { .name = "bad", .type = T_TEXT, .flags = F_PERSONAL | F_SUMMARY, .purpose = "x", .retention = "x", .doc = "x" },
+		  "things.bad: include= would show a personal field in what caches store" },
+		{ { .name = "bad", .type = T_OBJECTS, .members = personal_members, .doc = "x" },
+		  "things.bad.who: personal within a field that is not" },
 		{ { .name = "bad", .type = T_TEXT, .flags = F_REQUIRED | F_NULLABLE, .doc = "x" },
 		  "things.bad: required and read-only or nullable" },
 		{ { .name = "bad", .type = T_TEXT, .flags = F_SEARCH, .audience = A_OWNER, .doc = "x" },
