@@ -189,6 +189,11 @@ static void run_token(struct request *request, struct slice form)
 		ASK(request, token_row, false, flow_client_sql, flow->token.client_id, digest(request, flow->token.client_secret));
 		return;
 	}
+	if (flow->token.scope != NULL &&
+	    !flow_scopes_known(flow->token.scope, flow_scopes(request->arena, request->worker->server->catalog))) {
+		refuse(request, &flow_scope_refused);
+		return;
+	}
 	flow->refresh_token = auth_secret(request->arena, "wmr_");
 	ASK(request, token_row, true, flow_refresh_sql, digest(request, flow->token.refresh_token), digest(request, flow->refresh_token),
 	    seconds(request));

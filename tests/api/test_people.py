@@ -180,6 +180,13 @@ def test_wrong_password_and_unknown_login_are_answered_alike(anonymous, person):
     assert [answer.json()[member] for answer in (wrong, unknown) for member in ("type", "detail")][:2] == [unknown.json()[m] for m in ("type", "detail")]
 
 
+@pytest.mark.parametrize("scope", ["nothing:read", "risks:read  codes:read"])
+def test_asking_for_a_scope_that_is_none_costs_no_session(anonymous, person, scope):
+    answer = anonymous.form("/oauth/token", {"grant_type": "refresh_token", "refresh_token": person.refresh_token, "scope": scope})
+    assert answer.status == 400 and answer.json()["error"] == "invalid_scope"
+    assert refresh(anonymous, person.refresh_token).status == 200
+
+
 def test_refresh_rotates_and_reuse_ends_the_session(anonymous, person):
     second = refresh(anonymous, person.refresh_token).json()
     client = anonymous.as_token(second["access_token"])

@@ -292,6 +292,12 @@ static int narrow(struct auth_claims *claims, const char *wanted, const char *kn
 	return 0;
 }
 
+bool flow_scopes_known(const char *wanted, const char *known)
+{
+	struct auth_claims unscoped = { .account = "" };
+	return narrow(&unscoped, wanted, known) == 0;
+}
+
 int flow_grant(struct slice body, const char *wanted, const char *known, struct auth_claims *ret_claims)
 {
 	struct auth_claims claims = { .account = "" };

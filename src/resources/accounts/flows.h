@@ -103,6 +103,8 @@ int flow_login(struct arena *arena, struct slice body, struct flow_login *ret_lo
 /* Claims from the body of a grant: all but jti, issued and expires. `wanted` (may be NULL) narrows the scopes to a part of the account's, all of them
  * in `known` (space separated). 0; -EACCES: a scope that the account does not have or nobody knows; -EBADMSG: not a grant; -ENOMEM. */
 int flow_grant(struct slice body, const char *wanted, const char *known, struct auth_claims *ret_claims);
+/* Is each of the wanted scopes one of those known? Asked before a refresh token is used, which works once. */
+bool flow_scopes_known(const char *wanted, const char *known);
 /* RFC 6749 section 5.1; `refresh_token` NULL: none. */
 struct slice flow_token_answer(struct arena *arena, const struct auth_claims *claims, const char *access_token, const char *refresh_token);
 
