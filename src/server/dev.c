@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "dev.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +15,7 @@
 #include "migrate.h"
 #include "process.h"
 #include "wardmote/clock.h"
+#include "wardmote/http.h"
 
 static const char usage[] =
     "wardmote dev [--port 8080] [--data var/dev] [--sample norwich|demo|none] [--sample-dir DIR] [--SETTING VALUE]...";
@@ -84,36 +83,28 @@ static char **keep_settings(struct arena *arena, int argc, char **argv)
 
 /* --- ports --- */
 
-/* Is the port free on loopback? 0 asks for any. The port, or a negative errno. */
-static int probe_port(long port)
+/* The server gets them when all else is there: nobody can take the ports meanwhile. */
+static int take_ports(struct dev *dev, const struct options *options)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_port = htons((uint16_t)port),
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, result;
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(fd, (struct sockaddr *)&address, len) != 0 || getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-		result = -errno;
-	else
-		result = ntohs(address.sin_port);
-	close(fd);
-	return result;
+	const char *address, *admin_address;
+	int status = http_listen(arena_printf(dev->arena, "127.0.0.1:%s", options->port), dev->arena, &dev->listeners[0], &address);
+	if (status < 0)
+		return dev_fail(dev, status, "port %s: %s (choose another with --port)", options->port, strerror(-status));
+	status = http_listen("127.0.0.1:0", dev->arena, &dev->listeners[1], &admin_address);
+	if (status < 0)
+		return dev_fail(dev, status, "no free port: %s", strerror(-status));
+	dev->state.url = arena_printf(dev->arena, "http://%s", address);
+	dev->state.admin_url = arena_printf(dev->arena, "http://%s", admin_address);
+	return 0;
 }
 
-static int choose_ports(struct dev *dev, const struct options *options)
+static void release_ports(struct dev *dev)
 {
-	int port = probe_port(strtol(options->port, NULL, 10));
-	if (port < 0)
-		return dev_fail(dev, port, "port %s: %s (choose another with --port)", options->port, strerror(-port));
-	int admin_port = probe_port(0);
-	if (admin_port < 0)
-		return dev_fail(dev, admin_port, "no free port: %s", strerror(-admin_port));
-	dev->state.url = arena_printf(dev->arena, "http://127.0.0.1:%d", port);
-	dev->state.admin_url = arena_printf(dev->arena, "http://127.0.0.1:%d", admin_port);
-	return 0;
+	for (size_t i = 0; i < 2; i++) {
+		if (dev->listeners[i] >= 0)
+			close(dev->listeners[i]);
+		dev->listeners[i] = -1;
+	}
 }
 
 /* --- database, keys and account --- */
@@ -188,10 +179,12 @@ static int start_server(struct dev *dev, char *const *settings)
 	int log = dev_log(dev, "server.log");
 	if (log < 0)
 		return log;
-	int status =
-	    process_start(&(struct process_options){ .argv = argv, .output = log, .environment = environment, .end_signal = SIGTERM },
-			  &dev->server);
+	int status = process_start(
+	    &(struct process_options){
+		.argv = argv, .output = log, .environment = environment, .listeners = dev->listeners, .end_signal = SIGTERM },
+	    &dev->server);
 	close(log);
+	release_ports(dev);
 	return status < 0 ? dev_fail(dev, status, "cannot start the server: %s", strerror(-status)) : 0;
 }
 
@@ -288,7 +281,7 @@ static void print_welcome(struct dev *dev)
 
 static int start_all(struct dev *dev, const struct options *options)
 {
-	int status = choose_ports(dev, options);
+	int status = take_ports(dev, options);
 	if (status == 0)
 		status = dev_cluster_prepare(dev);
 	if (status == 0)
@@ -332,6 +325,7 @@ static void stop_all(struct dev *dev)
 {
 	if (dev->server > 0)
 		process_end(dev->server, SIGTERM, SERVER_STOP_MS);
+	release_ports(dev);
 	dev_cluster_stop(dev);
 	if (dev->lock > 0)
 		close(dev->lock);
@@ -341,7 +335,7 @@ static void stop_all(struct dev *dev)
 
 static int run(struct arena *arena, const struct options *options)
 {
-	struct dev dev = { .arena = arena, .stop_fd = process_stop_fd() };
+	struct dev dev = { .arena = arena, .stop_fd = process_stop_fd(), .listeners = { -1, -1 } };
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	int status =
 	    dev.stop_fd < 0 ? dev_fail(&dev, dev.stop_fd, "no signals: %s", strerror(-dev.stop_fd)) : dev_open(&dev, options->data);

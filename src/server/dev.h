@@ -31,6 +31,7 @@ struct dev {
 	const char *folder; /* DIR, absolute */
 	int lock;
 	int stop_fd; /* readable when we are told to stop */
+	int listeners[2]; /* the server's, until it has them; -1: none */
 	struct dev_state state;
 	/* the cluster */
 	const char *cluster_user; /* who runs PostgreSQL: "postgres" when we are root, else NULL (ourselves) */

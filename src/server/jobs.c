@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "commands.h"
 #include "server.h"
@@ -114,15 +115,23 @@ static void jobs_free(struct jobs *jobs)
 	free(jobs);
 }
 
+/* Waits for the next round. A poll that fails is no reason to go on at once. */
+static bool is_over(const struct jobs *jobs, int wait_ms)
+{
+	struct pollfd stop = { .fd = jobs->stop_fd, .events = POLLIN };
+	int n = poll(&stop, 1, wait_ms);
+	if (n >= 0)
+		return n > 0;
+	nanosleep(&(struct timespec){ .tv_nsec = ROUND_MS * 1000000 }, NULL);
+	return atomic_load(&jobs->server->stopping);
+}
+
 static void *jobs_main(void *context)
 {
 	struct jobs *jobs = context;
 	pthread_setname_np(pthread_self(), "jobs");
-	struct pollfd stop = { .fd = jobs->stop_fd, .events = POLLIN };
-	int wait_ms;
-	do
-		wait_ms = run_round(jobs);
-	while (poll(&stop, 1, wait_ms) == 0 || (stop.revents & POLLIN) == 0);
+	while (!is_over(jobs, run_round(jobs)))
+		;
 	jobs_free(jobs);
 	return NULL;
 }

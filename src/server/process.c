@@ -54,6 +54,19 @@ static void set_environment(const char *const *environment)
 	}
 }
 
+/* By way of copies, since each may stand where the other has to go. */
+static bool hand_over(const int *listeners)
+{
+	enum { FIRST = 3, ASIDE = 10 };
+	char pid[16];
+	if (listeners == NULL)
+		return true;
+	int first = fcntl(listeners[0], F_DUPFD_CLOEXEC, ASIDE), second = fcntl(listeners[1], F_DUPFD_CLOEXEC, ASIDE);
+	snprintf(pid, sizeof pid, "%ld", (long)getpid());
+	return dup2(first, FIRST) >= 0 && dup2(second, FIRST + 1) >= 0 && setenv("LISTEN_FDS", "2", 1) == 0 &&
+	       setenv("LISTEN_PID", pid, 1) == 0;
+}
+
 /* In the child; does not return. */
 static void become_child(const struct process_options *options, int input, pid_t parent)
 {
@@ -64,6 +77,7 @@ static void become_child(const struct process_options *options, int input, pid_t
 	bool ready = become(options->user) && dup2(input, STDIN_FILENO) >= 0;
 	if (options->output >= 0)
 		ready = ready && dup2(options->output, STDOUT_FILENO) >= 0 && dup2(options->output, STDERR_FILENO) >= 0;
+	ready = ready && hand_over(options->listeners);
 	/* After the change of user, which would clear it. The parent may have died before it was set. */
 	prctl(PR_SET_PDEATHSIG, options->end_signal);
 	if (getppid() != parent)

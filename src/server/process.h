@@ -14,6 +14,8 @@ struct process_options {
 	const char *input; /* text for its standard input; NULL: /dev/null */
 	int output; /* descriptor for its standard output and error; -1: ours */
 	const char *const *environment; /* NAME=VALUE to set, NAME to unset; NULL-terminated; NULL: none */
+	const int *
+	    listeners; /* two listening sockets that it gets as descriptors 3 and 4, and is told of by LISTEN_FDS and LISTEN_PID; NULL: none */
 	int end_signal; /* sent to it when we die */
 };
 
