@@ -39,6 +39,7 @@ class Caller(threading.Thread):
                 self.bad.append(repr(error))
             if self.fresh:
                 self.client.close()
+        self.client.close()
 
 
 @contextlib.contextmanager
