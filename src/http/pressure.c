@@ -28,22 +28,35 @@ void pressure_body(struct http_server *server)
 	connection_cut(oldest, false);
 }
 
+/* The longest answer does not count: alone it may be longer than all are meant to be, and could not be had while others are answered. */
+static bool answers_crowd(const struct http_server *server)
+{
+	const struct phase_list *answers = &server->phases[PHASE_ANSWER];
+	size_t longest = 0;
+	if (answers->n > ANSWERS_AT_ONCE || server->answer_bytes <= ANSWERS_MAX)
+		return answers->n > ANSWERS_AT_ONCE;
+	for (const struct http_connection *connection = answers->first; connection != NULL; connection = connection->next) {
+		if (connection->exchange != NULL && connection->exchange->held_bytes > longest)
+			longest = connection->exchange->held_bytes;
+	}
+	return server->answer_bytes - longest > ANSWERS_MAX;
+}
+
 void pressure_answer(struct http_exchange *exchange)
 {
 	struct http_server *server = exchange->connection->server;
-	const struct phase_list *answers = &server->phases[PHASE_ANSWER];
 	server->answer_bytes += exchange->held_bytes;
-	if (answers->n <= ANSWERS_AT_ONCE && server->answer_bytes <= ANSWERS_MAX)
+	if (!answers_crowd(server))
 		return;
 	int64_t now = clock_monotonic_us();
-	while (answers->n > ANSWERS_AT_ONCE || server->answer_bytes > ANSWERS_MAX) {
-		struct http_connection *oldest = oldest_of(answers);
+	do {
+		struct http_connection *oldest = oldest_of(&server->phases[PHASE_ANSWER]);
 		if (now - oldest->since < (int64_t)ANSWER_GRACE_MS * US_PER_MS)
 			return;
 		if (oldest->exchange != NULL)
 			pressure_release(oldest->exchange);
 		connection_cut(oldest, true);
-	}
+	} while (answers_crowd(server));
 }
 
 void pressure_release(struct http_exchange *exchange)

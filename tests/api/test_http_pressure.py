@@ -52,3 +52,23 @@ def test_the_oldest_body_gives_way():
         assert readable and young.socket not in readable
         young.send(b"123456789")
         assert young.answer().status == 200
+
+
+def test_a_long_answer_is_not_cut_for_the_short_ones_of_others():
+    """Of two that together are too much the older one is."""
+    def read(client, size):
+        with contextlib.suppress(ConnectionError):
+            while size > 0 and (data := client.socket.recv(256 << 10)):
+                size -= len(data)
+                server.stats()
+        return size <= 0
+
+    long, part = 34 << 20, 10 << 20
+    with serving() as server, Client(server.address) as first, Client(server.address) as second:
+        first.send(request(target=b"/big?bytes=%d" % long))
+        assert read(first, part)
+        time.sleep(0.3)  # older than those that are left in peace
+        second.send(request(target=b"/big?bytes=%d" % long))
+        assert read(second, long)
+        assert not read(first, long - part)
+        until(lambda: server.stats()["released"] == 2)
