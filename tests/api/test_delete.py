@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Deletion: what refers to a record is named and counted, seen or unseen; what nothing refers to leaves a tombstone and is gone for good."""
+import threading
+
 import pytest
 
 from wardmote_records import unique
+from wardmote_suite import until
 
 ANY = {"If-Match": "*"}
 
@@ -116,3 +119,40 @@ def test_the_version_is_held_to(partner):
     assert partner.officer.delete(path).status == 428
     assert partner.officer.delete(path, headers={"If-Match": first.etag}).status == 412
     assert partner.officer.delete(path, headers={"If-Match": second.etag}).status == 204
+
+
+def test_who_may_not_delete_hears_nothing_else(partner, other):
+    """Not the number of those that refer to it, and not that it has changed."""
+    grants = [{"partner_id": other.id, "right": "write"}]
+    community = make(partner.manager, "communities", name=unique("Granted"), kind="interest", grants=grants)
+    make(partner.officer, "consultations", title="Uses", community_ids=[community["id"]])
+    path = f"/v1/communities/{community['id']}"
+    tag = other.officer.get(path).etag
+    assert other.officer.patch(path, {"description": "Written"}, headers=ANY).status == 200
+    assert [other.officer.delete(path, headers={"If-Match": version}).status for version in ("*", tag)] == [403, 403]
+
+
+@pytest.mark.parametrize("known, status", [(True, 412), (False, 204)])
+def test_what_changes_meanwhile_is_not_deleted_unseen(cluster, partner, known, status):
+    made = partner.officer.post("/v1/communities", {"name": unique("Meanwhile"), "kind": "interest"})
+    path, answers = made.headers["location"], []
+    connection = cluster.connect("postgres")
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE wardmote.community SET description = 'Changed' WHERE id = %s", (made.json()["id"],))
+        thread = threading.Thread(target=lambda: answers.append(partner.officer.delete(path, headers={"If-Match": made.etag if known else "*"})))
+        thread.start()
+        cursor.execute("SELECT pg_backend_pid()")
+        ours = cursor.fetchone()[0]
+
+        def is_waited_for():
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (ours,))
+            return cursor.fetchone()[0] > 0
+
+        until(is_waited_for)
+        cursor.execute("COMMIT")
+        thread.join()
+    connection.close()
+    assert [answer.status for answer in answers] == [status], answers[0].text()
+    assert partner.viewer.get(path).status == (200 if known else 404)

@@ -120,3 +120,21 @@ def test_a_path_that_is_none_is_no_absent_record(anonymous):
 
 def test_answers_to_writes_are_not_stored(partner):
     assert partner.officer.post("/v1/communities", {"name": unique("Stored"), "kind": "interest"}).headers["cache-control"] == "no-store"
+
+
+def test_who_reads_could_not_write(cluster, anonymous, records, partner, other):
+    """A statement that would write, within a read, is refused by the database: whoever reads, by token or in a session."""
+    made = partner.officer.post("/v1/communities", {"name": unique("Read"), "kind": "interest", "visibility": "public"})
+    person = records.person(partner.id, "officer")
+    entered = anonymous.post("/v1/sessions/enrolments", {"code": person["enrolment_code"], "password": "a password of the reader"}).json()
+    path = f"/v1/communities/{made.json()['id']}"
+    readers = [anonymous, other.viewer, partner.officer, anonymous.as_token(entered["access_token"])]
+    text = ("SELECT nullif(current_setting(CASE current_setting('transaction_read_only') WHEN 'on' THEN 'wardmote.partner' "
+            "ELSE 'wardmote.may_write' END), '')::uuid")  # there is no such setting
+    with answering(cluster, "wardmote.ctx_partner", text):
+        for reader in readers:
+            for asked in (path, "/v1/communities", f"{path}/history"):
+                assert reader.get(asked).status == 200, asked
+        for writer in readers[2:]:  # who writes comes by the same function
+            assert writer.patch(path, {"name": unique("Written")}, headers={"If-Match": made.headers["etag"]}).status == 500
+    assert readers[-1].patch(path, {"name": unique("Written")}, headers={"If-Match": made.headers["etag"]}).status == 200

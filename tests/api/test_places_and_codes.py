@@ -131,3 +131,11 @@ def test_an_activity_belongs_to_a_consultation_that_one_may_write(partner, other
     assert (made.status, made.json()["point"]["coordinates"]) == (201, [1.29, 52.63])
     answer = other.officer.post("/v1/activities", body)
     assert (answer.status, answer.codes()) == (422, [("/consultation_id", "not_writable")])
+
+
+def test_a_code_is_looked_for_in_the_fields_list(partner):
+    topic, method = unique("t"), unique("m")
+    for name, code in (("topic", topic), ("method", method)):
+        assert partner.officer.post("/v1/codes", {"list": name, "code": code, "label": "L"}).status == 201
+    answer = partner.officer.post("/v1/consultations", {"title": "Lists", "topics": [topic, method, unique("none")], "methods": [method]})
+    assert (answer.status, answer.codes()) == (422, [("/topics/1", "not_found"), ("/topics/2", "not_found")])
