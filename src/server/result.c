@@ -11,20 +11,18 @@ static bool is_write(const struct request *request)
 	return request_operation(request)->lane == LANE_WRITE;
 }
 
-/* The fields that the answer shows, as bits of the shape. */
-static uint64_t shown_fields(const struct request *request)
+/* Was a personal field asked for? Whether the caller may see it does not matter: at worst a cache stores less than it could. */
+static bool asks_for_personal(const struct request *request)
 {
 	const struct shape *shape = request->match.route->shape;
-	uint64_t visible = request->authenticated ? shape->visible[A_OWNER] : shape->visible[A_PUBLIC];
-	return request->call.query.fields == 0 ? visible : visible & request->call.query.fields;
+	uint64_t fields = request->call.query.fields;
+	return shape != NULL && (fields == 0 ? shape->personal : shape->personal & fields) != 0;
 }
 
 static const char *cache_control(const struct request *request)
 {
 	const struct operation *operation = request_operation(request);
-	const struct shape *shape = request->match.route->shape;
-	bool personal = shape != NULL && (shown_fields(request) & shape->personal) != 0;
-	if (is_write(request) || personal || (operation->flags & OP_NO_STORE))
+	if (is_write(request) || asks_for_personal(request) || (operation->flags & OP_NO_STORE))
 		return "no-store";
 	return request->authenticated ? "private, no-cache" : "public, no-cache";
 }
@@ -34,7 +32,7 @@ static uint64_t representation_hash(const struct request *request, bool gzip)
 {
 	char text[128];
 	int len = snprintf(text, sizeof text, "%d|%d|%" PRIx64 "|%s|%s", (int)request->format, gzip ? 1 : 0, request->call.query.fields,
-			   request->authenticated ? request->claims.partner : "-", WARDMOTE_VERSION);
+			   request->claims.partner, WARDMOTE_VERSION);
 	struct slice part = { text, (size_t)len };
 	return auth_hash(&part, 1);
 }

@@ -34,7 +34,7 @@ CHECKS = {
     "src/server/native_auth.c": {"checks": "grant token_row run_token run_revoke login_finished login_hashed login_begun enrol_begun enrol_finished password_changed"
                                            " password_compared password_begun respond_row"},
     "src/server/native_changes.c": {"checks": "read_position native_changes", "both": "heard_resources"},
-    "src/server/result.c": {"checks": "respond_result", "both": "cache_control shown_fields representation_hash"},
+    "src/server/result.c": {"checks": "respond_result", "both": "cache_control asks_for_personal"},
     "src/auth/token.c": {"checks": "split part_object member_is gate_header signed_by canonical_uuid take_uuid take_text take_time is_audience take_role take_options"
                                    " times_fault gate_claims auth_token_verify auth_has_scope in_alphabet"},
     "src/auth/cache.c": {"checks": "find auth_cache_verify auth_cache_has adopt"},

@@ -35,7 +35,7 @@ PROOFS = {
     "src/server/native_auth.c login_hashed: flow->login.hash != NULL -> true #e59e0a":
         "without a hash the password was compared with a hash of 32 random bytes that nobody kept; and login_finish() knows no account without one",
     "src/server/result.c cache_control: (operation->flags & OP_NO_STORE) -> false #36fbb6": "operations with this flag are native: they name their own",
-    "src/server/result.c cache_control: shape != NULL -> true #e89a44": "operations without a shape are native, too",
+    "src/server/result.c asks_for_personal: shape != NULL -> true #e89a44": "operations without a shape are native, too",
     "src/api/sql_list.c is_own_only: query->sort != NULL -> true #199a8a": "every list has an order",
     "src/api/sql_list.c is_own_only: query->sort != NULL && query->sort->audience == A_OWNER -> false #e95359": "no order is for owners only (test_no_order_is_for_owners_only)",
     "src/api/sql_faults.c sql_is_owners_alone: (flags & R_OWNED) -> true #4ebe90": "asked about resources that partners own only",
@@ -43,7 +43,6 @@ PROOFS = {
     "src/api/sql_faults.c may_refer: !(target->flags & R_OWNED) -> false #ffe66e": "asked about references that must be the writer's, which lead to owned records only",
     "src/server/request.c stage_authenticate: bearer(field, &request->token) -> true #21f083": "the token that was not read is empty, and that does not hold",
     "src/server/result.c respond_result: request->probe -> false #3e06ce": "a probe's row says 403, which is refused by its status",
-    "src/server/result.c representation_hash: request->authenticated -> true #bd6a94": "who is not signed in has no partner: an empty text differs from all that have one, too",
     # --- the same rows, found or written in another way ---
     "src/api/sql_faults.c is_news: !changes(sql) -> false #bdf5c8": "without a stored record NOT EXISTS (cur) is true",
     "src/api/sql_faults.c sql_faults: field->flags & F_READONLY -> false #3c30db": "the faults of such a field are of references, codes, geometry or changes that none of them can have",
