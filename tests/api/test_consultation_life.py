@@ -88,6 +88,19 @@ def test_cancelling_needs_a_reason_and_shows_it(partner, idea):
 def test_the_version_is_held_to(partner, idea):
     assert move(partner.officer, idea, "cancelled", "No money", match='"7-0"').status == 412
     assert partner.officer.post(f"/v1/consultations/{idea['id']}/transitions", {"to": "planned"}).status == 428
+    stale = move(partner.officer, idea, "evaluated", match='"7-0"')
+    assert stale.status == 412 and "errors" not in stale.json(), "the gates are those of a version that was not asked about"
+
+
+def test_a_consultation_that_ends_on_its_day_has_no_early_end(partner, idea):
+    change(partner.officer, opened(partner, idea), close_on="2026-01-30")
+    closed = move(partner.officer, idea, "closed", "As it was planned").json()
+    assert (closed["status"], closed["closed_early_reason"]) == ("closed", None)
+
+
+def test_a_consultation_is_no_round_of_itself(partner, idea):
+    answer = partner.officer.patch(f"/v1/consultations/{idea['id']}", {"round_of_id": idea["id"]}, headers={"If-Match": "*"})
+    assert (answer.status, answer.codes()) == (422, [("/round_of_id", "self")])
 
 
 def test_a_dry_run_moves_nothing(partner, idea):

@@ -133,14 +133,16 @@ def test_who_may_not_delete_hears_nothing_else(partner, other):
 
 
 @pytest.mark.parametrize("known, status", [(True, 412), (False, 204)])
-def test_what_changes_meanwhile_is_not_deleted_unseen(cluster, partner, known, status):
-    made = partner.officer.post("/v1/communities", {"name": unique("Meanwhile"), "kind": "interest"})
+@pytest.mark.parametrize("resource, thing, kind", [("communities", "community", "interest"), ("partners", "partner", "voluntary")])
+def test_what_changes_meanwhile_is_not_deleted_unseen(cluster, administrator, resource, thing, kind, known, status):
+    made = administrator.post(f"/v1/{resource}", {"name": unique("Meanwhile"), "kind": kind})
+    assert made.status == 201, made.text()
     path, answers = made.headers["location"], []
     connection = cluster.connect("postgres")
     with connection.cursor() as cursor:
         cursor.execute("BEGIN")
-        cursor.execute("UPDATE wardmote.community SET description = 'Changed' WHERE id = %s", (made.json()["id"],))
-        thread = threading.Thread(target=lambda: answers.append(partner.officer.delete(path, headers={"If-Match": made.etag if known else "*"})))
+        cursor.execute(f"UPDATE wardmote.{thing} SET source = 'Changed' WHERE id = %s", (made.json()["id"],))
+        thread = threading.Thread(target=lambda: answers.append(administrator.delete(path, headers={"If-Match": made.etag if known else "*"})))
         thread.start()
         cursor.execute("SELECT pg_backend_pid()")
         ours = cursor.fetchone()[0]
@@ -155,4 +157,4 @@ def test_what_changes_meanwhile_is_not_deleted_unseen(cluster, partner, known, s
         thread.join()
     connection.close()
     assert [answer.status for answer in answers] == [status], answers[0].text()
-    assert partner.viewer.get(path).status == (200 if known else 404)
+    assert administrator.get(path).status == (200 if known else 404)
