@@ -40,7 +40,7 @@ enum {
 	DRAIN_FRESH_MS = 1000, /* how long a drain waits for the first byte of a new connection */
 	BODIES_MAX = 128 << 20, /* bytes of all bodies that one worker holds at a time */
 	BODIES_AT_ONCE = 512, /* arriving at one worker; then the one that has waited longest gives way */
-	ANSWERS_AT_ONCE = 512, /* being sent by one worker; likewise, */
+	ANSWERS_AT_ONCE = 320, /* being sent by one worker; likewise, */
 	ANSWERS_MAX = 32 << 20, /* and their bytes, but for the longest one's, */
 	ANSWER_GRACE_MS = 200, /* for those that have been sent for so long */
 	COMPRESS_MIN = HTTP_COMPRESS_MIN,

@@ -138,3 +138,17 @@ def test_who_reads_could_not_write(cluster, anonymous, records, partner, other):
         for writer in readers[2:]:  # who writes comes by the same function
             assert writer.patch(path, {"name": unique("Written")}, headers={"If-Match": made.headers["etag"]}).status == 500
     assert readers[-1].patch(path, {"name": unique("Written")}, headers={"If-Match": made.headers["etag"]}).status == 200
+
+
+def test_the_host_stays_and_stays_active(administrator):
+    path = f"/v1/partners/{administrator.get('/v1/me').json()['partner_id']}"
+    answer = administrator.patch(path, {"status": "suspended"}, headers={"If-Match": "*"})
+    assert (answer.status, answer.codes()) == (422, [("/status", "state")])
+    answer = administrator.delete(path, headers={"If-Match": "*"})
+    assert answer.status == 409 and ("", "host") in answer.codes()
+
+
+def test_an_administrator_elsewhere_is_refused_with_the_reason(administrator, partner):
+    body = {"kind": "service", "role": "administrator", "name": unique("Elsewhere"), "partner_id": partner.id}
+    answer = administrator.post("/v1/accounts", body)
+    assert (answer.status, answer.codes()) == (422, [("/role", "not_allowed")])

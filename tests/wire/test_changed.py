@@ -28,14 +28,16 @@ def _traced():
 
 
 def deliver(traced, pieces):
-    """What the application saw of a message. The server has one thread: what was sent before another request's answer has been read by then."""
+    """What the application saw of a message. The server has one thread, which does one request of each connection at a turn: it has come to the last of the
+    message when as many others, and one for its end, were answered on connections of their own."""
     traced.forget()
     with Client(traced.address) as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError):
             for piece in pieces:
                 client.send(piece)
-        assert get(traced.address, "/echo?looked").status == 200
+        for _ in range(len(requests_of(b"".join(pieces))) + 1):
+            assert get(traced.address, "/echo?looked").status == 200
     return [line for line in traced.seen() if line.get("query") != "looked"]
 
 
