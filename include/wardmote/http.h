@@ -104,7 +104,6 @@ struct http_answer {
 	void *release_data;
 	bool compress;
 	bool close;
-	bool head; /* answer to HEAD: Content-Length of the body, no body */
 };
 
 /* Would the body be sent gzipped? (The ETag depends on it.) */

@@ -16,7 +16,6 @@ static void answer(struct http_exchange *exchange, int status, const char *media
 	struct http_answer reply = { .status = status, .body = { body }, .n_body = 1 };
 	reply.fields[reply.n_fields++] = (struct http_field){ "Content-Type", media_type };
 	reply.fields[reply.n_fields++] = (struct http_field){ "Cache-Control", "no-store" };
-	reply.head = slice_is(http_method(exchange), "HEAD");
 	if (arena_lacking(http_arena(exchange))) {
 		reply.status = 503;
 		reply.body[0] = SLICE("{\"short_of_memory\":true}\n");

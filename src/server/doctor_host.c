@@ -27,7 +27,7 @@ static bool files_are_short(const struct config *config)
 {
 	struct rlimit limit;
 	getrlimit(RLIMIT_NOFILE, &limit);
-	return (long)limit.rlim_max <= config->connection_limit;
+	return limit.rlim_max <= (rlim_t)config->connection_limit;
 }
 
 static void look_at_settings(struct doctor *doctor)

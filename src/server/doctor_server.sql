@@ -16,7 +16,7 @@ WITH me AS (
 	SELECT 'server', 'fail', 'the database''s encoding is ' || current_setting('server_encoding'), 'make the database with the script of `wardmote setup`'
 	WHERE current_setting('server_encoding') <> 'UTF8'
 	UNION ALL
-	SELECT 'server', 'fail', 'the database takes no writes', 'connect to the primary: target_session_attrs=read-write in the URI finds it'
+	SELECT 'server', 'fail', 'the database takes no writes', 'connect to the primary: name all hosts in the URI, and the server finds it'
 	WHERE pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean
 	UNION ALL
 	SELECT 'server', 'warn', name || ' is off: a crash can lose writes that were acknowledged', 'set ' || name || ' = on'

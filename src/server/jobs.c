@@ -48,7 +48,11 @@ static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct
 	if (jobs->session == NULL) {
 		if (!open_session(jobs, arena, ret_error))
 			return false;
-		db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error);
+		/* Without it a clean-up would go by the database's defaults. */
+		if (db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error) < 0) {
+			close_session(jobs);
+			return false;
+		}
 	}
 	if (db_session_query(jobs->session, arena, text, 0, NULL, ret_rows, ret_error) == 0)
 		return true;

@@ -300,7 +300,6 @@ void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_b
 	request->arena = http_arena(exchange);
 	request->begun_us = clock_monotonic_us();
 	request->route_index = metrics_unmatched(n_routes, http_method(exchange));
-	request->head = slice_is(http_method(exchange), "HEAD");
 	request->faults.arena = request->arena;
 	request_identify(request);
 	*ret_body_max = 0;

@@ -19,7 +19,6 @@ struct request {
 	struct slice token;
 	struct auth_claims claims;
 	bool authenticated;
-	bool head;
 	bool probe; /* may not, but sees perhaps: 403 or 404 by a probe */
 	bool replaying; /* second segment: fetch the stored answer */
 	bool suspended; /* once; a second segment finds it so */

@@ -64,7 +64,7 @@ static void add_rate(struct request *request, struct http_answer *answer)
 
 void respond_start(struct request *request, struct http_answer *answer, int status)
 {
-	*answer = (struct http_answer){ .status = status, .head = request->head };
+	*answer = (struct http_answer){ .status = status };
 	respond_field(answer, "X-Request-Id", request->id);
 	respond_field(answer, "X-Content-Type-Options", "nosniff");
 	respond_field(answer, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");

@@ -132,7 +132,6 @@ static bool authenticate(struct request *request)
 static void reply(struct request *request, struct slice body)
 {
 	struct http_answer answer = { .status = 200, .n_body = 2, .body = { body, SLICE("\n") }, .compress = true };
-	answer.head = slice_is(http_method(request->exchange), "HEAD");
 	http_reply(request->exchange, &answer);
 }
 
