@@ -140,6 +140,7 @@ def test_sqlmap_finds_nothing(site, world, operation, tmp_path):
                "400,401,403,404,405,406,409,412,413,414,415,422,428,431"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SQLMAP_SECONDS, check=False, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
     told = done.stdout + done.stderr
-    assert not re.search(r"is vulnerable|appears to be .* injectable|identified the following injection point", told), told[-5000:]
+    # "Appears to be injectable" is a candidate, which sqlmap then examines: an answer that differed for another reason (a record of another test) is a false positive.
+    assert not re.search(r"is vulnerable|identified the following injection point", told), told[-5000:]
     assert told.count("does not seem to be injectable") == text.count("*"), f"not each place was tried: {told[-5000:]}"
     check(world, site)
