@@ -117,6 +117,19 @@ def test_who_may_move_it(partner, other, anonymous, idea):
     assert move(other.officer, idea, "planned").status == 404
 
 
+def test_who_may_move_it_is_not_left_to_the_policy(cluster, partner, other, idea):
+    change(partner.officer, idea, visibility="shared", everyone=True)
+    owner = cluster.connect()
+    with owner.cursor() as cursor:
+        cursor.execute("CREATE POLICY all_changed ON wardmote.consultation FOR UPDATE TO wardmote_api USING (true)")
+        try:
+            assert move(other.officer, idea, "planned").status == 403
+        finally:
+            cursor.execute("DROP POLICY all_changed ON wardmote.consultation")
+            owner.close()
+    assert partner.officer.get(f"/v1/consultations/{idea['id']}").json()["status"] == "idea"
+
+
 def test_a_record_of_the_past_has_any_status_but_open(partner):
     past = {"title": "Place survey", "retrospective": True, "as_at": "2008-11-26"}
     made = partner.officer.post("/v1/consultations", {**past, "status": "closed"})

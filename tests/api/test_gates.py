@@ -152,3 +152,15 @@ def test_an_administrator_elsewhere_is_refused_with_the_reason(administrator, pa
     body = {"kind": "service", "role": "administrator", "name": unique("Elsewhere"), "partner_id": partner.id}
     answer = administrator.post("/v1/accounts", body)
     assert (answer.status, answer.codes()) == (422, [("/role", "not_allowed")])
+
+
+def test_who_one_is_is_oneself(records, partner):
+    accounts = [records.account(partner.id, "manager").get("/v1/me").json()["account_id"] for _ in range(2)]
+    assert len({*accounts, partner.manager.get("/v1/me").json()["account_id"]}) == 3
+
+
+def test_a_manager_of_the_host_changes_none_of_its_administrators(administrator, records):
+    me = administrator.get("/v1/me").json()
+    manager = records.account(me["partner_id"], "manager")
+    assert manager.get(f"/v1/accounts/{me['account_id']}").status == 200
+    assert manager.patch(f"/v1/accounts/{me['account_id']}", {"name": "Mine"}, headers={"If-Match": "*"}).status == 403

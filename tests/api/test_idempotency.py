@@ -219,15 +219,6 @@ def test_a_replay_of_a_secret_is_for_who_sees_the_account(records, administrator
     assert answer.status == 404 and account["client_id"] not in answer.text()
 
 
-def test_a_key_is_of_one_method(partner):
-    key, body, reference = {"Idempotency-Key": unique("key")}, {"name": unique("Method"), "kind": "interest"}, {"external_id": unique("ref")}
-    posted = partner.officer.post("/v1/communities", body, headers=key)
-    put = partner.officer.put("/v1/communities", body, params=reference, headers=key)
-    assert posted.status == put.status == 201 and posted.json()["id"] != put.json()["id"]
-    assert partner.officer.post("/v1/communities", body, headers=key).body == posted.body
-    assert partner.officer.put("/v1/communities", body, params=reference, headers=key).body == put.body
-
-
 def test_what_was_refused_is_asked_anew(partner):
     """The answer is kept of what was done. What the database refused may be possible the next time."""
     key, code = {"Idempotency-Key": unique("key")}, unique("topic")

@@ -36,6 +36,8 @@ PROOFS = {
         "without a hash the password was compared with a hash of 32 random bytes that nobody kept; and login_finish() knows no account without one",
     "src/server/result.c cache_control: (operation->flags & OP_NO_STORE) -> false #36fbb6": "operations with this flag are native: they name their own",
     "src/server/result.c asks_for_personal: shape != NULL -> true #e89a44": "operations without a shape are native, too",
+    "src/api/sql.c sql_replay: s.method = $%d::text -> true #4cb364": "only POST takes a key (test_only_post_takes_a_key)",
+    "src/server/segment.c -: s.account_id = a.id -> true #550bef": "both ids are from one token that we signed, of one row; no statement gives a session to another account",
     "src/api/sql_list.c is_own_only: query->sort != NULL -> true #199a8a": "every list has an order",
     "src/api/sql_list.c is_own_only: query->sort != NULL && query->sort->audience == A_OWNER -> false #e95359": "no order is for owners only (test_no_order_is_for_owners_only)",
     "src/api/sql_faults.c sql_is_owners_alone: (flags & R_OWNED) -> true #4ebe90": "asked about resources that partners own only",

@@ -30,6 +30,12 @@ def test_no_order_is_for_owners_only():
         assert rows is None or "A_OWNER" not in rows[1], path
 
 
+def test_only_post_takes_a_key():
+    """So does another."""
+    paths = json.loads((HERE.parents[1] / "api/openapi.json").read_text(encoding="utf-8"))["paths"]
+    assert {method for methods in paths.values() for method, operation in methods.items() if "Idempotency-Key" in json.dumps(operation)} == {"post"}
+
+
 def test_killers_are_tests_that_there_are():
     """A mutant whose killer was renamed would meet all other tests before it is given up: `tests/mutants/run --learn` finds the new one."""
     lost = set()
