@@ -57,6 +57,15 @@ def by_record(items, ids):
     return told
 
 
+def test_a_page_begins_after_its_cursor(records):
+    client = records.partner().officer
+    for _ in range(2):
+        assert client.post("/v1/communities", {"name": unique("Paged"), "kind": "interest", "visibility": "shared"}).status == 201
+    first = page(client, None, "1")
+    second = page(client, first["cursor"], "1")
+    assert len(first["items"]) == len(second["items"]) == 1 and first["items"] != second["items"]
+
+
 def test_nothing_is_missed_or_told_twice_beside_writers(records):
     owner = records.partner()
     _, start = read_all(owner.viewer)
