@@ -101,7 +101,8 @@ static void check_field(struct check *check, const struct field *field, const ch
 	expect(check, field->example == NULL || is_json(field->example), "example is not JSON");
 	expect(check, !(field->flags & F_SEARCH) || field->audience == A_PUBLIC, "q= would search a field that not everyone sees");
 	expect(check, !(field->flags & F_SUMMARY) || field->audience == A_PUBLIC, "include= would show a field that not everyone sees");
-	expect(check, !(field->flags & F_SUMMARY) || !(field->flags & F_PERSONAL), "include= would show a personal field in what caches store");
+	expect(check, !(field->flags & F_SUMMARY) || !(field->flags & F_PERSONAL),
+	       "include= would show a personal field in what caches store");
 	check_type(check, field);
 	const char *name = check->where;
 	for (const struct field *member = field->members; member != NULL && member->name != NULL; member++) {
