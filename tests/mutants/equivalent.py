@@ -51,4 +51,5 @@ PROOFS = {
     "src/api/sql_render.c sql_render_object: ((fields | sql->call->query.include) & ~others) == 0 -> false #7b260f": "both branches of the CASE show the same then",
     "src/api/sql_list.c add_branches: is_own_only(sql) -> false #b7613c": "the view and the filter decide what is listed, branches how it is found",
     "src/api/sql_list.c add_branches: sql->call->caller == CALLER_ANONYMOUS -> false #a98ea3": "the further branches are empty for who has no partner: the view decides",
+    "src/api/sql.c sql_replay: s.version IS NULL -> true #6276fe": "who made a version owned the record, was granted it, or it was shared or public: it sees that version for as long as the record",
 }
