@@ -43,7 +43,7 @@ def test_the_oldest_body_gives_way():
         start = time.monotonic()
         old = [begin_body() for _ in range(511)]
         until(lambda: server.stats()["active"] == 512)
-        time.sleep(max(0.0, start + 0.9 - time.monotonic()))
+        time.sleep(max(0.0, start + 0.9 - time.monotonic()))  # shortly before the old ones are looked at
         young = begin_body()
         until(lambda: server.stats()["active"] == 513)
         time.sleep(max(0.0, start + 1.6 - time.monotonic()))  # the old ones have been looked at, the young one has not

@@ -11,10 +11,10 @@ import signal
 import struct
 import subprocess
 import tempfile
-import time
 
 import wardmote_long
 import wardmote_server
+import wardmote_suite
 
 SOURCE = pathlib.Path(__file__).parent / "shim.c"
 KINDS = ("allocate", "mmap", "read", "write", "send", "recv", "sendmsg", "accept", "epoll_add", "epoll_wait", "socket", "connect", "open", "close", "fstat",
@@ -211,13 +211,7 @@ def send(server, wire, seconds=ANSWER_SECONDS):
 
 
 def until(look, seconds=RECOVERY_SECONDS):
-    deadline = time.monotonic() + seconds
-    while True:
-        value = look()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.01)  # between two looks; the deadline decides
+    return wardmote_suite.until(look, seconds)
 
 
 def hang_up(server):
