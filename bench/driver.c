@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The limit of the database: the segments that the server sends, through the same module (lanes, pipelines, one Sync each) and without HTTP:
  *
- *   driver URI SEGMENTS VALUES LANE CONNECTIONS DEPTH IN_FLIGHT SECONDS SEED
+ *   driver URI SEGMENTS TABLE LANE CONNECTIONS DEPTH IN_FLIGHT SECONDS FIRST
  *
- * SEGMENTS is a file of JSON, [{"acts", "write", "answer", "steps": [{"text", "parameters": [text or null]}]}], which take turns. In a parameter `{value}` stands
- * for a line of VALUES drawn anew for each segment, `{n}` for a number of its own. IN_FLIGHT segments are kept under way (0: as many as connections hold).
+ * SEGMENTS is a file of JSON, [{"acts", "write", "answer", "steps": [{"text", "parameters": [text or null]}]}], which take turns. In a parameter `{n}` stands for the
+ * number of the segment (the first is FIRST), `{1}` to `{9}` for columns of a row of TABLE ("" for none; template.h). IN_FLIGHT segments are kept under way (0: as
+ * many as connections hold).
  * Prints one JSON object: segments a second, outcomes, latency. */
 #include <inttypes.h>
 #include <poll.h>
@@ -16,13 +17,25 @@
 #include <jansson.h>
 
 #include "histogram.h"
+#include "template.h"
 #include "wardmote/arena.h"
 #include "wardmote/clock.h"
 #include "wardmote/db.h"
 
-enum { OUTCOMES = DB_UNKNOWN + 1, READY_MS = 10000, PARAMETERS_MAX = 64, VALUE_MAX = 256 };
+enum { OUTCOMES = DB_UNKNOWN + 1, READY_MS = 10000, PARAMETERS_MAX = 64 };
 
 struct driver;
+
+struct segment {
+	bool write, acts;
+	size_t answer, n_steps;
+	struct {
+		const char *text;
+		size_t n_parameters;
+		struct template parameters[PARAMETERS_MAX];
+		bool null[PARAMETERS_MAX];
+	} steps[DB_STEPS_MAX];
+};
 
 /* One place under way. */
 struct slot {
@@ -37,10 +50,10 @@ struct driver {
 	struct db_pool *pool;
 	struct db_fence fence;
 	enum lane lane;
-	json_t *segments;
-	char **values;
-	size_t n_values;
-	uint64_t random, number;
+	struct segment *segments;
+	size_t n_segments;
+	struct table table;
+	uint64_t number;
 	int64_t begun_us, ends_us;
 	uint64_t outcomes[OUTCOMES], refused, errors; /* rows with a status from 400 on */
 	size_t under_way;
@@ -53,33 +66,49 @@ static void fail(const char *what)
 	exit(EXIT_FAILURE);
 }
 
-static uint64_t draw(struct driver *driver)
+static void read_step(const json_t *json, struct segment *segment, size_t at)
 {
-	uint64_t x = driver->random;
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return driver->random = x;
+	const json_t *parameters = json_object_get(json, "parameters");
+	segment->steps[at].text = json_string_value(json_object_get(json, "text"));
+	segment->steps[at].n_parameters = json_array_size(parameters);
+	for (size_t i = 0; i < segment->steps[at].n_parameters && i < PARAMETERS_MAX; i++) {
+		const json_t *value = json_array_get(parameters, i);
+		segment->steps[at].null[i] = json_is_null(value);
+		if (json_is_string(value))
+			template_parse(json_string_value(value), json_string_length(value), &segment->steps[at].parameters[i]);
+	}
+}
+
+static void read_segments(struct driver *driver, const char *path)
+{
+	json_error_t error;
+	const json_t *all = json_load_file(path, 0, &error);
+	driver->n_segments = json_array_size(all);
+	driver->segments = calloc(driver->n_segments + 1, sizeof *driver->segments);
+	if (driver->n_segments == 0 || driver->segments == NULL)
+		fail(all == NULL ? error.text : "no segment");
+	for (size_t i = 0; i < driver->n_segments; i++) {
+		const json_t *json = json_array_get(all, i), *steps = json_object_get(json, "steps");
+		struct segment *segment = &driver->segments[i];
+		segment->write = json_is_true(json_object_get(json, "write"));
+		segment->acts = json_is_true(json_object_get(json, "acts"));
+		segment->answer = (size_t)json_integer_value(json_object_get(json, "answer"));
+		segment->n_steps = json_array_size(steps);
+		if (segment->n_steps > DB_STEPS_MAX)
+			fail("too many steps");
+		for (size_t n = 0; n < segment->n_steps; n++)
+			read_step(json_array_get(steps, n), segment, n);
+	}
 }
 
 /* A parameter with its placeholders filled in. */
-static const char *fill(struct slot *slot, const char *text, const char *value, uint64_t number)
+static const char *fill(struct slot *slot, const struct template *template, uint64_t number)
 {
-	if (strchr(text, '{') == NULL)
-		return text;
-	struct buffer out = { .arena = &slot->arena };
-	for (const char *at = text; *at != '\0';) {
-		if (strncmp(at, "{value}", 7) == 0) {
-			buffer_text(&out, value);
-			at += 7;
-		} else if (strncmp(at, "{n}", 3) == 0) {
-			buffer_format(&out, "%" PRIu64, number);
-			at += 3;
-		} else {
-			buffer_format(&out, "%c", *at++);
-		}
-	}
-	return out.ptr;
+	if (template_is_constant(template))
+		return template->pieces[0].text;
+	char *text = arena_alloc(&slot->arena, template->len + template->n * 256);
+	text[template_fill(template, &slot->driver->table, number, text, template->len + template->n * 256 - 1)] = '\0';
+	return text;
 }
 
 static void done(struct db_job *job, const struct db_result *result);
@@ -90,22 +119,17 @@ static void begin(struct slot *slot)
 	arena_done(&slot->arena);
 	arena_init(&slot->arena);
 	uint64_t number = driver->number++;
-	const char *value = driver->n_values == 0 ? "" : driver->values[draw(driver) % driver->n_values];
-	const json_t *segment = json_array_get(driver->segments, number % json_array_size(driver->segments));
-	const json_t *steps = json_object_get(segment, "steps");
+	const struct segment *segment = &driver->segments[number % driver->n_segments];
 	slot->job = (struct db_job){ .lane = driver->lane, .done = done };
-	slot->job.write = json_is_true(json_object_get(segment, "write"));
-	slot->job.acts = json_is_true(json_object_get(segment, "acts"));
-	slot->job.answer = (size_t)json_integer_value(json_object_get(segment, "answer"));
-	slot->job.n_steps = json_array_size(steps);
-	for (size_t i = 0; i < slot->job.n_steps; i++) {
-		const json_t *step = json_array_get(steps, i), *parameters = json_object_get(step, "parameters");
-		size_t n = json_array_size(parameters);
-		for (size_t p = 0; p < n; p++) {
-			const char *text = json_string_value(json_array_get(parameters, p));
-			slot->parameters[i][p] = text == NULL ? NULL : fill(slot, text, value, number);
-		}
-		slot->job.steps[i] = (struct db_step){ json_string_value(json_object_get(step, "text")), n, slot->parameters[i] };
+	slot->job.write = segment->write;
+	slot->job.acts = segment->acts;
+	slot->job.answer = segment->answer;
+	slot->job.n_steps = segment->n_steps;
+	for (size_t i = 0; i < segment->n_steps; i++) {
+		size_t n = segment->steps[i].n_parameters;
+		for (size_t p = 0; p < n; p++)
+			slot->parameters[i][p] = segment->steps[i].null[p] ? NULL : fill(slot, &segment->steps[i].parameters[p], number);
+		slot->job.steps[i] = (struct db_step){ segment->steps[i].text, n, slot->parameters[i] };
 	}
 	slot->begun_us = clock_monotonic_us();
 	slot->job.deadline_us = slot->begun_us + 60000000;
@@ -148,25 +172,6 @@ static void connect_all(struct driver *driver, size_t connections)
 	}
 }
 
-static void read_values(struct driver *driver, const char *path)
-{
-	size_t capacity = 0;
-	char line[VALUE_MAX];
-	FILE *file = fopen(path, "r");
-	if (file == NULL)
-		fail(path);
-	while (fgets(line, sizeof line, file) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if (driver->n_values == capacity) {
-			capacity = capacity == 0 ? 1024 : capacity * 2;
-			driver->values = realloc(driver->values, capacity * sizeof *driver->values);
-		}
-		if (driver->values == NULL || (driver->values[driver->n_values++] = strdup(line)) == NULL)
-			fail("out of memory");
-	}
-	fclose(file);
-}
-
 static void report(const struct driver *driver)
 {
 	static const char *const names[] = { "row", "no_row", "no_actor", "error", "timeout", "busy", "unavailable", "unknown" };
@@ -184,18 +189,15 @@ int main(int argc, char **argv)
 	static struct driver driver;
 	static const char *const lanes[LANES] = { [LANE_READ] = "read", [LANE_WRITE] = "write", [LANE_HEAVY] = "heavy" };
 	if (argc != 10)
-		fail("usage: driver URI SEGMENTS VALUES LANE CONNECTIONS DEPTH IN_FLIGHT SECONDS SEED");
+		fail("usage: driver URI SEGMENTS TABLE LANE CONNECTIONS DEPTH IN_FLIGHT SECONDS FIRST");
 	for (int lane = 0; lane < LANES; lane++) {
 		if (strcmp(argv[4], lanes[lane]) == 0)
 			driver.lane = (enum lane)lane;
 	}
 	long connections = strtol(argv[5], NULL, 10), depth = strtol(argv[6], NULL, 10), in_flight = strtol(argv[7], NULL, 10);
-	json_error_t error;
-	driver.segments = json_load_file(argv[2], 0, &error);
-	if (json_array_size(driver.segments) == 0)
-		fail(error.text);
-	read_values(&driver, argv[3]);
-	driver.random = strtoull(argv[9], NULL, 10) * 2654435761u + 88172645463325252u;
+	read_segments(&driver, argv[2]);
+	table_read(argv[3], &driver.table);
+	driver.number = strtoull(argv[9], NULL, 10);
 	struct db_settings settings = { .uri = argv[1],
 					.fence = &driver.fence,
 					.queue_limit = 100000,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Requests at a fixed rate, whatever the answers do: load ADDRESS PORT RATE SECONDS CONNECTIONS FILE...
+/* Requests at a fixed rate, whatever the answers do: load [-t TABLE] [-n FIRST] ADDRESS PORT RATE SECONDS CONNECTIONS FILE...
  *
  * A request has a moment at which it is due. Its latency counts from there, also when it had to wait for a free connection: a server that stops for a second
  * cannot hide that by not being asked (co-ordinated omission). RATE 0: each connection asks again when it has its answer, which finds the capacity.
- * A FILE holds one request: `METHOD TARGET`, header fields, an empty line, the body; `{n}` stands for a number of its own in each request. Several files take
- * turns. Prints one JSON object: counts by status, latency of the good answers and of those that were shed, good answers in each tenth of a second. */
+ * A FILE holds one request: `METHOD TARGET`, header fields, an empty line, the body; several take turns. `{n}` stands for the number of the request (the first is
+ * FIRST, or 0), `{1}` to `{9}` for the columns of a row of TABLE (template.h). Prints one JSON object: counts by status, latency of the good answers and of those
+ * that were shed, good answers in each tenth of a second. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "histogram.h"
+#include "template.h"
 
 enum { FILES_MAX = 16, TEXT_MAX = 32 << 10, HEAD_MAX = 8 << 10, CODES = 600, SLOTS_MAX = 36000, SLOT_US = 100000 };
 enum { GIVE_UP_US = 15000000, PORTS_EACH = 20000 };
@@ -46,8 +48,11 @@ struct load {
 	struct connection *connections;
 	long *idle, n_idle; /* a stack: few connections are used when few suffice */
 	long *closed, n_closed;
-	char *files[FILES_MAX];
-	int n_files;
+	struct request {
+		struct template head, body;
+	} requests[FILES_MAX];
+	int n_requests;
+	struct table table;
 	int epoll;
 	uint64_t started, number, in_flight, unsent;
 	uint64_t codes[CODES], broken, late, without_retry_after;
@@ -70,50 +75,49 @@ static void fail(const char *what)
 
 /* --- requests --- */
 
-static char *read_file(const char *path)
+/* The head as it goes over the wire, but for the length of its body: LF becomes CR LF. */
+static char *wire_head(const char *text, const char *end, size_t *ret_len)
+{
+	static const char version[] = " HTTP/1.1\r\nHost: load\r\n";
+	const char *line = strchr(text, '\n');
+	char *head = malloc((size_t)(end - text) * 2 + sizeof version);
+	if (head == NULL)
+		fail("request");
+	char *at = mempcpy(mempcpy(head, text, (size_t)(line - text)), version, sizeof version - 1);
+	for (const char *from = line + 1; from <= end; from++) {
+		if (*from == '\n')
+			*at++ = '\r';
+		*at++ = *from;
+	}
+	*ret_len = (size_t)(at - head);
+	return head;
+}
+
+static void read_request(const char *path, struct request *ret_request)
 {
 	FILE *file = fopen(path, "r");
 	char *text = calloc(1, TEXT_MAX / 2);
 	if (file == NULL || text == NULL)
 		fail(path);
-	if (fread(text, 1, TEXT_MAX / 2 - 1, file) == 0 || strstr(text, "\n\n") == NULL) {
+	char *end = fread(text, 1, TEXT_MAX / 2 - 1, file) == 0 ? NULL : strstr(text, "\n\n");
+	if (end == NULL) {
 		errno = EINVAL;
 		fail(path);
 	}
 	fclose(file);
-	return text;
-}
-
-/* Copies up to `end` with {n} as the number and, in a head, LF as CR LF. */
-static size_t expand(char *out, size_t room, const char *text, const char *end, uint64_t number, bool head)
-{
-	size_t n = 0;
-	while (text < end && n + 32 < room) {
-		if (strncmp(text, "{n}", 3) == 0) {
-			n += (size_t)snprintf(out + n, room - n, "%" PRIu64, number);
-			text += 3;
-			continue;
-		}
-		if (head && *text == '\n')
-			out[n++] = '\r';
-		out[n++] = *text++;
-	}
-	return n;
+	size_t len;
+	const char *head = wire_head(text, end < strchr(text, '\n') + 1 ? end - 1 : end, &len);
+	template_parse(head, len, &ret_request->head);
+	template_parse(end + 2, strlen(end + 2), &ret_request->body);
 }
 
 static void make_request(struct load *load, struct connection *connection)
 {
-	const char *text = load->files[load->number % (uint64_t)load->n_files];
-	const char *line = strchr(text, '\n'), *fields = strstr(text, "\n\n");
-	static const char version[] = " HTTP/1.1\r\nHost: load\r\n";
-	char body[TEXT_MAX / 2];
 	uint64_t number = load->number++;
-	size_t n_body = expand(body, sizeof body, fields + 2, text + strlen(text), number, false);
-	size_t n = expand(connection->out, TEXT_MAX / 4, text, line, number, false);
-	memcpy(connection->out + n, version, sizeof version - 1);
-	n += sizeof version - 1;
-	if (fields > line)
-		n += expand(connection->out + n, TEXT_MAX / 4, line + 1, fields + 1, number, true);
+	const struct request *request = &load->requests[number % (uint64_t)load->n_requests];
+	char body[TEXT_MAX / 2];
+	size_t n_body = template_fill(&request->body, &load->table, number, body, sizeof body);
+	size_t n = template_fill(&request->head, &load->table, number, connection->out, TEXT_MAX / 4);
 	if (n_body > 0)
 		n += (size_t)snprintf(connection->out + n, 64, "Content-Length: %zu\r\n", n_body);
 	memcpy(connection->out + n, "\r\n", 2);
@@ -419,16 +423,26 @@ static void prepare(struct load *load)
 int main(int argc, char **argv)
 {
 	struct load *load = calloc(1, sizeof *load);
+	const char *table = NULL;
+	for (int option; load != NULL && (option = getopt(argc, argv, "+t:n:")) != -1;) {
+		if (option == 't')
+			table = optarg;
+		else if (option == 'n')
+			load->number = strtoull(optarg, NULL, 10);
+	}
+	argv += optind - 1;
+	argc -= optind - 1;
 	if (argc < 7 || argc - 6 > FILES_MAX || load == NULL || inet_pton(AF_INET, argv[1], &load->to.sin_addr) != 1) {
-		fprintf(stderr, "usage: load ADDRESS PORT RATE SECONDS CONNECTIONS FILE...\n");
+		fprintf(stderr, "usage: load [-t TABLE] [-n FIRST] ADDRESS PORT RATE SECONDS CONNECTIONS FILE...\n");
 		return EXIT_FAILURE;
 	}
 	load->to.sin_family = AF_INET;
 	load->to.sin_port = htons((uint16_t)strtol(argv[2], NULL, 10));
 	load->rate = strtod(argv[3], NULL);
 	load->n_connections = strtol(argv[5], NULL, 10);
+	table_read(table, &load->table);
 	for (int i = 6; i < argc; i++)
-		load->files[load->n_files++] = read_file(argv[i]);
+		read_request(argv[i], &load->requests[load->n_requests++]);
 	prepare(load);
 	load->begun_us = now_us();
 	load->ends_us = load->begun_us + (int64_t)(strtod(argv[4], NULL) * 1e6);

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
 -- The network that bench/run measures on, the same each time: 60 partners of which a few own most, 10,000 localities tiled from the polygons in
 -- bench_place (name, geometry), ten years of consultations, registers with risks, and the history and feed that go with them.
--- psql variables: rows (consultations), host (uuid of the host partner). Runs as a superuser: triggers are off, so what they keep is written here.
+-- psql variables: rows (consultations), host (uuid of the host partner), secret (1: all but 100 of them are private to others than the host, and there are no
+-- risks). Runs as a superuser: triggers are off, so what they keep is written here.
 \set ON_ERROR_STOP on
 SET session_replication_role = replica;
 SET search_path = pg_catalog, public;
@@ -74,12 +75,13 @@ SELECT m.n, made, greatest(made, CASE WHEN m.n > :rows - 5000 THEN timestamptz '
 FROM (SELECT n, made, (made + (20 + bench.draw(n, 5) * 100) * interval '1 day')::date AS opens
 	FROM (SELECT n, timestamptz '2016-11-20 00:00Z' + n * (interval '3652 days' / :rows) AS made FROM generate_series(1::bigint, :rows) AS n) d) m
 JOIN bench.partner o ON o.n = bench.at(m.n, 4, 60, 4);
+UPDATE bench.plan SET partner_id = :'host' WHERE :secret = 1 AND n % (:rows / 100) = 7;
 ANALYZE bench.plan;
 
 INSERT INTO wardmote.consultation (id, partner_id, visibility, external_id, title, summary, status, topics, audiences, methods, everyone, locality_ids,
 	take_part_url, contact, purpose, statutory, legal_basis, open_on, close_on, feedback_due_on, planned_hours, notes, cancelled_reason, created_at, updated_at)
 SELECT bench.id(made, 'consultation', p.n), partner_id,
-	CASE WHEN status = 'idea' AND seen < 0.8 THEN 'private' WHEN status IN ('idea', 'planned', 'approved') AND seen < 0.5 THEN 'shared' ELSE 'public' END,
+	CASE WHEN :secret = 1 OR status = 'idea' AND seen < 0.8 THEN 'private' WHEN status IN ('idea', 'planned', 'approved') AND seen < 0.5 THEN 'shared' ELSE 'public' END,
 	'C-' || p.n, initcap(w1.text) || ' in ' || l.name, concat_ws(' ', w2.text, w3.text, w4.text, w5.text, w6.text), status,
 	ARRAY['topic-' || 1 + bench.at(p.n, 12, 24, 2)], '{residents}', '{survey}', luck < 0.1, CASE WHEN luck < 0.1 THEN '{}' ELSE ARRAY[l.id] END,
 	'https://example.org/take-part/' || p.n, 'Engagement team', w3.text || ' ' || w5.text, luck > 0.9, CASE WHEN luck > 0.9 THEN 'Planning Act 2008, s. 47' END,
@@ -109,7 +111,7 @@ INSERT INTO wardmote.risk (id, risk_register_id, partner_id, visibility, title, 
 SELECT bench.id(made, 'risk', x.n), r.id, r.partner_id, r.visibility, initcap(w1.text), 'R' || x.n, 1 + bench.at(x.n, 22, 5), 1 + bench.at(x.n, 23, 5),
 	w2.text || ' ' || w3.text, 'open', made, made
 FROM (SELECT n, timestamptz '2016-11-20 00:00Z' + n * interval '26 minutes' AS made, bench.id('2016-01-01', 'register', 1 + n % 500) AS register
-	FROM generate_series(1, 200000) AS n) x
+	FROM generate_series(1, 200000 * (1 - :secret)) AS n) x
 JOIN wardmote.risk_register r ON r.id = x.register
 JOIN bench.phrase w1 ON w1.n = bench.at(x.n, 21, 4096)
 JOIN bench.phrase w2 ON w2.n = bench.at(x.n, 24, 4096)
@@ -124,4 +126,4 @@ SELECT (SELECT coalesce(max(seq), 0) FROM wardmote.change) + row_number() OVER (
 INSERT INTO wardmote.feed (position, change) OVERRIDING SYSTEM VALUE SELECT seq, seq FROM wardmote.change ORDER BY seq ON CONFLICT DO NOTHING;
 SELECT setval(pg_get_serial_sequence('wardmote.feed', 'position'), (SELECT max(position) FROM wardmote.feed));
 SELECT setval(pg_get_serial_sequence('wardmote.change', 'seq'), (SELECT max(seq) FROM wardmote.change)) WHERE pg_get_serial_sequence('wardmote.change', 'seq') IS NOT NULL;
-ANALYZE;
+VACUUM (ANALYZE);

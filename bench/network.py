@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The clusters that the bench measures on: PostgreSQL with what `wardmote migrate` and network.sql make, built once in a folder and kept."""
+import getpass
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import psycopg2
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
+
+import segments  # pylint: disable=wrong-import-position
+import wardmote_server  # pylint: disable=wrong-import-position
+
+# Durable as PostgreSQL comes; memory as an administrator of a machine with 8 GiB would set it.
+SETTINGS = ("-c listen_addresses= -c max_connections=300 -c shared_buffers=2GB -c effective_cache_size=4GB -c max_wal_size=8GB -c checkpoint_timeout=30min "
+            "-c wal_compression=on -c log_min_messages=warning ")
+LOADING = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0 "
+POLYGONS = ("41-wards-2025.json", "43-lsoa-2021.json")
+
+
+class Kept(wardmote_server.Cluster):
+    """A cluster in a folder of one's own, which stays. Its databases: one for each network."""
+
+    def __init__(self, folder):  # pylint: disable=super-init-not-called
+        self.folder = str(folder)
+        self.bin = wardmote_server._postgres_folder()
+        self.settings = ""
+        os.makedirs(self.folder, exist_ok=True)
+        if not os.path.exists(f"{self.folder}/data/PG_VERSION"):
+            shutil.rmtree(f"{self.folder}/data", ignore_errors=True)
+            if os.geteuid() == 0:
+                shutil.chown(self.folder, "postgres")
+            self._run("initdb", "-D", f"{self.folder}/data", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-U", "postgres")
+
+    def begin(self, loading=False):
+        """(Re)starts it; `loading`: fast, and lost in a crash."""
+        if self.running():
+            self.stop()
+        self.settings = SETTINGS + (LOADING if loading else "") + f"-c unix_socket_directories={self.folder} " + segments.SETTINGS
+        self.start()
+
+    def running(self):
+        done = subprocess.run(["runuser", "-u", "postgres", "--"][: 4 if os.geteuid() == 0 else 0] + [f"{self.bin}/pg_ctl", "-D", f"{self.folder}/data", "status"],
+                              capture_output=True, check=False, cwd="/")
+        return done.returncode == 0
+
+    def close(self):
+        if self.running():
+            self.stop()
+
+    def psql(self, database, script, **variables):
+        given = [part for name, value in variables.items() for part in ("-v", f"{name}={value}")]
+        done = subprocess.run([f"{self.bin}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", *given, self.uri("postgres", database), "-f", str(script)],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{script}: {done.stderr[-3000:]}")
+
+
+class Network:
+    """One database of a cluster, with the administrator's account of its host partner."""
+
+    def __init__(self, cluster, database):
+        self.cluster = cluster
+        self.database = database
+        self._notes = pathlib.Path(cluster.folder) / f"{database}.json"
+        self.host = json.loads(self._notes.read_text(encoding="utf-8"))["host"] if self._notes.exists() else None
+
+    def is_built(self, plan):
+        return self._notes.exists() and json.loads(self._notes.read_text(encoding="utf-8"))["plan"] == plan
+
+    def connect(self, role="postgres"):
+        return self.cluster.connect(role, self.database)
+
+    def build(self, plan):
+        """`plan`: the psql variables of network.sql, and a fingerprint of what the data depends on."""
+        began = time.monotonic()
+        with self.cluster.connect("postgres", "postgres").cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{self.database}"')
+        self.cluster.setup(self.database)
+        self.host = wardmote_server.make_administrator(self.cluster, self.database)
+        with self.connect() as connection:
+            load_polygons(connection)
+        self.cluster.psql(self.database, ROOT / "bench/network.sql", host=self.host["partner_id"], rows=plan["rows"], secret=plan["secret"])
+        seconds = time.monotonic() - began
+        self._notes.write_text(json.dumps({"plan": plan, "host": self.host, "seconds": round(seconds)}), encoding="utf-8")
+        return seconds
+
+
+def load_polygons(connection):
+    """The real polygons of the sample, which network.sql tiles."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE bench_place (name text, geometry geometry)")
+        for name in POLYGONS:
+            for record in json.loads((ROOT / "sample/norwich" / name).read_text(encoding="utf-8"))["records"]:
+                body = record.get("body", record)
+                cursor.execute("INSERT INTO bench_place VALUES (%s, ST_SetSRID(ST_GeomFromGeoJSON(%s), 4326))", (body["name"], json.dumps(body["geometry"])))
+
+
+def fingerprint():
+    """Of what the data is made with: another migration, another network."""
+    done = subprocess.run(["cksum", *sorted(map(str, (ROOT / "migrations").glob("*.sql"))), str(ROOT / "bench/network.sql")], capture_output=True, text=True, check=True)
+    return re.sub(r"\S+/", "", done.stdout)
+
+
+def networks(folder, rows, say):
+    """The cluster in `folder`, running, and its networks by name; what is missing or out of date is built."""
+    cluster = Kept(folder)
+    wanted = {f"n{count}": {"rows": count, "secret": 0} for count in sorted({100_000, 1_000_000, rows})}
+    wanted["private"] = {"rows": 1_000_000, "secret": 1}
+    made = {name: Network(cluster, name) for name in wanted}
+    mark = fingerprint()
+    missing = [name for name, plan in wanted.items() if not made[name].is_built({**plan, "from": mark})]
+    if missing:
+        cluster.begin(loading=True)
+        for name in missing:
+            say(f"building {name}: {wanted[name]['rows']:,} consultations")
+            say(f"  took {made[name].build({**wanted[name], 'from': mark}):.0f} s")
+    cluster.begin()
+    return cluster, made
+
+
+if __name__ == "__main__":
+    networks(sys.argv[1], int(sys.argv[2]), lambda text: print(text, flush=True))
