@@ -4,8 +4,8 @@
  * A request has a moment at which it is due. Its latency counts from there, also when it had to wait for a free connection: a server that stops for a second
  * cannot hide that by not being asked (co-ordinated omission). RATE 0: each connection asks again when it has its answer, which finds the capacity.
  * A FILE holds one request: `METHOD TARGET`, header fields, an empty line, the body; several take turns. `{n}` stands for the number of the request (the first is
- * FIRST, or 0), `{1}` to `{9}` for the columns of a row of TABLE (template.h). Prints one JSON object: counts by status, latency of the good answers and of those
- * that were shed, good answers in each tenth of a second. */
+ * FIRST, or 0), `{1}` to `{9}` for the columns of a row of TABLE (template.h); `16:FILE` is as good as naming it 16 times. Prints one JSON object: counts by
+ * status, latency of the good answers, of each FILE's and of those that were shed, good answers in each tenth of a second. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +24,7 @@
 #include "histogram.h"
 #include "template.h"
 
-enum { FILES_MAX = 16, TEXT_MAX = 32 << 10, HEAD_MAX = 8 << 10, CODES = 600, SLOTS_MAX = 36000, SLOT_US = 100000 };
+enum { FILES_MAX = 16, TURNS_MAX = 256, TEXT_MAX = 32 << 10, HEAD_MAX = 8 << 10, CODES = 600, SLOTS_MAX = 36000, SLOT_US = 100000 };
 enum { GIVE_UP_US = 15000000, PORTS_EACH = 20000 };
 struct connection {
 	int fd; /* -1: not open */
@@ -34,6 +34,7 @@ struct connection {
 	bool retry_after;
 	size_t sent, n_out, n_head;
 	int status; /* 0: the head is not complete */
+	int request; /* its FILE */
 	uint64_t left; /* of the body */
 	int64_t due_us;
 	char *out;
@@ -50,8 +51,11 @@ struct load {
 	long *closed, n_closed;
 	struct request {
 		struct template head, body;
+		struct histogram good;
 	} requests[FILES_MAX];
 	int n_requests;
+	unsigned char turns[TURNS_MAX]; /* whose turn it is */
+	uint64_t n_turns;
 	struct table table;
 	int epoll;
 	uint64_t started, number, in_flight, unsent;
@@ -111,10 +115,23 @@ static void read_request(const char *path, struct request *ret_request)
 	template_parse(end + 2, strlen(end + 2), &ret_request->body);
 }
 
+/* FILE or TURNS:FILE. */
+static void add_request(struct load *load, const char *argument)
+{
+	char *path;
+	unsigned long turns = strtoul(argument, &path, 10);
+	bool weighed = path != argument && *path == ':';
+	read_request(weighed ? path + 1 : argument, &load->requests[load->n_requests]);
+	for (unsigned long i = 0; i < (weighed ? turns : 1) && load->n_turns < TURNS_MAX; i++)
+		load->turns[load->n_turns++] = (unsigned char)load->n_requests;
+	load->n_requests++;
+}
+
 static void make_request(struct load *load, struct connection *connection)
 {
 	uint64_t number = load->number++;
-	const struct request *request = &load->requests[number % (uint64_t)load->n_requests];
+	connection->request = load->turns[number % load->n_turns];
+	const struct request *request = &load->requests[connection->request];
 	char body[TEXT_MAX / 2];
 	size_t n_body = template_fill(&request->body, &load->table, number, body, sizeof body);
 	size_t n = template_fill(&request->head, &load->table, number, connection->out, TEXT_MAX / 4);
@@ -171,6 +188,7 @@ static void finish(struct load *load, struct connection *connection)
 	load->codes[connection->status]++;
 	if (connection->status < 400) {
 		histogram_add(&load->good, taken);
+		histogram_add(&load->requests[connection->request].good, taken);
 		int64_t slot = (now - load->begun_us) / SLOT_US;
 		load->slots[slot < SLOTS_MAX ? slot : SLOTS_MAX - 1]++;
 	} else if (connection->status == 503 || connection->status == 429) {
@@ -386,8 +404,11 @@ static void report(const struct load *load)
 	histogram_print("good", &load->good);
 	putchar(',');
 	histogram_print("shed", &load->shed);
-	putchar(',');
-	printf("\"statuses\":{");
+	for (int i = 0; i < load->n_requests; i++) {
+		fputs(i == 0 ? ",\"each\":[{" : "},{", stdout);
+		histogram_print("good", &load->requests[i].good);
+	}
+	printf("}],\"statuses\":{");
 	for (int code = 0; code < CODES; code++) {
 		if (load->codes[code] == 0)
 			continue;
@@ -442,7 +463,7 @@ int main(int argc, char **argv)
 	load->n_connections = strtol(argv[5], NULL, 10);
 	table_read(table, &load->table);
 	for (int i = 6; i < argc; i++)
-		read_request(argv[i], &load->requests[load->n_requests++]);
+		add_request(load, argv[i]);
 	prepare(load);
 	load->begun_us = now_us();
 	load->ends_us = load->begun_us + (int64_t)(strtod(argv[4], NULL) * 1e6);

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Where the rows are measured: a copy of the network of a million, the server on it, and what its references need: the answers and segments of each request."""
+import contextlib
 import dataclasses
 import http.client
+import importlib
 import json
+import os
 import pathlib
 import re
 import socket
+import subprocess
 import urllib.request
 
 import network  # finds the helpers of the tests
@@ -30,7 +34,14 @@ class Ask:
     lane: str = "read"
     token: bool = False
     status: int = 200
-    hold: tuple = ()  # columns whose values stay as they are in the segment
+    each: bool = False  # the segment of each row of the table is taken, for those where a row makes another statement
+
+
+def get(server, target, token=None):
+    """The body of a good answer."""
+    fields = {"Authorization": f"Bearer {token}"} if token else {}
+    with urllib.request.urlopen(urllib.request.Request(server.url + target, headers=fields), timeout=120) as answer:
+        return answer.read()
 
 
 def filled(text, row):
@@ -38,6 +49,18 @@ def filled(text, row):
     for number, value in enumerate(row, 1):
         text = text.replace(f"{{{number}}}", value)
     return text
+
+
+def in_pgbench(step):
+    """A statement with its parameters where they belong: constants, or a look-up by the number that pgbench draws."""
+    def value(match):
+        given = step["parameters"][int(match[1]) - 1]
+        if given is None:
+            return "NULL"
+        column = re.fullmatch(r"\{([1-3])\}", given)
+        return f"(SELECT c{column[1]} FROM bench.pick WHERE n = :n)" if column else "'" + given.replace("'", "''") + "'"
+    text = re.sub(r"\$(\d+)", value, step["text"]).replace("\n", " ")
+    return re.sub(r"(?<!:):(?=(?!n\))[A-Za-z0-9_])", "' || chr(58) || '", text)  # in a literal pgbench would take it for a variable
 
 
 class Stage:
@@ -57,9 +80,11 @@ class Stage:
             wardmote_server.run(["key", "rotate", "--key-dir", str(keys)])
         self.keys = str(keys)
         self._copy()
-        self.children = []
+        self.servers = {}
+        self.peers = {}  # running, by name
         self.server = None
-        self.token = None
+        with self.serving(workers=1) as server:
+            self.token = self.token_of(server)
 
     def _copy(self):
         """What is written goes into a copy, so that each run finds the same."""
@@ -83,6 +108,33 @@ class Stage:
 
     def serve(self, database="work", **settings):
         return wardmote_server.Server(self.cluster, self.keys, database, program=self.program, **{"workers": WORKERS, "public_url": PUBLIC_URL, **settings})
+
+    @contextlib.contextmanager
+    def serving(self, **settings):
+        """A server for a moment."""
+        server = self.serve(**settings)
+        try:
+            yield server
+        finally:
+            server.close()
+
+    def server_of(self, name):
+        """The server of another network, which stays until the end."""
+        if name not in self.servers:
+            self.servers[name] = self.serve(name)
+        return self.servers[name]
+
+    def remembered(self, name, what, find):
+        """What is dear to find and stays true as long as the network `name` is not built anew."""
+        path = self.folder / f"{name}.found.json"
+        plan = (self.folder / f"{name}.json").read_text(encoding="utf-8")
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if known.get("plan") != plan:
+            known = {"plan": plan}
+        if what not in known:
+            known[what] = find()
+            path.write_text(json.dumps(known), encoding="utf-8")
+        return known[what]
 
     def token_of(self, server, name="n1000000"):
         host = self.networks[name].host
@@ -119,35 +171,47 @@ class Stage:
         return found
 
     def learn(self, asks):
-        """Writes for each the request, an answer for bare, and the segment for the driver."""
+        """Writes for each the request, an answer for bare, and the segments for the driver."""
         with self.connect() as connection:
             cursor = connection.cursor()
             cursor.execute("ALTER ROLE wardmote_api SET log_statement = 'all'")
             cursor.execute("ALTER ROLE wardmote_api SET log_parameter_max_length = -1")
-        server = self.serve(workers=1)
-        self.token = self.token_of(server)
-        log = segments.Log(self.cluster)
-        for ask in asks:
-            self.write(ask)
-            taken = []
-            segment = log.recorded(lambda ask=ask, taken=taken: taken.append(self.send(server, ask)))
-            status, fields, body = taken[0]
-            head = "".join(f"{name}: {value}\n" for name, value in fields)
-            self.file(ask, "answer").write_bytes(f"{status}\n{head}\n".encode() + body)
-            values = {value: f"{{{number}}}" for number, value in enumerate(ask.table[0] if ask.table else (), 1) if number not in ask.hold}
-            segment = segments.with_placeholders(segment, {str(NUMBER): "{n}", **values})
-            self.file(ask, "segment").write_text(json.dumps([segment]), encoding="utf-8")
-        server.close()
+        with self.serving(workers=1) as server:
+            log = segments.Log(self.cluster)
+            for ask in asks:
+                self._learn(server, log, ask)
         with self.connect() as connection:
             connection.cursor().execute("ALTER ROLE wardmote_api RESET ALL")
+
+    def _learn(self, server, log, ask):
+        self.write(ask)
+        taken, found = [], []
+        for row in ask.table if ask.each else [ask.table[0] if ask.table else ()]:
+            segment = log.recorded(lambda row=row: taken.append(self.send(server, ask, row)))
+            values = {} if ask.each else {value: f"{{{number}}}" for number, value in enumerate(row, 1)}
+            found.append(segments.with_placeholders(segment, {str(NUMBER): "{n}", **values}))
+        status, fields, body = taken[len(taken) // 2]
+        head = "".join(f"{name}: {value}\n" for name, value in fields)
+        self.file(ask, "answer").write_bytes(f"{status}\n{head}\n".encode() + body)
+        self.file(ask, "segment").write_text(json.dumps(found), encoding="utf-8")
 
     # --- measures ---
 
     def start(self):
         self.server = self.serve()
 
-    def pids(self):
-        pid = self.server.process.pid
+    def start_peers(self, names, say):
+        """What a team would write instead, beside it on the same database; one after the other, since each is measured alone."""
+        if not (network.ROOT / "bench/peers/start.py").exists():
+            return
+        maker = importlib.import_module("peers.start")
+        for name in names:
+            say(f"starting {name}")
+            self.peers[name] = getattr(maker, name)(self)
+
+    def pids(self, server=None):
+        """Of a server and what it may have started."""
+        pid = (server or self.server).process.pid
         return [pid, *children(pid)]
 
     def wardmote(self, ask, seconds, **options):
@@ -170,9 +234,29 @@ class Stage:
         options = {"lane": ask.lane, **options}
         return driver(self.build, self.uri(), self.file(ask, "segment"), table=self.file(ask, "table") if ask.table else None, seconds=seconds, **options)
 
+    def pgbench(self, ask, seconds, clients=16):
+        """The first segment of an ask by pgbench: prepared, one pipeline block for each request. Its values are looked up by number, which costs it a little more."""
+        with self.connect() as connection:
+            cursor = connection.cursor()
+            cursor.execute("DROP TABLE IF EXISTS bench.pick")
+            cursor.execute("CREATE TABLE bench.pick (n int PRIMARY KEY, c1 text, c2 text, c3 text)")
+            rows = [(number, *row, *[None] * (3 - len(row))) for number, row in enumerate(ask.table or [()], 1)]
+            cursor.execute("INSERT INTO bench.pick SELECT * FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[])", [list(column) for column in zip(*rows)])
+            cursor.execute("GRANT USAGE ON SCHEMA bench TO wardmote_api; GRANT SELECT ON bench.pick TO wardmote_api; ANALYZE bench.pick")
+        script = self.file(ask, "pgbench")
+        steps = json.loads(self.file(ask, "segment").read_text(encoding="utf-8"))[0]["steps"]
+        script.write_text(f"\\set n random(1, {len(rows)})\n\\startpipeline\n" + "".join(in_pgbench(step) + ";\n" for step in steps) + "\\endpipeline\n", encoding="utf-8")
+        options = "-c plan_cache_mode=force_generic_plan -c jit=off -c max_parallel_workers_per_gather=0 -c search_path=pg_catalog,public -c wardmote.timezone=Europe/London"
+        done = subprocess.run([f"{self.cluster.bin}/pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(max(1, round(seconds))), "-f", str(script),
+                               self.uri()], capture_output=True, text=True, check=True, env={**os.environ, "PGOPTIONS": options})
+        return {"per_second": float(re.search(r"tps = ([0-9.]+)", done.stdout)[1])}
+
+    def peer(self, name, ask, seconds):
+        peer = self.peers[name]
+        return self.wardmote(ask, seconds, port=peer.port, pids=peer.pids)
+
     def close(self):
-        for child in self.children:
-            child.close()
-        if self.server is not None:
-            self.server.close()
+        for running in (*self.peers.values(), *self.servers.values(), self.server):
+            if running is not None:
+                running.close()
         self.cluster.close()

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What a row of the table is: measures, taken in turn in each round, and what their medians must show."""
+import dataclasses
+
+
+@dataclasses.dataclass
+class Check:
+    """One figure against its target."""
+    what: str
+    value: float
+    target: str  # as printed: ">= 0.85"; "" is only reported
+    unit: str = ""
+
+    def holds(self):
+        """None: there is no target."""
+        if not self.target:
+            return None
+        sign, number = self.target.split()[:2]
+        return self.value >= float(number) if sign == ">=" else self.value <= float(number)
+
+
+class Row:
+    """A line of the table. `measures` may be asked for only after `prepare`, and then belongs to the stage's own server."""
+
+    name = ""
+    only_whole = False  # too long for --quick? No row is: each has a shorter form instead.
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def asks(self):
+        """The requests to learn."""
+        return []
+
+    def prepare(self):
+        """Once, with the server running."""
+
+    def measures(self):
+        """{name: function of (seconds, round)}, each returning the figures of a sample."""
+        raise NotImplementedError
+
+    def judge(self, medians):
+        """Checks over {name: figures}."""
+        raise NotImplementedError
+
+
+def rate(medians, name):
+    return medians[name]["per_second"]
+
+
+def bound(medians):
+    """Both limits one after the other, the database's by whichever of driver and pgbench did better."""
+    database = max(rate(medians, name) for name in ("driver", "pgbench") if name in medians)
+    return 1 / (1 / rate(medians, "http") + 1 / database)
+
+
+def of_bound(medians, least, name="wardmote"):
+    return Check("of the bound", rate(medians, name) / bound(medians), f">= {least}")
+
+
+class Plain(Row):
+    """One kind of request on Wardmote, and the two limits of just that request."""
+
+    least = 0.8
+    ask = None
+
+    def make(self):
+        """The request."""
+        raise NotImplementedError
+
+    def asks(self):
+        self.ask = self.make()
+        return [self.ask]
+
+    def measures(self):
+        stage, ask = self.stage, self.ask
+        first = {"wardmote": 0, "http": 0, "driver": 0}
+
+        def numbered(name, measure):
+            def run(seconds, turn):
+                number = (turn + 1) * 1_000_000 + first[name]
+                return measure(ask, seconds, first=number)
+            return run
+        found = {"wardmote": numbered("wardmote", stage.wardmote), "http": numbered("http", stage.bare), "driver": numbered("driver", stage.driven)}
+        for name in self.peers():
+            found[name] = lambda seconds, turn, name=name: stage.peer(name, ask, seconds)
+        return found
+
+    def peers(self):
+        return []
+
+    def judge(self, medians):
+        return [of_bound(medians, self.least)]
