@@ -12,7 +12,7 @@
 #include "wardmote/operation.h"
 #include "wardmote/sql.h"
 
-enum { DB_STEPS_MAX = 6 };
+enum { DB_STEPS_MAX = 6, DB_COLUMNS_MAX = 72 };
 
 enum db_outcome {
 	DB_ROW, /* the answer step returned its row */
@@ -55,6 +55,9 @@ struct db_job {
 	struct db_step steps[DB_STEPS_MAX];
 	int64_t deadline_us; /* monotonic; while waiting in the queue */
 	void (*done)(struct db_job *job, const struct db_result *result);
+	/* LANE_STREAM alone: takes the answer step's rows one by one, as they arrive; `done` then has no row of its own: DB_ROW says that these were all. A cell
+	 * without ptr is null; they live until it returns. False: no more before db_stream_go. */
+	bool (*take_row)(struct db_job *job, const struct slice *cells, size_t n);
 	/* owned by db while the job is enqueued */
 	struct db_job *next;
 	void *row; /* the answer step's result */
@@ -63,6 +66,7 @@ struct db_job {
 	bool stranger; /* act-as answered that there is no such account: whatever else the segment says does not matter */
 	unsigned char tries;
 	int64_t enqueued_us, sent_us;
+	void *connection; /* LANE_STREAM: the one that it runs on */
 };
 
 struct db_pool;
@@ -95,9 +99,13 @@ int db_pool_fd(const struct db_pool *pool);
 int db_pool_timeout(const struct db_pool *pool);
 /* Queues a job. 0; -EAGAIN when the queue is full, -ECONNREFUSED when the database is known to be away (both 503); then done is not called. */
 int db_enqueue(struct db_pool *pool, struct db_job *job);
+/* After `take_row` said that it was enough for now: more may come, with the next db_pool_run. */
+void db_stream_go(struct db_pool *pool, struct db_job *job);
+/* Nobody wants the rest of a job of LANE_STREAM: it ends here, without `done`. Not to be called from `take_row` or `done`. */
+void db_stream_drop(struct db_pool *pool, struct db_job *job);
 /* Handles sockets and timers; then deals the queue and flushes each connection once. Calls done. */
 void db_pool_run(struct db_pool *pool);
-/* Every lane has at least one connection; or all but that for writes, because the database takes none just now. */
+/* Every lane has at least one connection; or all but that for writes, because the database takes none just now. Exports can wait for theirs. */
 bool db_pool_ready(const struct db_pool *pool);
 void db_pool_stats(const struct db_pool *pool, struct db_stats *ret_stats);
 /* Fails all waiting jobs (drain deadline). */

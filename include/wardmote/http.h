@@ -35,6 +35,8 @@ struct http_callbacks {
 	void *(*begin)(void *context, struct http_exchange *exchange, size_t *ret_body_max);
 	/* The body is complete (empty when there was none). Must http_reply or http_suspend before it returns. */
 	void (*body)(void *request, struct slice body);
+	/* Of a streamed answer little is left that was not sent: more may come. NULL where no answer is streamed. */
+	void (*wanted)(void *request);
 	/* The exchange is over. `sent` is false when the connection ended before the answer was handed over completely. */
 	void (*end)(void *request, bool sent);
 	/* The gate refused a request: count and log it. `rule` names the gate's rule ("duplicate_host"). Returns the body to send
@@ -104,12 +106,22 @@ struct http_answer {
 	void *release_data;
 	bool compress;
 	bool close;
+	bool stream; /* the body comes in pieces, by http_stream_*, and is not compressed; the vectors are not used */
 };
 
 /* Would the body be sent gzipped? (The ETag depends on it.) */
 bool http_accepts_gzip(struct http_exchange *exchange);
 /* Answers; resumes the exchange if it was suspended. Exactly once per exchange. */
 void http_reply(struct http_exchange *exchange, const struct http_answer *answer);
+/* How much of a streamed body lies ready before it is enough. */
+enum { HTTP_STREAM_BLOCK = 64 << 10 };
+/* Room for so many further bytes of a streamed body, to be filled and then added; what is not added may be overwritten. NULL: there is no memory, or the answer
+ * is another one. */
+char *http_stream_room(struct http_exchange *exchange, size_t len);
+/* Adds the first `len` bytes of that room. False: enough for now, until `wanted`. */
+bool http_stream_add(struct http_exchange *exchange, size_t len);
+/* The body is over; when it is not `whole` the connection is closed before its end, so that the client can tell. */
+void http_stream_end(struct http_exchange *exchange, bool whole);
 /* The status of what was told instead of the application's answer: the gate's refusal after begin, of a body that is too long or too slow, or the 503 for
  * want of memory; 0: nothing. */
 int http_refused_status(const struct http_exchange *exchange);

@@ -18,7 +18,7 @@ enum verb {
 	V_NATIVE, /* answered or driven by C: `native` */
 };
 
-enum lane { LANE_READ, LANE_WRITE, LANE_HEAVY, LANES };
+enum lane { LANE_READ, LANE_WRITE, LANE_HEAVY, LANE_STREAM, LANES };
 
 /* What V_NATIVE operations exist; src/server maps each to its handler. */
 enum native {

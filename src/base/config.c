@@ -37,6 +37,8 @@ static const struct setting settings[] = {
 	  .meaning = "connections per worker for writes" },
 	{ MEMBER(lane_heavy), .type = SETTING_NUMBER, .initial = "2", .min = 1, .max = 64,
 	  .meaning = "connections per worker for long queries" },
+	{ MEMBER(lane_stream), .type = SETTING_NUMBER, .initial = "2", .min = 1, .max = 64,
+	  .meaning = "connections per worker for exports (limit=all), of which each holds one while it runs" },
 	{ MEMBER(pipeline_depth), .type = SETTING_NUMBER, .initial = "64", .min = 1, .max = 1024,
 	  .meaning = "requests in flight on one read connection" },
 	{ MEMBER(queue_limit), .type = SETTING_NUMBER, .initial = "1024", .min = 1, .max = 1000000,
@@ -45,6 +47,8 @@ static const struct setting settings[] = {
 	  .meaning = "deadline of an ordinary request" },
 	{ MEMBER(heavy_timeout_ms), .type = SETTING_NUMBER, .initial = "30000", .min = 100, .max = 3600000,
 	  .meaning = "deadline of a request in the heavy lane" },
+	{ MEMBER(export_timeout_ms), .type = SETTING_NUMBER, .initial = "1800000", .min = 100, .max = 86400000,
+	  .meaning = "deadline of an export, however slowly it is read" },
 	{ MEMBER(workers), .type = SETTING_NUMBER, .initial = "0", .min = 0, .max = 16,
 	  .meaning = "worker threads; 0: the number of cores, at most 2" },
 	{ MEMBER(drain_wait_ms), .type = SETTING_NUMBER, .initial = "0", .min = 0, .max = 600000,
@@ -403,5 +407,5 @@ void config_print(const struct config *config, FILE *out)
 
 long config_connections(const struct config *config)
 {
-	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy) + 1;
+	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy + config->lane_stream) + 1;
 }

@@ -52,6 +52,8 @@ void connection_close(struct connection *connection)
 	connection->separator = false;
 	connection->dirty = false;
 	connection->retired = false;
+	connection->paused = false;
+	connection->resumed = false;
 }
 
 static bool lane_connected(const struct db_pool *pool, enum lane lane)
@@ -77,12 +79,21 @@ void connection_lose(struct connection *connection, int64_t now_us)
 		connection->fifo_n--;
 		if (head->kind == EXPECT_SYNC) {
 			connection->in_flight--;
+			head->job->connection = NULL;
 			job_lost(pool, head->job);
 		}
 	}
 	/* After one that was given up the next is awaited: only its failure says that nobody is there. */
 	if (wanted && !lane_connected(pool, connection->lane))
 		pool->away[connection->lane] = true;
+}
+
+void connection_discard(struct connection *connection, int64_t now_us)
+{
+	connection_close(connection);
+	connection->retry_at_us = now_us + BACKOFF_MIN_MS * 1000;
+	connection->fifo_n = 0;
+	connection->in_flight = 0;
 }
 
 /* libpq would print it, and wait for whoever reads standard error. */
@@ -119,16 +130,23 @@ void connection_start(struct connection *connection, int64_t now_us)
 		connection_lose(connection, now_us);
 }
 
-/* Per lane: the planner settings of the design, the deadlines, and a read-only default where nothing is written. */
+#define PLAN_ONCE "SET plan_cache_mode=force_generic_plan;SET max_parallel_workers_per_gather=0;"
+/* For the values at hand, since it runs for long; and the backend looks whether somebody is still there, where its system can tell. */
+#define PLAN_EACH                                                                                                                          \
+	"SET plan_cache_mode=force_custom_plan;SET max_parallel_workers_per_gather=0;"                                                     \
+	"DO $$BEGIN SET client_connection_check_interval='1s';EXCEPTION WHEN others THEN END$$;"
+
+/* Per lane: the planner settings of the design and the deadlines. */
 static bool send_setup(struct connection *connection)
 {
 	char text[1536];
-	const char *generic =
-	    connection->lane == LANE_HEAVY ? "" : "SET plan_cache_mode=force_generic_plan;SET max_parallel_workers_per_gather=0;";
+	static const char *const plans[LANES] = {
+		[LANE_READ] = PLAN_ONCE, [LANE_WRITE] = PLAN_ONCE, [LANE_HEAVY] = "", [LANE_STREAM] = PLAN_EACH
+	};
 	snprintf(text, sizeof text,
 		 "SET TimeZone='UTC';SET search_path=pg_catalog,public;SET jit=off;SET lock_timeout='2s';SET client_min_messages=error;"
 		 "SET idle_in_transaction_session_timeout='30s';SET DateStyle='ISO, YMD';SET statement_timeout=%ld;%s%s",
-		 connection->pool->settings.statement_timeout_ms[connection->lane], generic, connection->pool->setup);
+		 connection->pool->settings.statement_timeout_ms[connection->lane], plans[connection->lane], connection->pool->setup);
 	return PQsendQuery(connection->pg, text) == 1;
 }
 
@@ -304,6 +322,7 @@ int connection_send(struct connection *connection, struct db_job *job, int64_t n
 	}
 	expect(connection, job, EXPECT_SYNC, 0);
 	job->sent_us = now_us;
+	job->connection = connection;
 	if (connection->in_flight == 0)
 		connection->heard_us = now_us;
 	connection->in_flight++;
@@ -315,7 +334,8 @@ void connection_flush(struct connection *connection, int64_t now_us)
 {
 	connection->dirty = false;
 	int left = PQflush(connection->pg);
-	if (left < 0 || !watch(connection, left > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN))
+	unsigned events = connection->paused ? 0 : EPOLLIN;
+	if (left < 0 || !watch(connection, left > 0 ? events | EPOLLOUT : events))
 		connection_lose(connection, now_us);
 }
 
@@ -364,6 +384,17 @@ static bool is_unsaid(const PGresult *result)
 	return errno == ENOMEM || (error && PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL);
 }
 
+/* There is none yet, or those of one statement are over. */
+static bool read_none(struct connection *connection, int64_t now_us)
+{
+	bool separator = connection->separator;
+	connection->separator = false;
+	if (errno != ENOMEM && PQstatus(connection->pg) == CONNECTION_OK && (!separator || stream_begin(connection)))
+		return separator;
+	connection_lose(connection, now_us);
+	return false;
+}
+
 /* The results of one Sync at most; false when the connection is gone or has nothing more. */
 static bool read_one(struct connection *connection, int64_t now_us)
 {
@@ -372,17 +403,14 @@ static bool read_one(struct connection *connection, int64_t now_us)
 	if (busy && errno != ENOMEM)
 		return false;
 	PGresult *result = busy ? NULL : PQgetResult(connection->pg);
-	if (result == NULL) {
-		bool separator = connection->separator;
-		connection->separator = false;
-		if (errno == ENOMEM || PQstatus(connection->pg) != CONNECTION_OK) {
-			connection_lose(connection, now_us);
-			return false;
-		}
-		return separator;
+	if (result == NULL)
+		return read_none(connection, now_us);
+	struct expected head = connection->fifo[connection->fifo_head];
+	if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
+		stream_row(connection, head.job, result);
+		return !connection->paused;
 	}
 	connection->heard_us = now_us;
-	struct expected head = connection->fifo[connection->fifo_head];
 	if (is_unsaid(result)) {
 		PQclear(result);
 		connection_lose(connection, now_us);
@@ -411,16 +439,23 @@ static bool read_one(struct connection *connection, int64_t now_us)
 	if (head.kind == EXPECT_SYNC) {
 		PQclear(result);
 		connection->in_flight--;
+		head.job->connection = NULL;
 		job_settle(connection->pool, connection, head.job);
-	} else {
-		take(connection, &head, result);
+		return true;
 	}
-	return true;
+	take(connection, &head, result);
+	/* The rows that would follow are for nobody, and may be many. */
+	if (!head.job->stranger || head.job->take_row == NULL)
+		return true;
+	connection_discard(connection, now_us);
+	head.job->connection = NULL;
+	job_fail(connection->pool, head.job, DB_NO_ACTOR);
+	return false;
 }
 
 void connection_read(struct connection *connection, int64_t now_us)
 {
-	while (connection->state == CONNECTION_READY && connection->fifo_n > 0 && read_one(connection, now_us))
+	while (connection->state == CONNECTION_READY && connection->fifo_n > 0 && !connection->paused && read_one(connection, now_us))
 		continue;
 	bool over = connection->retired && connection->in_flight == 0;
 	if (connection->state == CONNECTION_READY && (over || PQstatus(connection->pg) != CONNECTION_OK))

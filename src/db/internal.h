@@ -81,6 +81,8 @@ struct connection {
 	int64_t heard_us; /* when its last result came, or, if later, its oldest job was sent: silence counts from here */
 	size_t in_flight; /* jobs whose Sync has not come back */
 	bool dirty; /* sent something this tick */
+	bool paused; /* LANE_STREAM: nobody takes rows just now, so none are read */
+	bool resumed; /* ... but now again; libpq may hold some, which make no event */
 	struct statements statements;
 };
 
@@ -120,6 +122,8 @@ void connection_event(struct connection *connection, int64_t now_us);
 /* Sends one segment. 0; -EPIPE: the connection is unusable and was dropped; -ENOMEM: nothing was sent. Then the job was not taken. */
 int connection_send(struct connection *connection, struct db_job *job, int64_t now_us);
 void connection_flush(struct connection *connection, int64_t now_us);
+/* Closes it at once, and what ran on it is for nobody. */
+void connection_discard(struct connection *connection, int64_t now_us);
 /* No new jobs for any connection of the pool: each is dropped when it is empty, and made anew. */
 void pool_retire(struct db_pool *pool);
 /* Drops the connection and settles all jobs in flight on it. */
@@ -127,6 +131,13 @@ void connection_lose(struct connection *connection, int64_t now_us);
 void connection_close(struct connection *connection);
 /* Reads what libpq has; called after consuming input. */
 void connection_read(struct connection *connection, int64_t now_us);
+
+/* stream.c: the next result is awaited: are its rows to come one by one? False: that could not be had, and they must not come all at once. */
+bool stream_begin(struct connection *connection);
+/* One of them: handed on, and freed. */
+void stream_row(struct connection *connection, struct db_job *job, PGresult *result);
+/* Reads on where a pause has ended. */
+void stream_resume(struct db_pool *pool, int64_t now_us);
 
 /* The segment's Sync came back: done, or another try. */
 void job_settle(struct db_pool *pool, struct connection *connection, struct db_job *job);

@@ -159,8 +159,9 @@ void job_settle(struct db_pool *pool, struct connection *connection, struct db_j
 		job_fail(pool, job, DB_UNKNOWN);
 		return;
 	}
-	struct db_result result = { 0 };
-	decode(job, &result);
+	struct db_result result = { .outcome = DB_ROW };
+	if (job->take_row == NULL)
+		decode(job, &result);
 	result.timeline = connection->timeline;
 	finish(pool, job, &result);
 }

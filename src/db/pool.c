@@ -222,6 +222,7 @@ void db_pool_run(struct db_pool *pool)
 	int64_t now_us = clock_monotonic_us();
 	for (int i = 0; i < n; i++)
 		connection_event(events[i].data.ptr, now_us);
+	stream_resume(pool, now_us);
 	tend(pool, now_us);
 	wake_resting(pool, now_us);
 	for (int lane = 0; lane < LANES; lane++)
@@ -238,6 +239,8 @@ int db_pool_timeout(const struct db_pool *pool)
 	bool down = false;
 	for (size_t i = 0; i < pool->n_connections; i++) {
 		const struct connection *connection = &pool->connections[i];
+		if (connection->resumed)
+			return 0;
 		if (connection->state == CONNECTION_DOWN && pool->n_connecting == 0) {
 			down = true;
 			if (connection->retry_at_us < next_us)
@@ -256,7 +259,8 @@ int db_pool_timeout(const struct db_pool *pool)
 bool db_pool_ready(const struct db_pool *pool)
 {
 	for (int lane = 0; lane < LANES; lane++) {
-		if (pool->stats.connected[lane] == 0 && !(lane == LANE_WRITE && pool->no_writes))
+		bool waits = lane == LANE_STREAM || (lane == LANE_WRITE && pool->no_writes);
+		if (pool->stats.connected[lane] == 0 && !waits)
 			return false;
 	}
 	return true;

@@ -80,6 +80,8 @@ static struct MHD_Response *response_with_body(struct http_exchange *exchange, c
 	size_t total = total_len(answer->body, answer->n_body);
 	struct slice gzip;
 	*ret_gzipped = may_compress(exchange, answer, total);
+	if (answer->stream)
+		return stream_response(exchange);
 	if (!*ret_gzipped) {
 		exchange->answer_bytes = total;
 		exchange->held_bytes = release.function == NULL ? 0 : total;

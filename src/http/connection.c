@@ -79,7 +79,7 @@ static uint64_t bytes_expected(const struct http_connection *connection)
 	if (exchange == NULL) /* there was no memory for one */
 		return 0;
 	if (connection->phase == PHASE_ANSWER)
-		return exchange->answer_bytes;
+		return exchange->stream != NULL ? UINT64_MAX : exchange->answer_bytes;
 	return exchange->expected.length > exchange->body_len ? exchange->expected.length : exchange->body_len;
 }
 
@@ -256,7 +256,9 @@ static bool transfer_failed(struct http_connection *connection, int64_t now)
 {
 	const struct http_limits *limits = &connection->server->limits;
 	int64_t elapsed = now - connection->since;
-	if (elapsed >= limits->transfer_timeout_ms * us_per_ms)
+	/* How long a streamed answer may take is for whoever makes it. */
+	bool streamed = connection->exchange != NULL && connection->exchange->stream != NULL;
+	if (!streamed && elapsed >= limits->transfer_timeout_ms * us_per_ms)
 		return true;
 	unsigned slot = ++connection->ticks % TRANSFER_TICKS;
 	uint64_t before = connection->samples[slot];

@@ -275,6 +275,7 @@ enum MHD_Result exchange_handle(struct http_connection *connection, const char *
 	if (exchange == NULL)
 		return refuse_lacking(connection);
 	collect_fields(exchange);
+	exchange->chunks = strcmp(version, "HTTP/1.0") != 0;
 	const struct gate_verdict *verdict = check_head(exchange, method, version);
 	return verdict == NULL ? begin(exchange) : refuse(exchange, verdict);
 }
@@ -297,6 +298,7 @@ void exchange_end(struct http_connection *connection, bool complete)
 	}
 	if (exchange->response != NULL && exchange->response != server->lacking)
 		MHD_destroy_response(exchange->response);
+	stream_free(exchange->stream);
 	free(exchange->body);
 	free(exchange->target);
 	arena_done(&exchange->arena);

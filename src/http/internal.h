@@ -99,6 +99,15 @@ struct http_server {
 	bool gzip_ready;
 };
 
+/* A body that comes in pieces: what lies ready is data[at..len). */
+struct http_stream {
+	char *data;
+	size_t at, len, capacity;
+	bool full; /* the application waits until it is wanted again */
+	bool starved; /* the library waits, suspended, until there is more */
+	bool ended, whole;
+};
+
 struct http_exchange {
 	struct http_connection *connection;
 	char *target;
@@ -107,6 +116,7 @@ struct http_exchange {
 	struct slice query;
 	struct gate_field *fields;
 	size_t n_fields;
+	bool chunks; /* the client reads them: it can tell the end of a body from the end of the connection */
 	struct gate_body expected;
 	void *request;
 	bool begun; /* the application knows of it */
@@ -124,6 +134,7 @@ struct http_exchange {
 	int refused_status; /* of what was told after begin and was not the application's answer */
 	uint64_t answer_bytes;
 	size_t held_bytes; /* of the answer's, in memory for it alone */
+	struct http_stream *stream; /* NULL: the answer is whole from the start */
 	struct arena arena;
 };
 
@@ -165,6 +176,15 @@ void pressure_release(struct http_exchange *exchange);
 void answer_build(struct http_exchange *exchange, const struct http_answer *answer);
 /* The 503 that is sent when no other answer can be made; NULL: no memory. */
 struct MHD_Response *answer_lacking(struct slice body);
+
+/* stream.c */
+/* Makes exchange->stream. NULL: no memory. */
+struct MHD_Response *stream_response(struct http_exchange *exchange);
+void stream_free(struct http_stream *stream);
+static inline bool stream_is_starved(const struct http_exchange *exchange)
+{
+	return exchange->stream != NULL && exchange->stream->starved;
+}
 
 /* encoding.c */
 /* Gzips the vectors into malloc'ed memory. 0 or a negative errno. */

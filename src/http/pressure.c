@@ -7,12 +7,18 @@
 
 enum { US_PER_MS = 1000 };
 
-/* A phase's list is in the order of the next looks, which is not that of age once each was looked at. */
+/* A streamed answer holds one block, takes long by its nature, and there are no more of them than the database has lanes for. */
+static bool is_streamed(const struct http_connection *connection)
+{
+	return connection->exchange != NULL && connection->exchange->stream != NULL;
+}
+
+/* A phase's list is in the order of the next looks, which is not that of age once each was looked at. NULL: none that could go. */
 static struct http_connection *oldest_of(const struct phase_list *list)
 {
-	struct http_connection *oldest = list->first;
+	struct http_connection *oldest = NULL;
 	for (struct http_connection *connection = list->first; connection != NULL; connection = connection->next) {
-		if (connection->since < oldest->since)
+		if (!is_streamed(connection) && (oldest == NULL || connection->since < oldest->since))
 			oldest = connection;
 	}
 	return oldest;
@@ -51,7 +57,7 @@ void pressure_answer(struct http_exchange *exchange)
 	int64_t now = clock_monotonic_us();
 	do {
 		struct http_connection *oldest = oldest_of(&server->phases[PHASE_ANSWER]);
-		if (now - oldest->since < (int64_t)ANSWER_GRACE_MS * US_PER_MS)
+		if (oldest == NULL || now - oldest->since < (int64_t)ANSWER_GRACE_MS * US_PER_MS)
 			return;
 		if (oldest->exchange != NULL)
 			pressure_release(oldest->exchange);

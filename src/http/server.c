@@ -247,7 +247,8 @@ void http_server_free(struct http_server *server)
 	stop_listening(server);
 	/* The library aborts the process when it is stopped with a suspended connection; nobody is left to answer these. */
 	for (struct http_connection *connection = server->phases[PHASE_WORK].first; connection != NULL; connection = connection->next) {
-		if (connection->exchange != NULL && connection->exchange->suspended && !connection->exchange->replied)
+		const struct http_exchange *exchange = connection->exchange;
+		if (exchange != NULL && ((exchange->suspended && !exchange->replied) || stream_is_starved(exchange)))
 			MHD_resume_connection(connection->mhd);
 	}
 	MHD_stop_daemon(server->daemon);

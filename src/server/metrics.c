@@ -146,7 +146,7 @@ static void value(struct buffer *out, const char *name, const char *type, const 
 
 static void database(struct buffer *out, const struct db_stats *stats)
 {
-	static const char *const lanes[LANES] = { "read", "write", "heavy" };
+	static const char *const lanes[LANES] = { "read", "write", "heavy", "stream" };
 	static const char *const names[] = { "db_queued_jobs", "db_in_flight_jobs", "db_connections" };
 	const size_t *const rows[] = { stats->queued, stats->in_flight, stats->connected };
 	for (size_t i = 0; i < 3; i++) {

@@ -77,7 +77,7 @@ static void drain(struct worker *worker)
 	/* Connections too, not only exchanges: the request of one just accepted may not have been read yet. */
 	while (http_server_active(worker->http) > 0 || (http_server_connections(worker->http) > 0 && !abandoned)) {
 		struct epoll_event event;
-		epoll_wait(worker->epoll, &event, 1, 20);
+		epoll_wait(worker->epoll, &event, 1, worker->replied ? 0 : 20);
 		tick(worker);
 		int64_t late_us = clock_monotonic_us() - atomic_load(&worker->server->stop_deadline_us);
 		if (late_us > 0 && !abandoned) {
@@ -122,11 +122,18 @@ static int open_pool(struct worker *worker)
 	struct db_settings settings = {
 		.uri = config->database,
 		.fence = &worker->server->fence,
-		.connections = { [LANE_READ] = config->lane_read, [LANE_WRITE] = config->lane_write, [LANE_HEAVY] = config->lane_heavy },
-		.depth = { [LANE_READ] = config->pipeline_depth, [LANE_WRITE] = WRITE_DEPTH, [LANE_HEAVY] = HEAVY_DEPTH },
+		.connections = { [LANE_READ] = config->lane_read,
+				 [LANE_WRITE] = config->lane_write,
+				 [LANE_HEAVY] = config->lane_heavy,
+				 [LANE_STREAM] = config->lane_stream },
+		.depth = { [LANE_READ] = config->pipeline_depth,
+			   [LANE_WRITE] = WRITE_DEPTH,
+			   [LANE_HEAVY] = HEAVY_DEPTH,
+			   [LANE_STREAM] = 1 },
 		.statement_timeout_ms = { [LANE_READ] = config->request_timeout_ms,
 					  [LANE_WRITE] = config->request_timeout_ms,
-					  [LANE_HEAVY] = config->heavy_timeout_ms },
+					  [LANE_HEAVY] = config->heavy_timeout_ms,
+					  [LANE_STREAM] = config->export_timeout_ms },
 		.queue_limit = config->queue_limit,
 		.setup = worker->server->database_setup,
 	};
