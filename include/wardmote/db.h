@@ -87,7 +87,12 @@ struct db_settings {
 	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */
 };
 
+/* Upper bounds of the buckets in which waits for a connection are counted: microseconds; the last has none. */
+enum { DB_WAITS = 12 };
+extern const int64_t db_wait_bounds_us[DB_WAITS - 1];
+
 struct db_stats {
+	uint64_t waits[LANES][DB_WAITS], waited_us[LANES]; /* from the queue to a connection */
 	size_t queued[LANES], in_flight[LANES], connected[LANES];
 	uint64_t jobs, errors, retries, unknown, lost, prepares, mismatches;
 };

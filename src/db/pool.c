@@ -166,6 +166,21 @@ static void wake_resting(struct db_pool *pool, int64_t now_us)
 	}
 }
 
+const int64_t db_wait_bounds_us[DB_WAITS - 1] = { 100, 250, 500, 1000, 2500, 5000, 10000, 50000, 100000, 500000, 1000000 };
+
+/* What is tried again has waited for something else. */
+static void count_wait(struct db_pool *pool, const struct db_job *job, int64_t now_us)
+{
+	if (job->tries > 0)
+		return;
+	int64_t waited_us = now_us > job->enqueued_us ? now_us - job->enqueued_us : 0; /* it may have come in this very tick */
+	size_t bucket = 0;
+	while (bucket < DB_WAITS - 1 && waited_us > db_wait_bounds_us[bucket])
+		bucket++;
+	pool->stats.waits[job->lane][bucket]++;
+	pool->stats.waited_us[job->lane] += (uint64_t)waited_us;
+}
+
 static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 {
 	struct job_queue *queue = &pool->queues[lane];
@@ -188,6 +203,8 @@ static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 		pool->n_queued--;
 		if (error < 0)
 			job_fail(pool, job, DB_UNAVAILABLE);
+		else
+			count_wait(pool, job, now_us);
 	}
 }
 

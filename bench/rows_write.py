@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Rows that write. Each request writes something of its own: numbers run on from round to round."""
+import json
+import uuid
+
+import stage as stages
+from measure import driver
+from rows import Check, Plain, Row, bound, rate
+from rows_read import ids
+
+PUTS = 10_000
+BODY = {"title": "Where should the new crossings go?", "summary": "We have money for four crossings and want to hear where.", "everyone": True,
+        "open_on": "2027-03-02", "close_on": "2027-03-27", "take_part_url": "https://example.org/crossings"}
+WRITERS = (8, 16, 32)  # connections of the driver: the best counts
+
+
+class Write(Plain):
+    """One kind of change, against the same transaction in the driver at its best connection count."""
+
+    least = 0.85
+    best = None
+
+    def prepare(self):
+        """The connection count at which the driver does most."""
+        tried = {}
+        for turn, writers in enumerate(WRITERS):
+            tried[writers] = self.drive(0.8, 90 + turn, writers)["per_second"]
+        self.best = max(tried, key=tried.get)
+
+    def number(self, seconds, turn, part):
+        """Where the numbers of a measure begin: none is used twice in a run."""
+        del seconds
+        return (turn * 4 + part) * 40_000
+
+    def drive(self, seconds, turn, writers):
+        return driver(self.stage.build, self.stage.uri(), self.stage.file(self.ask, "segment"), table=self.stage.file(self.ask, "table") if self.ask.table else None,
+                      seconds=seconds, lane="write", connections=writers, depth=2, in_flight=64, first=self.number(seconds, turn, 1))
+
+    def measures(self):
+        return {"wardmote": lambda seconds, turn: self.stage.wardmote(self.ask, seconds, first=self.number(seconds, turn, 0)),
+                "driver": lambda seconds, turn: self.drive(seconds, turn, self.best)}
+
+    def judge(self, medians):
+        return [Check(f"of the transaction in the driver, {self.best} connections", rate(medians, "wardmote") / rate(medians, "driver"), f">= {self.least}")]
+
+
+class Create(Write):
+    """A new consultation, and its history."""
+
+    name = "POST create with Idempotency-Key, history written"
+
+    def make(self):
+        return stages.Ask("create", "POST", "/v1/consultations", {"Idempotency-Key": f"{uuid.uuid4().hex}-{{n}}"}, BODY, token=True, status=201, lane="write")
+
+
+class Patch(Write):
+    """A change to what was read. Each record is changed once, so each has the version that is expected."""
+
+    name = "PATCH with If-Match"
+
+    def make(self):
+        own = self.stage.whole.host["partner_id"]
+        return stages.Ask("patch", "PATCH", "/v1/consultations/{1}", {"If-Match": '"1-0"', "Content-Type": "application/merge-patch+json"}, {"notes": "seen {n}"},
+                          table=ids(self.stage, f"partner_id = '{own}' AND version = 1", 50_000), token=True, lane="write")
+
+    def number(self, seconds, turn, part):
+        """Fifty thousand records for all: the next is where the last ended."""
+        with self.stage.connect() as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT count(*) FROM wardmote.consultation WHERE partner_id = %s AND version = 2", (self.stage.whole.host["partner_id"],))
+            return cursor.fetchone()[0] + 64
+
+
+class PutUnchanged(Plain):
+    """A copy of somebody's own records, as most nights find it."""
+
+    name = "nightly push: PUT by external_id, unchanged"
+    rows_before = None
+
+    def make(self):
+        return stages.Ask("put", "PUT", "/v1/consultations?external_id={1}", {}, {**BODY, "notes": "of {1}"}, table=[(f"push-{number}",) for number in range(PUTS)],
+                          token=True, lane="write", learn_twice=True)
+
+    def prepare(self):
+        """All of them, once."""
+        self.stage.wardmote(self.ask, PUTS / 2000, rate=2000)
+        self.rows_before = self.written()
+
+    def written(self):
+        """Rows that the database has stored or changed so far, of any table."""
+        self.stage.query("SELECT pg_stat_force_next_flush()")
+        return self.stage.query("SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables WHERE relname IN ('consultation', 'change', 'idempotency')")[0][0]
+
+    def judge(self, medians):
+        return [*super().judge(medians), Check("rows written", float(self.written() - self.rows_before), "<= 0")]
+
+
+class PutChanged(Write):
+    """A copy of somebody's own records, those that changed."""
+
+    name = "nightly push: PUT by external_id, changed"
+
+    def make(self):
+        return stages.Ask("put changed", "PUT", "/v1/consultations?external_id={1}", {}, {**BODY, "notes": "seen {n}"},
+                          table=[(f"push-{number}",) for number in range(PUTS)], token=True, lane="write", learn_twice=True)
+
+
+class Changes(Plain):
+    """What a copy asks for: the last 5,000 changes."""
+
+    name = "/v1/changes over the same 5,000, in pages of 500"
+
+    def make(self):
+        with self.stage.serving() as server:
+            token = self.stage.token_of(server)
+            found = [self.stage.remembered("n1000000", "changes", lambda: before_last(server, token, 5000))]
+            for _ in range(9):
+                found.append(json.loads(stages.get(server, f"/v1/changes?limit=500&after={found[-1]}", token))["cursor"])
+        return stages.Ask("changes", "GET", "/v1/changes?limit=500&after={1}", table=[(cursor,) for cursor in found], each=True, token=True)
+
+
+def before_last(server, token, many):
+    """The cursor after which `many` changes are left, or a page more."""
+    cursors = [""]
+    while True:
+        page = json.loads(stages.get(server, f"/v1/changes?limit=500{'&after=' + cursors[-1] if cursors[-1] else ''}", token))
+        if len(page["items"]) < 500:
+            return cursors[-many // 500 - 1]
+        cursors.append(page["cursor"])
