@@ -21,6 +21,7 @@
 #include "wardmote/arena.h"
 #include "wardmote/clock.h"
 #include "wardmote/db.h"
+#include "wardmote/hash.h"
 
 enum { OUTCOMES = DB_UNKNOWN + 1, READY_MS = 10000, PARAMETERS_MAX = 64 };
 
@@ -31,6 +32,7 @@ struct segment {
 	size_t answer, n_steps;
 	struct {
 		const char *text;
+		uint64_t hash;
 		size_t n_parameters;
 		struct template parameters[PARAMETERS_MAX];
 		bool null[PARAMETERS_MAX];
@@ -70,6 +72,7 @@ static void read_step(const json_t *json, struct segment *segment, size_t at)
 {
 	const json_t *parameters = json_object_get(json, "parameters");
 	segment->steps[at].text = json_string_value(json_object_get(json, "text"));
+	segment->steps[at].hash = hash_bytes(segment->steps[at].text, strlen(segment->steps[at].text));
 	segment->steps[at].n_parameters = json_array_size(parameters);
 	for (size_t i = 0; i < segment->steps[at].n_parameters && i < PARAMETERS_MAX; i++) {
 		const json_t *value = json_array_get(parameters, i);
@@ -129,7 +132,7 @@ static void begin(struct slot *slot)
 		size_t n = segment->steps[i].n_parameters;
 		for (size_t p = 0; p < n; p++)
 			slot->parameters[i][p] = segment->steps[i].null[p] ? NULL : fill(slot, &segment->steps[i].parameters[p], number);
-		slot->job.steps[i] = (struct db_step){ segment->steps[i].text, n, slot->parameters[i] };
+		slot->job.steps[i] = (struct db_step){ segment->steps[i].text, n, slot->parameters[i], segment->steps[i].hash };
 	}
 	slot->begun_us = clock_monotonic_us();
 	slot->job.deadline_us = slot->begun_us + 60000000;

@@ -29,6 +29,7 @@ struct db_step {
 	const char *text;
 	size_t n_parameters;
 	const char *const *parameters; /* text format */
+	uint64_t hash; /* hash_bytes of the text (wardmote/hash.h), where the caller knows it; 0: not known */
 };
 
 struct db_result {

@@ -21,7 +21,7 @@ enum filter_op {
 	FILTER_NOT_NULL, /* .null=true|false: no value */
 };
 
-enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50 };
+enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50, OPERATION_VALUES_MAX = 8 };
 
 struct filter {
 	const struct field *field;
@@ -47,7 +47,7 @@ struct query {
 	const char *keys[SORT_KEYS_MAX]; /* from the cursor: sort key and id of the last row seen; keys[0] NULL: none */
 	bool dry_run;
 	const char *external_id;
-	const char *values[8]; /* the operation's own parameters, in the order of its table; NULL where absent */
+	const char *values[OPERATION_VALUES_MAX]; /* the operation's own parameters, in the order of its table; NULL where absent */
 	uint64_t digest; /* of everything but cursor and limit: a cursor is bound to it */
 };
 

@@ -20,8 +20,12 @@
 
 enum { STATEMENT_PARAMETERS_MAX = 40 };
 
+struct sql_text;
+
 struct statement {
 	const char *text;
+	uint64_t hash; /* of the text (wardmote/hash.h); 0: not known */
+	struct sql_text *held; /* where the text lies in a cache: see sql_release */
 	size_t n_parameters;
 	const char *parameters[STATEMENT_PARAMETERS_MAX]; /* text format; NULL is SQL null */
 };
@@ -45,6 +49,15 @@ struct call {
 /* 0; -E2BIG when the call needs more parameters than a statement has; -EINVAL when it is not one for a statement (a native operation, GeoJSON of what has
  * no geometry). */
 int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement);
+/* The same, with texts that were made before. A text that lies in the cache stays there until sql_release, even where the cache drops it meanwhile. */
+struct sql_cache;
+/* Keeps the texts used last, up to so many bytes of them. 0 or -ENOMEM. Not for sharing between threads. */
+int sql_cache_new(size_t bytes_max, struct sql_cache **ret_cache);
+/* After all that is held has been released. */
+void sql_cache_free(struct sql_cache *cache);
+int sql_build_cached(struct sql_cache *cache, struct arena *arena, const struct call *call, struct statement *ret_statement);
+/* The statement is not used any more. Accepts a zeroed one, and one twice. */
+void sql_release(struct statement *statement);
 /* The probe of a refused caller: a row (403) where the caller sees the record, none where not. */
 int sql_probe(struct arena *arena, const struct call *call, struct statement *ret_statement);
 /* The answer stored under the call's Idempotency-Key, where the caller may still see the version that it showed; zero rows: not any more. */

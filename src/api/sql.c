@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Statements: parameters, names, the tail that all share, and hand-written statements. */
+/* Statements: names, the tail that all share, and hand-written statements. */
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 
 #include "sql_internal.h"
 
-enum { ANSWER_KEPT_MAX = 32768, PARAMETERS_OF_OPERATIONS = 8 };
-
-int sql_parameter(struct sql *sql, const char *value)
-{
-	struct statement *statement = sql->statement;
-	if (statement->n_parameters == STATEMENT_PARAMETERS_MAX) {
-		sql->overflow = true;
-		return STATEMENT_PARAMETERS_MAX;
-	}
-	statement->parameters[statement->n_parameters++] = value;
-	return (int)statement->n_parameters;
-}
+enum { ANSWER_KEPT_MAX = 32768 };
 
 /* What printf does for %s, %d and %%, at a third of the price: a statement has hundreds of them. false: there is another conversion. */
 static bool add_simple(struct buffer *text, const char *format, va_list args)
@@ -125,24 +114,9 @@ const char *sql_is_own(const struct sql *sql, const char *alias)
 	return arena_printf(sql->arena, "%s.%s = (SELECT wardmote.ctx_partner())", alias, has_partner ? "partner_id" : "id");
 }
 
-/* --- Idempotency-Key --- */
-
-/* The target as stored with a key: the template, and the record's id where it has one. */
-static const char *keyed_path(struct arena *arena, const struct call *call)
-{
-	const char *path = call->route->operation->path;
-	return call->id == NULL ? path : arena_printf(arena, "%s#%s", path, call->id);
-}
-
 void sql_tail(struct sql *sql)
 {
-	const struct call *call = sql->call;
-	if (call->idempotency_key != NULL && !call->query.dry_run) {
-		int key = sql_parameter(sql, call->idempotency_key);
-		int method = sql_parameter(sql, call->route->operation->method);
-		int path = sql_parameter(sql, keyed_path(sql->arena, call));
-		int hash = sql_parameter(sql, arena_printf(sql->arena, "%016" PRIx64, call->body.hash));
-		int id = sql_parameter(sql, call->id);
+	if (sql->saved.key != 0)
 		sql_add(
 		    sql,
 		    ", saved AS (INSERT INTO wardmote.idempotency (key, method, path, hash, status, body, etag, link, record_id, version)"
@@ -150,8 +124,7 @@ void sql_tail(struct sql *sql)
 		    "a.etag, a.link,"
 		    " coalesce(substring(a.link FROM '[0-9a-f-]{36}$')::uuid, $%d::uuid), a.etag::integer FROM answer a WHERE a.status < "
 		    "300)",
-		    key, method, path, hash, ANSWER_KEPT_MAX, id);
-	}
+		    sql->saved.key, sql->saved.method, sql->saved.path, sql->saved.hash, ANSWER_KEPT_MAX, sql->saved.id);
 	sql_add(sql, " SELECT status, body, etag, link FROM answer");
 }
 
@@ -176,7 +149,7 @@ int sql_replay(struct arena *arena, const struct call *call, struct statement *r
 	struct sql sql = sql_begin(arena, call, ret_statement);
 	int key = sql_parameter(&sql, call->idempotency_key);
 	int method = sql_parameter(&sql, call->route->operation->method);
-	int path = sql_parameter(&sql, keyed_path(arena, call));
+	int path = sql_parameter(&sql, sql_keyed_path(arena, call));
 	const char *own = "s.partner_id = (SELECT wardmote.ctx_partner())";
 	sql_add(&sql, "SELECT s.status, ");
 	if (sql.shape != NULL) {
@@ -217,15 +190,10 @@ static const char *after_with(const char *text)
 /* A CTE in front gives each parameter its type, also those that the text does not use. */
 static void sql_hand_written(struct sql *sql)
 {
-	const struct call *call = sql->call;
-	const struct operation *operation = call->route->operation;
-	const char *rest = after_with(operation->sql);
-	int body = sql_parameter(sql, call->body.json.ptr == NULL ? NULL : arena_copy(sql->arena, call->body.json));
-	int id = sql_parameter(sql, call->id);
-	int version = sql_parameter(sql, call->expected_version);
-	sql_add(sql, "WITH RECURSIVE given AS (SELECT $%d::jsonb, $%d::uuid, $%d::integer", body, id, version);
-	for (size_t i = 0; operation->parameters != NULL && operation->parameters[i].name != NULL && i < PARAMETERS_OF_OPERATIONS; i++)
-		sql_add(sql, ", $%d::text", sql_parameter(sql, call->query.values[i]));
+	const char *rest = after_with(sql->call->route->operation->sql);
+	sql_add(sql, "WITH RECURSIVE given AS (SELECT $%d::jsonb, $%d::uuid, $%d::integer", sql->body, sql->id, sql->expected);
+	for (size_t i = 0; i < OPERATION_VALUES_MAX && sql->given[i] != 0; i++)
+		sql_add(sql, ", $%d::text", sql->given[i]);
 	sql_add(sql, "), ");
 	while (isspace((unsigned char)*rest))
 		rest++;
@@ -241,36 +209,81 @@ static void sql_hand_written(struct sql *sql)
 
 /* --- entrances --- */
 
-int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement)
+static void add_text(struct sql *sql)
 {
-	struct sql sql = sql_begin(arena, call, ret_statement);
-	if (call->format == FORMAT_GEOJSON && shape_geometry(sql.shape) < 0)
-		return -EINVAL;
-	switch (call->route->operation->verb) {
+	switch (sql->call->route->operation->verb) {
 	case V_LIST:
-		sql_list(&sql);
+		sql_list(sql);
 		break;
 	case V_GET:
-		sql_get(&sql);
+		sql_get(sql);
 		break;
 	case V_CREATE:
 	case V_PUT:
 	case V_PATCH:
-		sql_create_or_change(&sql);
+		sql_create_or_change(sql);
 		break;
 	case V_DELETE:
-		sql_delete(&sql);
+		sql_delete(sql);
 		break;
 	case V_HISTORY:
-		sql_history(&sql);
+		sql_history(sql);
 		break;
 	case V_SQL:
-		sql_hand_written(&sql);
+		sql_hand_written(sql);
 		break;
 	case V_NATIVE:
-		return -EINVAL;
+		break;
 	}
+}
+
+static bool has_statement(const struct call *call)
+{
+	return call->route->operation->verb != V_NATIVE && (call->format != FORMAT_GEOJSON || shape_geometry(call->route->shape) >= 0);
+}
+
+int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement)
+{
+	struct sql sql = sql_begin(arena, call, ret_statement);
+	if (!has_statement(call))
+		return -EINVAL;
+	sql_parameters(&sql);
+	if (!sql.overflow)
+		add_text(&sql);
 	return sql_end(&sql);
+}
+
+/* A text of the cache is the one that would be made now. Where speed is no matter, as in the builds that are tested, this is looked at each time. */
+static void check_hit(struct arena *arena, const struct call *call, const struct statement *statement)
+{
+#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
+	struct statement fresh;
+	assert(sql_build(arena, call, &fresh) == 0);
+	assert(arena_lacking(arena) || strcmp(fresh.text, statement->text) == 0);
+#else
+	(void)arena, (void)call, (void)statement;
+#endif
+}
+
+int sql_build_cached(struct sql_cache *cache, struct arena *arena, const struct call *call, struct statement *ret_statement)
+{
+	struct sql sql = sql_begin(arena, call, ret_statement);
+	if (!has_statement(call))
+		return -EINVAL;
+	sql_parameters(&sql);
+	if (sql.overflow)
+		return -E2BIG;
+	struct sql_form form;
+	sql_form_of(call, &form);
+	if (sql_cache_find(cache, &form, ret_statement)) {
+		check_hit(arena, call, ret_statement);
+		return 0;
+	}
+	add_text(&sql);
+	/* A text for which memory was short may lack something. */
+	if (!arena_lacking(arena))
+		sql_cache_add(cache, &form, buffer_slice(&sql.text), ret_statement);
+	return ret_statement->held != NULL ? 0 : sql_end(&sql);
 }
 
 int sql_probe(struct arena *arena, const struct call *call, struct statement *ret_statement)

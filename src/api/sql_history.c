@@ -5,11 +5,8 @@
 
 void sql_history(struct sql *sql)
 {
-	const struct call *call = sql->call;
 	const struct resource *resource = sql->shape->resource;
-	int id = sql_parameter(sql, call->id);
-	int limit = sql_parameter(sql, arena_printf(sql->arena, "%ld", call->query.limit));
-	int after = sql_parameter(sql, call->query.keys[0]);
+	int id = sql->id, limit = sql->limit, after = sql->keys[0];
 	sql_add(sql, "WITH page AS (SELECT r.version, r.operation, r.version_from, r.version_to, row_number() OVER (ORDER BY r.version "
 		     "DESC) AS row_n, ");
 	sql_add(sql, "CASE WHEN r.operation <> 'delete' THEN ");

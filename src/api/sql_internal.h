@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Shared by the files of the statement builder. The text holds names from descriptors and numbers of parameters, nothing that a client sent; what
- * varies with the call is which clauses there are. Conventions in the text: `t` is a row of the source, `r` a row about to be rendered. */
+ * varies with the call is which clauses there are. Conventions in the text: `t` is a row of the source, `r` a row about to be rendered.
+ *
+ * Parameters come first (sql_parameters.c), then the text refers to them by their numbers: so a text that was made before (sql_cache.c) needs nothing but
+ * parameters made in the same way. What the text may depend on beside the route is `struct sql_form`. */
 #ifndef WARDMOTE_API_SQL_INTERNAL_H
 #define WARDMOTE_API_SQL_INTERNAL_H
 
@@ -14,14 +17,38 @@ struct sql {
 	struct buffer text;
 	struct statement *statement;
 	/* numbers of parameters; 0: there is none */
-	int as_of;
+	int as_of, limit, id;
+	int filters[FILTERS_MAX], search, corners[4], keys[SORT_KEYS_MAX]; /* of a list */
 	int body, key, expected, geometry; /* of a write; key: id, or external_id of a PUT */
+	int given[OPERATION_VALUES_MAX]; /* of a hand-written statement */
+	struct {
+		int key, method, path, hash, id;
+	} saved; /* under the Idempotency-Key */
 	bool overflow;
 };
 
-/* sql.c */
+/* sql_parameters.c */
 /* The number of a new parameter. */
 int sql_parameter(struct sql *sql, const char *value);
+/* All that the statement of the call has. */
+void sql_parameters(struct sql *sql);
+/* The target as stored with a key: the template, and the record's id where it has one. */
+const char *sql_keyed_path(struct arena *arena, const struct call *call);
+
+/* sql_cache.c */
+enum { FORM_WORDS_MAX = 5 + 2 * FILTERS_MAX };
+/* All of a call that its text depends on. */
+struct sql_form {
+	size_t n_words;
+	uint64_t words[FORM_WORDS_MAX];
+};
+void sql_form_of(const struct call *call, struct sql_form *ret_form);
+/* The text of a form for a statement, which holds it. */
+bool sql_cache_find(struct sql_cache *cache, const struct sql_form *form, struct statement *statement);
+/* Keeps the text (it ends in NUL) and lets the statement hold it; without memory, or for one that is too long, nothing happens. */
+void sql_cache_add(struct sql_cache *cache, const struct sql_form *form, struct slice text, struct statement *statement);
+
+/* sql.c */
 void sql_add(struct sql *sql, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A string literal of a descriptor's constant. */
 void sql_literal(struct sql *sql, const char *text);

@@ -30,48 +30,48 @@ struct page {
 
 /* --- conditions --- */
 
-static void add_comparison(struct sql *sql, const struct filter *filter, const char *operator)
+static void add_comparison(struct sql *sql, const struct filter *filter, const char *operator, int n)
 {
-	sql_add(sql, " AND t.%s %s $%d::%s", filter->field->name, operator, sql_parameter(sql, filter->value), sql_type(filter->field));
+	sql_add(sql, " AND t.%s %s $%d::%s", filter->field->name, operator, n, sql_type(filter->field));
 }
 
-static void add_any_of(struct sql *sql, const struct filter *filter)
+static void add_any_of(struct sql *sql, const struct filter *filter, int n)
 {
 	const struct field *field = filter->field;
 	bool is_array = field->type == T_REFS || field->type == T_CODES || field->type == T_TEXTS;
 	bool negated = filter->op == FILTER_NONE_OF;
-	int n = sql_parameter(sql, filter->value);
 	sql_add(sql, is_array ? " AND %st.%s && $%d::%s[]%s" : " AND %st.%s = ANY ($%d::%s[])%s", negated ? "(" : "", field->name, n,
 		sql_type(field), negated ? ") IS NOT TRUE" : "");
 }
 
-static void add_filter(struct sql *sql, const struct filter *filter)
+/* `n` is the number of the filter's value. */
+static void add_filter(struct sql *sql, const struct filter *filter, int n)
 {
 	switch (filter->op) {
 	case FILTER_ANY_OF:
 	case FILTER_NONE_OF:
-		add_any_of(sql, filter);
+		add_any_of(sql, filter, n);
 		break;
 	case FILTER_EQUAL:
-		add_comparison(sql, filter, "=");
+		add_comparison(sql, filter, "=", n);
 		break;
 	case FILTER_NOT_EQUAL:
-		add_comparison(sql, filter, "IS DISTINCT FROM");
+		add_comparison(sql, filter, "IS DISTINCT FROM", n);
 		break;
 	case FILTER_GT:
-		add_comparison(sql, filter, ">");
+		add_comparison(sql, filter, ">", n);
 		break;
 	case FILTER_GTE:
-		add_comparison(sql, filter, ">=");
+		add_comparison(sql, filter, ">=", n);
 		break;
 	case FILTER_LT:
-		add_comparison(sql, filter, "<");
+		add_comparison(sql, filter, "<", n);
 		break;
 	case FILTER_LTE:
-		add_comparison(sql, filter, "<=");
+		add_comparison(sql, filter, "<=", n);
 		break;
 	case FILTER_CONTAINS:
-		sql_add(sql, " AND t.%s ILIKE '%%' || $%d::text || '%%'", filter->field->name, sql_parameter(sql, filter->value));
+		sql_add(sql, " AND t.%s ILIKE '%%' || $%d::text || '%%'", filter->field->name, n);
 		break;
 	case FILTER_NULL:
 		sql_add(sql, " AND t.%s IS NULL", filter->field->name);
@@ -87,9 +87,7 @@ static void add_filter(struct sql *sql, const struct filter *filter)
 static void add_bbox(struct sql *sql)
 {
 	const char *geometry = sql->shape->fields[shape_geometry(sql->shape)]->name;
-	int corner[4];
-	for (int i = 0; i < 4; i++)
-		corner[i] = sql_parameter(sql, sql->call->query.bbox[i]);
+	const int *corner = sql->corners;
 	sql_add(
 	    sql,
 	    " AND CASE WHEN $%1$d::float8 <= $%3$d::float8"
@@ -127,10 +125,10 @@ static void add_conditions(struct sql *sql)
 {
 	const struct query *query = &sql->call->query;
 	for (size_t i = 0; i < query->n_filters; i++)
-		add_filter(sql, &query->filters[i]);
-	if (query->search != NULL)
-		sql_add(sql, " AND t.search @@ websearch_to_tsquery('english', $%d::text)", sql_parameter(sql, query->search));
-	if (query->bbox[0] != NULL)
+		add_filter(sql, &query->filters[i], sql->filters[i]);
+	if (sql->search != 0)
+		sql_add(sql, " AND t.search @@ websearch_to_tsquery('english', $%d::text)", sql->search);
+	if (sql->corners[0] != 0)
 		add_bbox(sql);
 	if (is_own_only(sql))
 		sql_add(sql, " AND %s", sql_is_own(sql, "t"));
@@ -243,21 +241,16 @@ static struct page page_of(struct sql *sql)
 	size_t start = sql->text.len;
 	add_conditions(sql);
 	page.where = cut(sql, start);
-	if (query->keys[0] != NULL) {
-		int key = sql_parameter(sql, query->keys[0]);
-		sql_add(sql, " AND (t.%s, t.id) %s ($%d::%s, $%d::uuid)", page.key, page.descending ? "<" : ">", key, page.key_type,
-			sql_parameter(sql, query->keys[1]));
-	}
+	if (sql->keys[0] != 0)
+		sql_add(sql, " AND (t.%s, t.id) %s ($%d::%s, $%d::uuid)", page.key, page.descending ? "<" : ">", sql->keys[0],
+			page.key_type, sql->keys[1]);
 	page.after = cut(sql, start);
 	return page;
 }
 
 void sql_list(struct sql *sql)
 {
-	const struct query *query = &sql->call->query;
-	if (query->as_of != NULL)
-		sql->as_of = sql_parameter(sql, query->as_of);
-	int limit = sql_parameter(sql, arena_printf(sql->arena, "%ld", query->limit));
+	int limit = sql->limit;
 	sql_add(sql, "WITH "); /* text must exist before parts are cut from it */
 	struct page page = page_of(sql);
 	const char *direction = page.descending ? " DESC" : "";
@@ -282,9 +275,6 @@ void sql_list(struct sql *sql)
 void sql_get(struct sql *sql)
 {
 	const struct call *call = sql->call;
-	if (call->query.as_of != NULL)
-		sql->as_of = sql_parameter(sql, call->query.as_of);
-	int id = sql_parameter(sql, call->id);
 	uint64_t fields = sql_shown(sql);
 	sql_add(sql, "WITH answer AS (SELECT 200 AS status, ");
 	if (call->format == FORMAT_CSV) {
@@ -301,6 +291,6 @@ void sql_get(struct sql *sql)
 		sql_add(sql, ")::text");
 	}
 	sql_add(sql, " AS body, r.version::text AS etag, NULL::text AS link FROM %s r WHERE r.id = $%d::uuid%s)",
-		sql_source(sql, sql->shape->resource), id, sql_moment(sql, "r"));
+		sql_source(sql, sql->shape->resource), sql->id, sql_moment(sql, "r"));
 	sql_tail(sql);
 }

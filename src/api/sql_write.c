@@ -172,18 +172,6 @@ static void add_cur(struct sql *sql)
 
 /* --- verdict, write, answer --- */
 
-static void add_parameters(struct sql *sql)
-{
-	const struct call *call = sql->call;
-	sql->body = sql_parameter(sql, call->body.json.ptr == NULL ? NULL : arena_copy(sql->arena, call->body.json));
-	if (shape_geometry(sql->shape) >= 0)
-		sql->geometry = sql_parameter(sql, call->body.geometry.len == 0 ? NULL : arena_copy(sql->arena, call->body.geometry));
-	if (verb_of(sql) == V_CREATE)
-		return;
-	sql->key = sql_parameter(sql, verb_of(sql) == V_PUT ? call->query.external_id : call->id);
-	sql->expected = sql_parameter(sql, call->expected_version);
-}
-
 /* No expectation is met by any version, and by none: a PUT may create. */
 static void add_verdict(struct sql *sql)
 {
@@ -281,7 +269,6 @@ void sql_create_or_change(struct sql *sql)
 {
 	const struct resource *resource = sql->shape->resource;
 	enum verb verb = verb_of(sql);
-	add_parameters(sql);
 	add_cur(sql);
 	add_new(sql);
 	sql_forbidden(sql);
@@ -308,8 +295,6 @@ void sql_delete(struct sql *sql)
 {
 	const struct resource *resource = sql->shape->resource;
 	const char *own = resource->flags & R_ADMIN ? "wardmote.may_administer()" : "wardmote.owns(cur.partner_id)";
-	sql->key = sql_parameter(sql, sql->call->id);
-	sql->expected = sql_parameter(sql, sql->call->expected_version);
 	sql_add(sql, "WITH cur AS MATERIALIZED (SELECT t.* FROM api.%s t WHERE t.id = $%d::uuid)", resource->thing, sql->key);
 	sql_own_faults(sql, "gates", resource->delete_sql);
 	sql_add(sql,

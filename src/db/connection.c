@@ -256,42 +256,38 @@ static void expect(struct connection *connection, struct db_job *job, enum expec
 	connection->fifo_n++;
 }
 
-/* Parses go first in a segment: nothing before them can have aborted it. */
-static bool send_prepare(struct connection *connection, struct db_job *job, size_t step)
+/* Parses go first in a segment: nothing before them can have aborted it. NULL: it could not be sent. */
+static const struct prepared *send_prepare(struct connection *connection, struct db_job *job, size_t step)
 {
 	const char *text = job->steps[step].text;
-	if (statements_find(&connection->statements, text) != NULL)
-		return true;
+	uint64_t hash = job->steps[step].hash;
+	struct prepared *row = statements_find(&connection->statements, text, hash);
+	if (row != NULL)
+		return row;
 	unsigned victim = 0;
-	struct prepared *row = statements_add(&connection->statements, text, &victim);
+	row = statements_add(&connection->statements, text, hash, &victim);
 	if (row == NULL)
-		return false;
-	char name[24];
+		return NULL;
 	if (victim != 0) {
 		char command[40];
 		snprintf(command, sizeof command, "DEALLOCATE w%u", victim);
 		if (PQsendQueryParams(connection->pg, command, 0, NULL, NULL, NULL, NULL, 0) != 1)
-			return false;
+			return NULL;
 		expect(connection, job, EXPECT_DEALLOCATE, step);
 	}
-	snprintf(name, sizeof name, "w%u", row->number);
-	if (PQsendPrepare(connection->pg, name, text, 0, NULL) != 1)
-		return false;
+	if (PQsendPrepare(connection->pg, row->name, text, 0, NULL) != 1)
+		return NULL;
 	expect(connection, job, EXPECT_PREPARE, step);
 	connection->pool->stats.prepares++;
-	return true;
+	return row;
 }
 
-static bool send_step(struct connection *connection, struct db_job *job, size_t step)
+static bool send_step(struct connection *connection, struct db_job *job, size_t at, const struct prepared *row)
 {
-	const struct db_step *row = &job->steps[step];
-	int n = (int)row->n_parameters;
-	/* It is there: a segment has fewer statements than are kept, and those of this one are the last that were used. */
-	char name[24];
-	snprintf(name, sizeof name, "w%u", statements_find(&connection->statements, row->text)->number);
-	if (PQsendQueryPrepared(connection->pg, name, n, row->parameters, NULL, NULL, 0) != 1)
+	const struct db_step *step = &job->steps[at];
+	if (PQsendQueryPrepared(connection->pg, row->name, (int)step->n_parameters, step->parameters, NULL, NULL, 0) != 1)
 		return false;
-	expect(connection, job, EXPECT_STEP, step);
+	expect(connection, job, EXPECT_STEP, at);
 	return true;
 }
 
@@ -308,11 +304,15 @@ int connection_send(struct connection *connection, struct db_job *job, int64_t n
 {
 	bool sent = true;
 	size_t expected = connection->fifo_n;
+	/* The rows stay: a segment has fewer statements than are kept, and those of this one are the last that were used. */
+	const struct prepared *rows[DB_STEPS_MAX];
 	errno = 0;
+	for (size_t i = 0; sent && i < job->n_steps; i++) {
+		rows[i] = send_prepare(connection, job, i);
+		sent = rows[i] != NULL;
+	}
 	for (size_t i = 0; sent && i < job->n_steps; i++)
-		sent = send_prepare(connection, job, i);
-	for (size_t i = 0; sent && i < job->n_steps; i++)
-		sent = send_step(connection, job, i);
+		sent = send_step(connection, job, i, rows[i]);
 	if (!sent && errno == ENOMEM && connection->fifo_n == expected && PQstatus(connection->pg) == CONNECTION_OK)
 		return -ENOMEM; /* the name of its first statement could not be kept: the others on this connection need not suffer */
 	if (!sent || !send_sync(connection->pg)) {

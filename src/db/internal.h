@@ -25,7 +25,8 @@ struct prepared {
 	char *text; /* NULL: free */
 	uint64_t hash;
 	uint64_t used; /* the connection's clock when it was last used */
-	unsigned number; /* its name on the server is "w<number>" */
+	unsigned number;
+	char name[12]; /* on the server: "w<number>" */
 };
 
 struct statements {
@@ -36,10 +37,10 @@ struct statements {
 	unsigned next_number;
 };
 
-/* A statement by its text: the row, or NULL when it is not prepared. */
-struct prepared *statements_find(struct statements *statements, const char *text);
+/* A statement by its text: the row, or NULL when it is not prepared. `hash`: of the text, hash_bytes; 0: not known. */
+struct prepared *statements_find(struct statements *statements, const char *text, uint64_t hash);
 /* A row for a text that is not there; *ret_victim is the number of the statement that had to go, or 0. NULL: no memory. */
-struct prepared *statements_add(struct statements *statements, const char *text, unsigned *ret_victim);
+struct prepared *statements_add(struct statements *statements, const char *text, uint64_t hash, unsigned *ret_victim);
 void statements_remove(struct statements *statements, const char *text);
 void statements_clear(struct statements *statements);
 

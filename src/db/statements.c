@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The cache of prepared statements of one connection: text -> name, bounded, least recently used out. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "internal.h"
+#include "wardmote/hash.h"
 
-/* Eight bytes a step: statement texts are kilobytes long and looked up at each request. Not for hostile input: texts are our own. */
-static uint64_t hash_text(const char *text, size_t len)
+static uint64_t hash_of(const char *text, uint64_t hash)
 {
-	uint64_t hash = 0x9e3779b97f4a7c15u ^ len;
-	while (len >= 8) {
-		uint64_t word;
-		memcpy(&word, text, 8);
-		hash = (hash ^ word) * 0xff51afd7ed558ccdu;
-		hash ^= hash >> 32;
-		text += 8;
-		len -= 8;
-	}
-	uint64_t tail = 0;
-	memcpy(&tail, text, len);
-	hash = (hash ^ tail) * 0xc4ceb9fe1a85ec53u;
-	return hash ^ (hash >> 29);
+	return hash != 0 ? hash : hash_bytes(text, strlen(text));
 }
 
 static size_t slot_of(const struct statements *statements, uint64_t hash, const char *text)
@@ -34,9 +23,9 @@ static size_t slot_of(const struct statements *statements, uint64_t hash, const 
 	return slot;
 }
 
-struct prepared *statements_find(struct statements *statements, const char *text)
+struct prepared *statements_find(struct statements *statements, const char *text, uint64_t hash)
 {
-	size_t slot = slot_of(statements, hash_text(text, strlen(text)), text);
+	size_t slot = slot_of(statements, hash_of(text, hash), text);
 	if (statements->slots[slot] == 0)
 		return NULL;
 	struct prepared *row = &statements->rows[statements->slots[slot] - 1];
@@ -64,7 +53,7 @@ static void row_free(struct statements *statements, struct prepared *row)
 
 void statements_remove(struct statements *statements, const char *text)
 {
-	struct prepared *row = statements_find(statements, text);
+	struct prepared *row = statements_find(statements, text, 0);
 	if (row != NULL)
 		row_free(statements, row);
 }
@@ -84,7 +73,7 @@ static struct prepared *row_to_use(struct statements *statements, unsigned *ret_
 	return oldest;
 }
 
-struct prepared *statements_add(struct statements *statements, const char *text, unsigned *ret_victim)
+struct prepared *statements_add(struct statements *statements, const char *text, uint64_t hash, unsigned *ret_victim)
 {
 	*ret_victim = 0;
 	char *copy = strdup(text);
@@ -92,9 +81,10 @@ struct prepared *statements_add(struct statements *statements, const char *text,
 		return NULL;
 	struct prepared *row = row_to_use(statements, ret_victim);
 	row->text = copy;
-	row->hash = hash_text(text, strlen(text));
+	row->hash = hash_of(text, hash);
 	row->used = ++statements->clock;
 	row->number = ++statements->next_number;
+	snprintf(row->name, sizeof row->name, "w%u", row->number);
 	statements->n++;
 	statements->slots[slot_of(statements, row->hash, row->text)] = (short)(row - statements->rows + 1);
 	return row;

@@ -31,6 +31,7 @@ static void replay_done(struct db_job *job, const struct db_result *result)
 void replay_start(struct request *request)
 {
 	request->replaying = true;
+	sql_release(&request->statement);
 	if (sql_replay(request->arena, &request->call, &request->statement) < 0) {
 		respond_problem(request, PROBLEM_INTERNAL, NULL);
 		return;

@@ -395,7 +395,7 @@ static void submit(struct request *request)
 	const struct operation *operation = request_operation(request);
 	bool write = operation->lane == LANE_WRITE && !request->probe;
 	int error = request->probe ? sql_probe(request->arena, &request->call, &request->statement)
-				   : sql_build(request->arena, &request->call, &request->statement);
+				   : sql_build_cached(request->worker->texts, request->arena, &request->call, &request->statement);
 	if (error < 0) {
 		respond_problem(request, PROBLEM_INVALID_REQUEST, "The request has more filters than one statement takes.");
 		return;
@@ -411,6 +411,7 @@ static void submit(struct request *request)
 	if ((operation->flags & OP_SECRET) && !request->probe)
 		secret_prepare(request);
 	segment_add(request, request->statement.text, request->statement.n_parameters, request->statement.parameters, true);
+	request->job.steps[request->job.answer].hash = request->statement.hash;
 	if (request->call.query.dry_run) {
 		segment_add(request, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, false);
 		segment_add(request, "ROLLBACK", 0, NULL, false);
@@ -467,6 +468,7 @@ void request_end(void *context, bool sent)
 	int status = refused != 0 ? refused : request->status;
 	metrics_count(&request->worker->metrics, request->route_index, status, taken_us);
 	log_request(request, status, sent, taken_us);
+	sql_release(&request->statement);
 	native_free(request);
 }
 

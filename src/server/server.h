@@ -14,6 +14,7 @@
 #include "wardmote/config.h"
 #include "wardmote/db.h"
 #include "wardmote/http.h"
+#include "wardmote/sql.h"
 
 enum { WORKERS_MAX = 16 };
 
@@ -57,6 +58,7 @@ struct worker {
 	struct http_server *http;
 	struct db_pool *pool;
 	struct auth_cache *tokens;
+	struct sql_cache *texts; /* of statements */
 	struct auth_keys *keys; /* own reference */
 	unsigned keys_generation;
 	bool replied; /* a suspended exchange was answered this tick */

@@ -10,7 +10,7 @@
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
 
-enum { TOKEN_CACHE_ENTRIES = 4096, WRITE_DEPTH = 2, HEAVY_DEPTH = 1 };
+enum { TOKEN_CACHE_ENTRIES = 4096, TEXT_CACHE_BYTES = 2 << 20, WRITE_DEPTH = 2, HEAVY_DEPTH = 1 };
 
 static void take_keys(struct worker *worker)
 {
@@ -170,6 +170,7 @@ static void worker_free(struct worker *worker)
 	http_server_free(worker->http);
 	arena_reserve_free(worker->reserve);
 	auth_cache_free(worker->tokens);
+	sql_cache_free(worker->texts);
 	auth_keys_unref(worker->keys);
 	metrics_done(&worker->metrics);
 	if (worker->epoll >= 0)
@@ -193,6 +194,8 @@ static int worker_open(struct worker *worker, int listen_fd)
 		error = arena_reserve_new(HTTP_RESERVE, &worker->reserve);
 	if (error == 0)
 		error = auth_cache_new(TOKEN_CACHE_ENTRIES, &worker->tokens);
+	if (error == 0)
+		error = sql_cache_new(TEXT_CACHE_BYTES, &worker->texts);
 	if (error == 0)
 		error = open_pool(worker);
 	if (error == 0)

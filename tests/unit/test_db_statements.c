@@ -37,7 +37,7 @@ static void statements_end(struct statements *statements)
 static void add(struct statements *statements, int n, unsigned *ret_number, unsigned *ret_victim)
 {
 	char text[64];
-	struct prepared *row = statements_add(statements, text_of(text, sizeof text, n), ret_victim);
+	struct prepared *row = statements_add(statements, text_of(text, sizeof text, n), 0, ret_victim);
 	assert_non_null(row);
 	*ret_number = row->number;
 }
@@ -53,11 +53,11 @@ static void test_the_least_recently_used_goes(void **state)
 		assert_int_equal(victim, 0);
 	}
 	/* The first was used again: the second is the oldest now. */
-	assert_non_null(statements_find(statements, text_of(text, sizeof text, 0)));
+	assert_non_null(statements_find(statements, text_of(text, sizeof text, 0), 0));
 	add(statements, STATEMENTS_MAX, &number, &victim);
 	assert_int_equal(victim, numbers[1]);
-	assert_null(statements_find(statements, text_of(text, sizeof text, 1)));
-	assert_int_equal(statements_find(statements, text_of(text, sizeof text, 0))->number, numbers[0]);
+	assert_null(statements_find(statements, text_of(text, sizeof text, 1), 0));
+	assert_int_equal(statements_find(statements, text_of(text, sizeof text, 0), 0)->number, numbers[0]);
 	/* A name is never given twice: the server may still have the old one under it. */
 	for (int i = 0; i < STATEMENTS_MAX; i++)
 		assert_int_not_equal(number, numbers[i]);
@@ -90,7 +90,7 @@ static void step(struct statements *statements, struct model *model, int n, bool
 {
 	char text[64];
 	unsigned victim = 0;
-	const struct prepared *row = statements_find(statements, text_of(text, sizeof text, n));
+	const struct prepared *row = statements_find(statements, text_of(text, sizeof text, n), 0);
 	assert_int_equal(row == NULL ? 0 : row->number, model->number[n]);
 	if (row != NULL && drop) {
 		statements_remove(statements, text);
