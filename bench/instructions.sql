@@ -22,12 +22,14 @@ SELECT pg_temp.id('locality', n), :'host', 'public', pg_temp.id('set', 1), 'W' |
 FROM generate_series(1, 200) AS n;
 
 -- Half of the host's own, of which one in eight is open; what is private is the others'.
-INSERT INTO wardmote.consultation (id, partner_id, visibility, external_id, title, summary, status, locality_ids, purpose, open_on, close_on, created_at, updated_at)
+INSERT INTO wardmote.consultation (id, partner_id, visibility, external_id, title, summary, status, locality_ids,
+	take_part_url, contact, purpose, open_on, close_on, created_at, updated_at)
 SELECT pg_temp.id('consultation', n), CASE WHEN n % 2 = 0 THEN :'host' ELSE pg_temp.id('partner', 1 + n / 2 % 20) END,
 	CASE WHEN n % 7 = 1 AND n % 2 = 1 THEN 'private' ELSE 'public' END, 'C-' || n,
 	'Consultation ' || n || ' about ' || (ARRAY['parks', 'libraries', 'buses', 'housing', 'budgets'])[1 + n % 5],
 	repeat('What residents and services say about it. ', 1 + n % 6), CASE WHEN n % 16 < 2 THEN 'open' ELSE 'evaluated' END,
-	ARRAY[pg_temp.id('locality', 1 + n / 16 % 200)], 'To hear what people want.', date '2020-01-01' + n % 2000, date '2020-02-01' + n % 2000,
+	ARRAY[pg_temp.id('locality', 1 + n / 16 % 200)], 'https://example.org/' || n, 'Engagement team',
+	'To hear what people want.', date '2020-01-01' + n % 2000, date '2020-02-01' + n % 2000,
 	timestamptz '2026-01-01 00:00Z' + n * interval '1 minute', timestamptz '2026-01-01 00:00Z' + n * interval '1 minute'
 FROM generate_series(1, 20000) AS n;
 VACUUM ANALYZE;
