@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The statements of ../sql, put together. The JSON is PostgreSQL's own, and what comes is passed on as it is."""
+import os
+import pathlib
+import re
+
+FOLDER = pathlib.Path(os.environ["SQL"])
+TEXTS = {path.stem: " ".join(re.sub(r"^--.*\n", "", path.read_text(encoding="utf-8"), flags=re.M).split()) for path in FOLDER.glob("*.sql")}
+AUDIENCES = {"anonymous": (), "partner": ("partner",), "owner": ("partner", "owner")}
+for _name, _parts in AUDIENCES.items():
+    TEXTS[f"{_name}_fields"] = re.sub(r"\{(\w+) ([^}]*)\}", lambda found, parts=_parts: found[2] if found[1] in parts else "", TEXTS["fields"])
+
+SORTS = {"open_on": ("open_on_sort", "date"), "close_on": ("close_on_sort", "date"), "title": ("title", "text"), "updated_at": ("updated_at", "timestamptz")}
+FILTERS = {
+    "status": "t.status = ANY (${}::text[])",
+    "partner_id": "t.partner_id = ANY (${}::uuid[])",
+    "statutory": "t.statutory = ${}::text::boolean",
+    "everyone": "t.everyone = ${}::text::boolean",
+    "topics": "t.topics && ${}::text[]",
+    "locality_ids": "t.locality_ids && ${}::uuid[]",
+    "q": "t.search @@ websearch_to_tsquery('english', ${}::text)",
+}
+# Whether there are many or few such records is known only with the value: they are planned each time.
+PLANNED_ANEW = ("topics", "locality_ids", "q")
+
+
+def statement(name, **values):
+    """A text with @name replaced by the value or file of that name."""
+    return re.sub(r"@(\w+)", lambda found: values[found[1]] if found[1] in values else statement(found[1], **values), TEXTS[name])
+
+
+ACT = statement("act")
+ACT_SESSION = statement("act_session")
+ONE = {caller: statement("one", record=statement(f"record_{caller}", more="")) for caller in ("anonymous", "partner")}
+_made = {}
+
+
+def listing(caller, query, after):
+    """(statement, whether to plan it anew, parameters) of a page; `after`: the place in the order to go on from."""
+    filters = tuple(name for name in FILTERS if name in query)
+    key = caller, filters, query["sort"], query["include"], after is not None
+    if key not in _made:
+        _made[key] = _make(*key)
+    return _made[key], any(name in PLANNED_ANEW for name in filters), [query["limit"], *(query[name] for name in filters), *(after or ())]
+
+
+def _make(caller, filters, sort, include, goes_on):
+    column, kind = SORTS[sort.removeprefix("-")]
+    direction, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
+    where = "".join(f" AND {FILTERS[name].format(number)}" for number, name in enumerate(filters, 2))
+    if goes_on:
+        # As text, since a driver would want a value of Python for a date.
+        where += f" AND (t.{column}, t.id) {beyond} (${len(filters) + 2}::text::{kind}, ${len(filters) + 3}::uuid)"
+    return statement("list", direction=direction, branches=statement(f"branches_{caller}", sort=column, direction=direction, where=where),
+                     record=statement(f"record_{caller}", more="".join(statement(f"include_{part}") for part in include)))

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The statements of ../sql, put together. The JSON is PostgreSQL's own, and what comes is passed on as it is: rendering the columns here, with the compiled
+// serializer of a response schema, was slower (../README.md).
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const folder = process.env.SQL
+const texts = Object.fromEntries(readdirSync(folder).filter((name) => name.endsWith('.sql')).map((name) =>
+	[name.slice(0, -4), readFileSync(join(folder, name), 'utf8').replace(/^--.*\n/gm, '').replace(/\s+/g, ' ').trim()]))
+
+const AUDIENCES = { anonymous: [], partner: ['partner'], owner: ['partner', 'owner'] }
+for (const [name, parts] of Object.entries(AUDIENCES)) {
+	texts[`${name}_fields`] = texts.fields.replace(/\{(\w+) ([^}]*)\}/g, (_, part, fields) => parts.includes(part) ? fields : '')
+}
+
+// A text with @name replaced by the value or file of that name.
+export function statement(name, values = {}) {
+	return texts[name].replace(/@(\w+)/g, (_, part) => part in values ? values[part] : statement(part, values))
+}
+
+const SORTS = { open_on: ['open_on_sort', 'date'], close_on: ['close_on_sort', 'date'], title: ['title', 'text'], updated_at: ['updated_at', 'timestamptz'] }
+const FILTERS = {
+	status: (n) => `t.status = ANY ($${n}::text[])`,
+	partner_id: (n) => `t.partner_id = ANY ($${n}::uuid[])`,
+	statutory: (n) => `t.statutory = $${n}::boolean`,
+	everyone: (n) => `t.everyone = $${n}::boolean`,
+	topics: (n) => `t.topics && $${n}::text[]`,
+	locality_ids: (n) => `t.locality_ids && $${n}::uuid[]`,
+	q: (n) => `t.search @@ websearch_to_tsquery('english', $${n}::text)`,
+}
+// Whether there are many or few such records is known only with the value: they are planned each time.
+const PLANNED_ANEW = ['topics', 'locality_ids', 'q']
+
+const made = new Map()
+
+// The statement for a page, made once for each combination of caller, filters, order and included records.
+export function list(caller, query, after) {
+	const filters = Object.keys(FILTERS).filter((name) => query[name] !== undefined)
+	const key = [caller, query.sort, after !== undefined, filters, query.include].join(' ')
+	if (!made.has(key)) {
+		made.set(key, makeList(caller, filters, query, after, `list${made.size}`))
+	}
+	const found = made.get(key)
+	const values = [query.limit, ...filters.map((name) => query[name]), ...(after ?? [])]
+	return { ...found, values }
+}
+
+function makeList(caller, filters, query, after, name) {
+	const descending = query.sort.startsWith('-')
+	const [column, type] = SORTS[descending ? query.sort.slice(1) : query.sort]
+	const where = filters.map((filter, at) => ` AND ${FILTERS[filter](at + 2)}`)
+	if (after !== undefined) {
+		const at = filters.length + 2
+		where.push(` AND (t.${column}, t.id) ${descending ? '<' : '>'} ($${at}::${type}, $${at + 1}::uuid)`)
+	}
+	const text = statement('list', {
+		branches: statement(`branches_${caller}`, { sort: column, direction: descending ? 'DESC' : 'ASC', where: where.join('') }),
+		record: statement(`record_${caller}`, { more: query.include.map((part) => statement(`include_${part}`)).join('') }),
+		direction: descending ? 'DESC' : 'ASC',
+	})
+	return { name, text, anew: filters.some((filter) => PLANNED_ANEW.includes(filter)) }
+}
+
+export const one = Object.fromEntries(['anonymous', 'partner'].map((caller) =>
+	[caller, { name: `one_${caller}`, text: statement('one', { record: statement(`record_${caller}`, { more: '' }) }) }]))
+export const act = { name: 'act', text: statement('act') }
+export const actSession = { name: 'act_session', text: statement('act_session') }
