@@ -57,7 +57,7 @@ static void wait_again(struct http_connection *connection, int64_t now)
 	list_append(list, connection);
 }
 
-static bool tcp_info(const struct http_connection *connection, struct tcp_info *ret_info)
+bool connection_tcp_info(const struct http_connection *connection, struct tcp_info *ret_info)
 {
 	socklen_t len = sizeof *ret_info;
 	memset(ret_info, 0, sizeof *ret_info);
@@ -70,7 +70,7 @@ static uint64_t bytes_moved(const struct http_connection *connection)
 	if (connection->phase == PHASE_BODY)
 		return connection->exchange->body_len;
 	struct tcp_info info;
-	return tcp_info(connection, &info) ? info.tcpi_bytes_acked : 0;
+	return connection_tcp_info(connection, &info) ? info.tcpi_bytes_acked : 0;
 }
 
 static uint64_t bytes_expected(const struct http_connection *connection)
@@ -214,7 +214,7 @@ static void check_linger(struct http_connection *connection, int64_t now)
 static bool request_has_begun(const struct http_connection *connection, int64_t now)
 {
 	struct tcp_info info;
-	return tcp_info(connection, &info) && info.tcpi_last_data_recv + age_slack_ms < (now - connection->since) / us_per_ms;
+	return connection_tcp_info(connection, &info) && info.tcpi_last_data_recv + age_slack_ms < (now - connection->since) / us_per_ms;
 }
 
 /* The library takes a short read for the end of what there is and waits for the next edge: an end of input that had come with these bytes stays unnoticed. */
@@ -222,7 +222,7 @@ static bool client_has_left(const struct http_connection *connection)
 {
 	struct tcp_info info;
 	int pending = 0;
-	return tcp_info(connection, &info) && info.tcpi_state == CLOSE_WAIT && ioctl(connection->fd, FIONREAD, &pending) == 0 &&
+	return connection_tcp_info(connection, &info) && info.tcpi_state == CLOSE_WAIT && ioctl(connection->fd, FIONREAD, &pending) == 0 &&
 	       pending == 0;
 }
 
@@ -242,12 +242,23 @@ static void check_head(struct http_connection *connection, int64_t now)
 	}
 }
 
+/* Still the same idle time. */
+static void enter_rest(struct http_connection *connection)
+{
+	int64_t since = connection->since;
+	connection_enter(connection, PHASE_REST);
+	connection->since = since;
+	rest_begin(connection);
+}
+
 static void check_idle(struct http_connection *connection, int64_t now)
 {
 	if (now - connection->since >= connection->server->limits.idle_timeout_ms * us_per_ms || client_has_left(connection))
 		connection_cut(connection, false);
 	else if (request_has_begun(connection, now))
 		connection_enter(connection, PHASE_HEADER);
+	else if (connection->phase == PHASE_IDLE)
+		enter_rest(connection);
 	else
 		wait_again(connection, now);
 }
@@ -293,6 +304,7 @@ static void check_one(struct http_connection *connection, int64_t now)
 			wait_again(connection, now);
 		break;
 	case PHASE_IDLE:
+	case PHASE_REST:
 		check_idle(connection, now);
 		break;
 	case PHASE_LINGER:
@@ -305,12 +317,19 @@ static void check_one(struct http_connection *connection, int64_t now)
 	}
 }
 
+static bool wants_look(const struct phase_list *list, const struct http_connection *connection, int64_t now)
+{
+	bool crowded = connection->phase == PHASE_IDLE && list->n > CROWD;
+	return connection->due <= now || (crowded && now - connection->since >= CROWD_REST_MS * us_per_ms);
+}
+
 void connections_check(struct http_server *server)
 {
 	int64_t now = clock_monotonic_us();
 	for (enum phase phase = 0; phase < PHASES; phase++) {
 		struct phase_list *list = &server->phases[phase];
-		for (int looks = 0; looks < LOOKS_MAX && list->period > 0 && list->first != NULL && list->first->due <= now; looks++)
+		for (int looks = 0; looks < LOOKS_MAX && list->period > 0 && list->first != NULL && wants_look(list, list->first, now);
+		     looks++)
 			check_one(list->first, now);
 	}
 	if (server->drain_check != 0 && now >= server->drain_check) {
@@ -351,14 +370,16 @@ static void close_silent(struct phase_list *list)
 void connections_close_unused(struct http_server *server, bool fresh)
 {
 	close_silent(&server->phases[PHASE_IDLE]);
+	close_silent(&server->phases[PHASE_REST]);
 	if (fresh)
 		close_silent(&server->phases[PHASE_FRESH]);
 }
 
 void connections_make_room(struct http_server *server)
 {
-	if (server->phases[PHASE_IDLE].first != NULL)
-		connection_cut(server->phases[PHASE_IDLE].first, false);
+	struct http_connection *resting = server->phases[PHASE_REST].first, *idle = server->phases[PHASE_IDLE].first;
+	if (resting != NULL || idle != NULL)
+		connection_cut(resting != NULL ? resting : idle, false);
 }
 
 void connections_free_lingering(struct http_server *server)

@@ -275,6 +275,7 @@ enum MHD_Result exchange_handle(struct http_connection *connection, const char *
 	if (exchange == NULL)
 		return refuse_lacking(connection);
 	collect_fields(exchange);
+	rest_note_head(connection, method);
 	exchange->chunks = strcmp(version, "HTTP/1.0") != 0;
 	const struct gate_verdict *verdict = check_head(exchange, method, version);
 	return verdict == NULL ? begin(exchange) : refuse(exchange, verdict);
@@ -289,6 +290,7 @@ void exchange_end(struct http_connection *connection, bool complete)
 	if (exchange == NULL)
 		return;
 	struct http_server *server = connection->server;
+	rest_note_body(connection, exchange->body_len);
 	server->body_bytes -= exchange->body_capacity;
 	pressure_release(exchange);
 	if (exchange->begun) {

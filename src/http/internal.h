@@ -2,7 +2,7 @@
 /* What the files of src/http share. A connection is in exactly one phase, and in that phase's list; connection_enter is the only way from one phase to
  * another. All waits of one phase are equally long, so each list is in the order of its deadlines and looking for those that passed costs nothing.
  *
- *   FRESH -> HEADER -> [BODY] -> WORK -> ANSWER -> IDLE -> HEADER ...        any of them -> CUT | LINGER -> freed
+ *   FRESH -> HEADER -> [BODY] -> WORK -> ANSWER -> IDLE -> [REST] -> HEADER ...        any of them -> CUT | LINGER -> freed
  */
 #ifndef WARDMOTE_HTTP_INTERNAL_H
 #define WARDMOTE_HTTP_INTERNAL_H
@@ -21,6 +21,7 @@ enum phase {
 	PHASE_WORK, /* the application has it; no deadline of ours */
 	PHASE_ANSWER, /* the answer is being sent */
 	PHASE_IDLE, /* between two requests */
+	PHASE_REST, /* the same for longer than REST_MS: holds no more memory than it must */
 	PHASE_CUT, /* shut down by us; the library has yet to notice */
 	PHASE_LINGER, /* the library is done with it; the rest of its input is read and dropped, so that no reset eats the answer */
 	PHASES,
@@ -43,6 +44,12 @@ enum {
 	ANSWERS_AT_ONCE = 320, /* being sent by one worker; likewise, */
 	ANSWERS_MAX = 32 << 20, /* and their bytes, but for the longest one's, */
 	ANSWER_GRACE_MS = 200, /* for those that have been sent for so long */
+	REST_MS = 1000,
+	CROWD = 1024, /* more idle connections of one worker than this rest after */
+	CROWD_REST_MS = 100,
+	/* One pool holds a connection's request head, the library's records of its fields, what was read ahead, and the head of the answer.
+	 * Over 32 KiB it is mapped: what a slow client does not use costs nothing, and all is given back when it leaves. */
+	CONNECTION_MEMORY = 36 << 10,
 	COMPRESS_MIN = HTTP_COMPRESS_MIN,
 	COMPRESS_MAX = 4 << 20, /* above it compressing would hold up the other clients of this worker */
 };
@@ -65,6 +72,8 @@ struct http_connection {
 	size_t target_len;
 	const char *target_at; /* where the library holds it */
 	struct http_exchange *exchange;
+	const char *head_at; /* where the library held the last head, */
+	uint64_t taken; /* and how many bytes all requests had that it has taken in */
 	char peer[INET6_ADDRSTRLEN];
 };
 
@@ -157,6 +166,13 @@ void connections_close_unused(struct http_server *server, bool fresh);
 void connections_free_lingering(struct http_server *server);
 /* Ends the connection that has been idle for longest, if there is one. */
 void connections_make_room(struct http_server *server);
+struct tcp_info;
+bool connection_tcp_info(const struct http_connection *connection, struct tcp_info *ret_info);
+
+/* rest.c: counts what the library takes in, and gives back the memory of a connection that has been idle for a while. */
+void rest_note_head(struct http_connection *connection, const char *method);
+void rest_note_body(struct http_connection *connection, size_t len);
+void rest_begin(struct http_connection *connection);
 
 /* exchange.c */
 enum MHD_Result exchange_handle(struct http_connection *connection, const char *method, const char *version, const char *data,

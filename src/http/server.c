@@ -11,9 +11,6 @@
 #include "wardmote/clock.h"
 
 enum {
-	/* One pool holds a connection's request head, the library's records of its fields, what was read ahead, and the head of the answer. */
-	CONNECTION_MEMORY =
-	    36 << 10, /* over 32 KiB it is mapped: what a slow client does not use costs nothing, and all is given back when it leaves */
 	STRICTNESS = 0, /* 1 closes without an answer where the gate gives one; -1 looks for white space before colons only */
 	US_PER_MS = 1000,
 	STUCK_RUNS = 8,
@@ -124,7 +121,9 @@ static void set_periods(struct http_server *server)
 	server->phases[PHASE_HEADER].period = server->phases[PHASE_FRESH].period;
 	server->phases[PHASE_BODY].period = limits->body_timeout_ms * US_PER_MS / TRANSFER_TICKS;
 	server->phases[PHASE_ANSWER].period = limits->body_timeout_ms * US_PER_MS / TRANSFER_TICKS;
-	server->phases[PHASE_IDLE].period = (int64_t)idle * US_PER_MS;
+	long first = idle < REST_MS ? idle : REST_MS, rest = limits->idle_timeout_ms - first;
+	server->phases[PHASE_IDLE].period = (int64_t)first * US_PER_MS;
+	server->phases[PHASE_REST].period = (int64_t)rest * US_PER_MS / (rest / idle + 1); /* likewise */
 	server->phases[PHASE_LINGER].period = (int64_t)LINGER_TICK_MS * US_PER_MS;
 }
 

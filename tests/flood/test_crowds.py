@@ -12,6 +12,7 @@ from wardmote_long import pick
 
 LIMIT = pick(400, 10000)
 SOFT = LIMIT * 9 // 10
+MANY = pick(3000, 10000)
 FLAT_MIB = 10
 FORM = "Content-Type: application/x-www-form-urlencoded"
 JSON = "Content-Type: application/json"
@@ -73,6 +74,23 @@ def test_a_flood_of_connections_comes_and_goes(serve, release, host, anonymous):
     assert seen["late"] == 0 and seen["without_retry_after"] == 0, seen
     assert seen["statuses"]["200"] > 0.5 * sum(seen["statuses"].values()), seen
     crowd.until(lambda: crowd.descriptors(server.process.pid) <= before)
+
+
+@pytest.mark.parametrize("mode, before_kib, kept_kib", [("idle", 2, 2), ("full", 40, 4)])
+def test_memory_of_a_crowd(serve, release, host, anonymous, mode, before_kib, kept_kib):
+    """Of connections that never spoke, and of such that have each made a request and stay: what one of them holds, at most and after a while."""
+    server = serve(workers=2, connection_limit=20000)
+    token = crowd.client(server, host, anonymous).token
+    pid = server.process.pid
+    before = crowd.resident_mib(pid)[0]
+    with crowd.Crowd(release, server, MANY, mode, field=f"Authorization: Bearer {token}") as held:
+        held.wait_open()
+        seen = crowd.until(lambda: (lambda seen: seen if mode == "idle" or seen["answers"] == MANY else None)(held.seen()))
+        assert set(seen["statuses"]) <= {"200"}, seen
+        crowd.until(lambda: crowd.descriptors(pid) >= MANY)
+        assert crowd.resident_mib(pid)[1] < before + MANY * before_kib / 1024 + FLAT_MIB
+        crowd.until(lambda: crowd.resident_mib(pid)[0] < before + MANY * kept_kib / 1024 + FLAT_MIB, 5)
+        assert held.seen()["open"] == MANY
 
 
 # --- bodies ---
