@@ -258,7 +258,7 @@ def count(program, report=lambda row, counts: None):
 
 def _count(program, cluster, keys, host, cursor, report):  # pylint: disable=too-many-arguments
     server = wardmote_server.Server(cluster, keys, program=str(program), before=f"set -- {' '.join(valgrind(cluster.counts))} \"$@\";",
-                                    lane_read=1, lane_write=1, lane_heavy=1)
+                                    lane_read=1, lane_write=1, lane_heavy=1, lane_stream=1)
     try:
         client = Client(server, None, None)
         token = client.token_for(host["client_id"], host["client_secret"])

@@ -216,6 +216,10 @@ def without_required(schema):
 
 def typed(schema, text):
     """A parameter's value as the schema sees it."""
+    for part in schema.get("anyOf", ()):
+        value = typed(part, text)
+        if not isinstance(value, str):
+            return value
     kind = schema.get("type")
     if kind == "array":
         return [typed(schema["items"], part) for part in text.split(",")]

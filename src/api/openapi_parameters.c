@@ -160,7 +160,7 @@ static void add_read(const struct openapi *doc, json_t *list, const struct route
 		add_include(list, shape);
 	}
 	if (verb == V_LIST || verb == V_HISTORY) {
-		add_shared(doc, list, "limit");
+		add_shared(doc, list, verb == V_LIST ? "limit-or-all" : "limit");
 		add_shared(doc, list, "cursor");
 	}
 }

@@ -212,6 +212,7 @@ static const struct code request_codes[] = {
 	{ "length", "The text, list or ring is too short or too long; `detail` names the limit." },
 	{ "not_in_format", "The format that was asked for has no place for what the parameter adds." },
 	{ "not_nullable", "The field cannot be null." },
+	{ "not_with_all", "A list that is asked for whole (`limit=all`) has no pages, and tells no number before its records." },
 	{ "number", "A number is no JSON number, or its literal or exponent is too long." },
 	{ "order", "The value lies before the one it may not precede." },
 	{ "range", "The number lies outside its range; `detail` names it." },

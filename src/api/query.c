@@ -3,6 +3,7 @@
 #include "query_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 
 #include "text.h"
@@ -180,6 +181,11 @@ static const int64_t limit_accepted = INT64_C(9007199254740991);
 static void parse_limit(struct parse *parse, struct slice value)
 {
 	int64_t limit;
+	parse->query.all = is_list(parse) && slice_is(value, "all");
+	if (parse->query.all) {
+		parse->query.limit = LONG_MAX;
+		return;
+	}
 	if (text_integer(value, &limit) < 0 || limit < 1 || limit > limit_accepted) {
 		query_fault(parse, "range", "limit must be a whole number from 1 to 9007199254740991; above 500 it counts as 500.");
 		return;

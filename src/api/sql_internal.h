@@ -67,10 +67,17 @@ void sql_tail(struct sql *sql);
 /* sql_render.c: expressions over the row `r` */
 /* What the call shows: fields that the caller may see, those asked for, or the default set. */
 uint64_t sql_shown(const struct sql *sql);
+/* Those that a caller sees of a record that is not his partner's. */
+uint64_t sql_visible_to_others(const struct sql *sql);
 void sql_render_object(struct sql *sql, uint64_t fields);
 void sql_render_feature(struct sql *sql, uint64_t fields);
 void sql_render_csv_header(struct sql *sql, uint64_t fields);
 void sql_render_csv(struct sql *sql, uint64_t fields);
+/* Is the field of the shape a column, where the call shows these? */
+bool sql_is_csv_column(const struct shape *shape, uint64_t fields, size_t i);
+
+/* sql_export.c: what a row of an export has */
+void sql_render_all(struct sql *sql, uint64_t fields);
 
 /* sql_list.c */
 void sql_list(struct sql *sql);

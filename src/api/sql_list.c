@@ -30,9 +30,25 @@ struct page {
 
 /* --- conditions --- */
 
+/* The sort by the field where it is by another column: of a field that may be null. */
+static const struct sort *stand_in(const struct sql *sql, const struct field *field)
+{
+	for (const struct sort *sort = sql->shape->resource->sorts; sort->name != NULL; sort++) {
+		if (sort->column != NULL && strcmp(sort->name, field->name) == 0)
+			return sort;
+	}
+	return NULL;
+}
+
+/* The column that stands in for a field has the field's value where there is one, and it has the index: what holds for the field is asked of it, too,
+ * where that is where a walk begins or ends. */
 static void add_comparison(struct sql *sql, const struct filter *filter, const char *operator, int n)
 {
+	const struct query *query = &sql->call->query;
+	const struct sort *sort = stand_in(sql, filter->field), *order = query->sort != NULL ? query->sort : sql->shape->resource->sorts;
 	sql_add(sql, " AND t.%s %s $%d::%s", filter->field->name, operator, n, sql_type(filter->field));
+	if (sort != NULL && filter->op != FILTER_NOT_EQUAL && (sort == order || filter->op == FILTER_EQUAL))
+		sql_add(sql, " AND t.%s %s $%d::%s", sort->column, operator, n, sql_type(filter->field));
 }
 
 static void add_any_of(struct sql *sql, const struct filter *filter, int n)
@@ -163,7 +179,8 @@ static void add_branch(struct sql *sql, const struct page *page, const char *sou
 	sql_add(sql, " FROM %s t WHERE %s", source, audience);
 	buffer_add(&sql->text, page->where);
 	buffer_add(&sql->text, page->after);
-	sql_add(sql, "%s ORDER BY t.%s%s, t.id%s LIMIT " BRANCH_LIMIT ")", moment, page->key, direction, direction);
+	sql_add(sql, "%s ORDER BY t.%s%s, t.id%s%s)", moment, page->key, direction, direction,
+		sql->call->query.all ? "" : " LIMIT " BRANCH_LIMIT);
 }
 
 /* As of a moment an audience has two branches: versions that are still current, and earlier ones. */
@@ -248,11 +265,27 @@ static struct page page_of(struct sql *sql)
 	return page;
 }
 
+/* Not one row with a page but a row for each record: all branches are walked in their order by index, however many there are. */
+static void add_all(struct sql *sql, const struct page *page, int limit)
+{
+	const char *direction = page->descending ? " DESC" : "";
+	sql->text.len = 0;
+	sql_add(sql, "SELECT ");
+	sql_render_all(sql, sql_shown(sql));
+	sql_add(sql, " FROM (");
+	add_branches(sql, page);
+	sql_add(sql, ") r ORDER BY r.%s%s, r.id%s LIMIT $%d::bigint", page->key, direction, direction, limit);
+}
+
 void sql_list(struct sql *sql)
 {
 	int limit = sql->limit;
 	sql_add(sql, "WITH "); /* text must exist before parts are cut from it */
 	struct page page = page_of(sql);
+	if (sql->call->query.all) {
+		add_all(sql, &page, limit);
+		return;
+	}
 	const char *direction = page.descending ? " DESC" : "";
 	/* Around the branches, since one alone would have two ORDER BY. */
 	sql_add(sql, "merged AS (SELECT b.* FROM (");

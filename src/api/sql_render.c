@@ -5,7 +5,7 @@
 
 #define BIT(i) (UINT64_C(1) << (i))
 
-static uint64_t visible_to_others(const struct sql *sql)
+uint64_t sql_visible_to_others(const struct sql *sql)
 {
 	return sql->shape->visible[sql->call->caller == CALLER_ANONYMOUS ? A_PUBLIC : A_PARTNER];
 }
@@ -92,7 +92,7 @@ static void render_row(struct sql *sql, uint64_t fields, uint64_t visible)
 
 void sql_render_object(struct sql *sql, uint64_t fields)
 {
-	uint64_t others = visible_to_others(sql);
+	uint64_t others = sql_visible_to_others(sql);
 	if (((fields | sql->call->query.include) & ~others) == 0) {
 		render_row(sql, fields, others);
 		return;
@@ -116,7 +116,7 @@ void sql_render_feature(struct sql *sql, uint64_t fields)
 
 /* --- CSV --- */
 
-static bool is_csv_column(const struct shape *shape, uint64_t fields, size_t i)
+bool sql_is_csv_column(const struct shape *shape, uint64_t fields, size_t i)
 {
 	return (fields & BIT(i)) && !field_is_geometry(shape->fields[i]);
 }
@@ -125,7 +125,7 @@ void sql_render_csv_header(struct sql *sql, uint64_t fields)
 {
 	const char *comma = "'";
 	for (size_t i = 0; i < sql->shape->n_fields; i++) {
-		if (!is_csv_column(sql->shape, fields, i))
+		if (!sql_is_csv_column(sql->shape, fields, i))
 			continue;
 		sql_add(sql, "%s%s", comma, sql->shape->fields[i]->name);
 		comma = ",";
@@ -167,10 +167,10 @@ static void render_csv_value(struct sql *sql, const struct field *field)
 
 void sql_render_csv(struct sql *sql, uint64_t fields)
 {
-	uint64_t others = visible_to_others(sql);
+	uint64_t others = sql_visible_to_others(sql);
 	const char *join = "";
 	for (size_t i = 0; i < sql->shape->n_fields; i++) {
-		if (!is_csv_column(sql->shape, fields, i))
+		if (!sql_is_csv_column(sql->shape, fields, i))
 			continue;
 		sql_add(sql, "%s", join);
 		if (!(others & BIT(i)))

@@ -276,8 +276,7 @@ int db_pool_timeout(const struct db_pool *pool)
 bool db_pool_ready(const struct db_pool *pool)
 {
 	for (int lane = 0; lane < LANES; lane++) {
-		bool waits = lane == LANE_STREAM || (lane == LANE_WRITE && pool->no_writes);
-		if (pool->stats.connected[lane] == 0 && !waits)
+		if (pool->stats.connected[lane] == 0 && !(lane == LANE_WRITE && pool->no_writes))
 			return false;
 	}
 	return true;

@@ -163,6 +163,28 @@ static void database(struct buffer *out, const struct db_stats *stats)
 	value(out, "db_mismatches_total", "counter", "Results that did not match the FIFO: must stay 0.", stats->mismatches);
 }
 
+static void waits(struct buffer *out, const struct db_stats *stats)
+{
+	static const char *const lanes[LANES] = {
+		[LANE_READ] = "read", [LANE_WRITE] = "write", [LANE_HEAVY] = "heavy", [LANE_STREAM] = "stream"
+	};
+	head(out, "db_wait_seconds", "histogram", "Time that a segment waited for a connection of its lane.");
+	for (size_t lane = 0; lane < LANES; lane++) {
+		uint64_t below = 0;
+		for (size_t b = 0; b < DB_WAITS; b++) {
+			char bound[24] = "+Inf";
+			below += stats->waits[lane][b];
+			if (b < DB_WAITS - 1)
+				snprintf(bound, sizeof bound, "%g", (double)db_wait_bounds_us[b] / 1e6);
+			buffer_format(out, "wardmote_db_wait_seconds_bucket{lane=\"%s\",le=\"%s\"} %" PRIu64 "\n", lanes[lane], bound,
+				      below);
+		}
+		buffer_format(out,
+			      "wardmote_db_wait_seconds_sum{lane=\"%s\"} %.6f\nwardmote_db_wait_seconds_count{lane=\"%s\"} %" PRIu64 "\n",
+			      lanes[lane], (double)stats->waited_us[lane] / 1e6, lanes[lane], below);
+	}
+}
+
 static void process(struct buffer *out)
 {
 	long resident = 0;
@@ -186,7 +208,7 @@ struct slice metrics_render(struct arena *arena, struct server *server)
 	requests(&out, server, n_routes);
 	durations(&out, server, n_routes);
 	struct db_stats total = { 0 };
-	uint64_t hits = 0, misses = 0, refused = 0, active = 0, limited = 0, shed = 0;
+	uint64_t hits = 0, misses = 0, refused = 0, active = 0, limited = 0, shed = 0, exports = 0, cut = 0, bytes = 0;
 	for (size_t w = 0; w < server->n_workers; w++) {
 		struct worker *worker = server->workers[w];
 		pthread_mutex_lock(&worker->stats_lock);
@@ -198,6 +220,9 @@ struct slice metrics_render(struct arena *arena, struct server *server)
 			total.queued[lane] += stats.queued[lane];
 			total.in_flight[lane] += stats.in_flight[lane];
 			total.connected[lane] += stats.connected[lane];
+			total.waited_us[lane] += stats.waited_us[lane];
+			for (size_t b = 0; b < DB_WAITS; b++)
+				total.waits[lane][b] += stats.waits[lane][b];
 		}
 		total.jobs += stats.jobs;
 		total.errors += stats.errors;
@@ -209,14 +234,21 @@ struct slice metrics_render(struct arena *arena, struct server *server)
 		refused += get(&worker->metrics.refused);
 		limited += get(&worker->metrics.limited);
 		shed += get(&worker->metrics.shed);
+		exports += get(&worker->metrics.exports);
+		cut += get(&worker->metrics.exports_cut);
+		bytes += get(&worker->metrics.export_bytes);
 		active += atomic_load(&worker->active);
 	}
 	database(&out, &total);
+	waits(&out, &total);
 	value(&out, "token_cache_hits_total", "counter", "Tokens found verified.", hits);
 	value(&out, "token_cache_misses_total", "counter", "Tokens that had to be verified.", misses);
 	value(&out, "http_refused_total", "counter", "Requests refused by the HTTP gate.", refused);
 	value(&out, "http_rate_limited_total", "counter", "Requests answered with 429.", limited);
 	value(&out, "http_shed_total", "counter", "Requests answered with 503.", shed);
+	value(&out, "exports_total", "counter", "Lists that were asked for whole (limit=all) and begun.", exports);
+	value(&out, "exports_cut_total", "counter", "Of these, those that ended before their last row, whoever ended them.", cut);
+	value(&out, "export_bytes_total", "counter", "Bytes of their bodies.", bytes);
 	value(&out, "http_in_flight_requests", "gauge", "Requests being answered.", active);
 	value(&out, "log_dropped_lines_total", "counter", "Log lines lost because the sink was full.", log_dropped());
 	head(&out, "feed_lag_seconds", "gauge", "Age of the oldest change that may have no position in the feed yet.");

@@ -24,6 +24,7 @@ struct metrics {
 	_Atomic uint64_t refused; /* by the HTTP gate */
 	_Atomic uint64_t limited; /* 429 */
 	_Atomic uint64_t shed; /* 503 */
+	_Atomic uint64_t exports, exports_cut, export_bytes;
 };
 
 /* The row of a request that no route takes; what it asked for is not told. */

@@ -335,6 +335,8 @@ static void stage_query(struct request *request)
 		fault_add(&request->faults, FAULT_PARAMETER, "include", "not_in_format", "CSV has no included records.");
 	if (request->format == FORMAT_CSV && query->count != COUNT_NONE)
 		fault_add(&request->faults, FAULT_PARAMETER, "count", "not_in_format", "CSV has no count.");
+	if (query->all)
+		export_check(request);
 }
 
 /* What include= embeds is read like any other record: a token with scopes needs those of the included resources too. */
@@ -436,6 +438,8 @@ void request_body(void *context, struct slice body)
 		return;
 	else if (request_operation(request)->verb == V_NATIVE && !request->probe)
 		native_run(request, body);
+	else if (request->call.query.all)
+		export_start(request);
 	else
 		submit(request);
 }
@@ -456,7 +460,7 @@ static void log_request(const struct request *request, int status, bool sent, in
 		log_text(&line, "partner_id", request->claims.partner);
 	}
 	if (!sent)
-		log_text(&line, "client", "gone");
+		log_text(&line, request->cut ? "answer" : "client", request->cut ? "cut short" : "gone");
 	log_end(&line);
 }
 
@@ -468,6 +472,7 @@ void request_end(void *context, bool sent)
 	int status = refused != 0 ? refused : request->status;
 	metrics_count(&request->worker->metrics, request->route_index, status, taken_us);
 	log_request(request, status, sent, taken_us);
+	export_end(request, sent);
 	sql_release(&request->statement);
 	native_free(request);
 }

@@ -24,6 +24,7 @@ struct request {
 	bool suspended; /* once; a second segment finds it so */
 	bool answered;
 	bool lacking; /* it is being told that memory was short */
+	bool cut; /* we ended its answer before it was whole */
 	enum caller caller;
 	enum format format;
 	struct rate_verdict rate;
@@ -40,6 +41,7 @@ struct request {
 	int status;
 	struct faults faults;
 	struct auth_flow *flow; /* of an operation of identity */
+	struct export_flow *export; /* of a list that is asked for whole; NULL: none */
 };
 
 /* The http callbacks. */
@@ -96,6 +98,21 @@ void respond_send(struct request *request, struct http_answer *answer);
 void respond_options(struct request *request);
 /* Does If-None-Match name this ETag? */
 bool respond_unchanged(struct request *request, const char *etag);
+
+/* What the answers of lists have: self and, where there is more, next; as a header and, in JSON, as the last part of the body. */
+void respond_links(struct request *request, const char *more, struct http_answer *answer);
+const char *respond_cache_control(const struct request *request);
+/* The name under which a browser saves CSV. */
+const char *respond_disposition(const struct request *request);
+
+/* --- exports (export.c) --- */
+/* Faults of parameters that a list asked for whole does not have. */
+void export_check(struct request *request);
+void export_start(struct request *request);
+/* http's `wanted`. */
+void export_wanted(void *request);
+/* The exchange is over: ends what still runs. */
+void export_end(struct request *request, bool sent);
 
 /* --- idempotency (replay.c) --- */
 /* Adds the claim to the segment; its error WM001 means that an answer is stored. */

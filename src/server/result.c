@@ -19,7 +19,7 @@ static bool asks_for_personal(const struct request *request)
 	return shape != NULL && (fields == 0 ? shape->personal : shape->personal & fields) != 0;
 }
 
-static const char *cache_control(const struct request *request)
+const char *respond_cache_control(const struct request *request)
 {
 	const struct operation *operation = request_operation(request);
 	if (is_write(request) || asks_for_personal(request) || (operation->flags & OP_NO_STORE))
@@ -54,8 +54,7 @@ static const char *etag_of(struct request *request, const struct db_result *resu
 	return etag_compose(request->arena, version, hash);
 }
 
-/* self and, where there is more, next: as a header and, in JSON, in the body. */
-static void add_links(struct request *request, const struct db_result *result, struct http_answer *answer)
+void respond_links(struct request *request, const char *more, struct http_answer *answer)
 {
 	const char *base = request->worker->server->config->public_url;
 	struct slice path = http_path(request->exchange), query = http_query(request->exchange);
@@ -66,8 +65,8 @@ static void add_links(struct request *request, const struct db_result *result, s
 	buffer_text(&body, ",\"links\":[{\"rel\":\"self\",\"href\":");
 	buffer_json(&body, slice_of(arena_printf(request->arena, "%s%s", base, self)));
 	buffer_format(&body, ",\"type\":\"%s\"}", type);
-	if (result->link != NULL) {
-		struct slice plain = cursor_encode(request->arena, &request->call.query, slice_of(result->link));
+	if (more != NULL) {
+		struct slice plain = cursor_encode(request->arena, &request->call.query, slice_of(more));
 		struct slice sealed = auth_seal(request->arena, request->worker->keys, plain);
 		const char *next = query_link(request->arena, path, query, arena_copy(request->arena, sealed));
 		buffer_format(&header, ", <%s%s>; rel=\"next\"", base, next);
@@ -79,6 +78,11 @@ static void add_links(struct request *request, const struct db_result *result, s
 	respond_field(answer, "Link", buffer_slice(&header).ptr);
 	if (request->format != FORMAT_CSV)
 		answer->body[answer->n_body++] = buffer_slice(&body);
+}
+
+const char *respond_disposition(const struct request *request)
+{
+	return arena_printf(request->arena, "attachment; filename=\"%s.csv\"", request->match.route->shape->resource->name);
 }
 
 static bool is_list(const struct request *request)
@@ -99,7 +103,7 @@ static void respond_not_modified(struct request *request, const char *etag, void
 	struct http_answer answer;
 	respond_start(request, &answer, 304);
 	respond_field(&answer, "ETag", etag);
-	respond_field(&answer, "Cache-Control", cache_control(request));
+	respond_field(&answer, "Cache-Control", respond_cache_control(request));
 	answer.compress = true; /* it varies as the whole answer would */
 	db_result_release(owner);
 	respond_send(request, &answer);
@@ -145,7 +149,7 @@ static void respond_success(struct request *request, const struct db_result *res
 		respond_field(&answer, "Content-Type", negotiate_type(request->format));
 	}
 	if (is_list(request))
-		add_links(request, result, &answer);
+		respond_links(request, result->link, &answer);
 	if ((operation->flags & OP_SECRET) && !empty)
 		secret_append(request, &answer);
 	bool get = operation->verb == V_GET || is_list(request);
@@ -159,15 +163,14 @@ static void respond_success(struct request *request, const struct db_result *res
 		return;
 	}
 	respond_field(&answer, "ETag", etag);
-	respond_field(&answer, "Cache-Control", cache_control(request));
+	respond_field(&answer, "Cache-Control", respond_cache_control(request));
 	if (request->replaying)
 		respond_field(&answer, "Idempotency-Replayed", "true");
 	if (result->status == 201 && !dry && result->link != NULL)
 		respond_field(&answer, "Location",
 			      arena_printf(request->arena, "%s%s", request->worker->server->config->public_url, result->link));
 	if (request->format == FORMAT_CSV)
-		respond_field(&answer, "Content-Disposition",
-			      arena_printf(request->arena, "attachment; filename=\"%s.csv\"", request->match.route->shape->resource->name));
+		respond_field(&answer, "Content-Disposition", respond_disposition(request));
 	answer.compress = true;
 	answer.release = db_result_release;
 	answer.release_data = result->owner;

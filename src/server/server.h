@@ -65,6 +65,7 @@ struct worker {
 	struct metrics metrics;
 	atomic_bool ready; /* every lane has a connection */
 	atomic_bool finished; /* drained: ready to be joined */
+	size_t strangers; /* exports under way for callers who have not signed in */
 	size_t hashes; /* given to the password helper and not yet back: they lie in requests of this worker */
 	atomic_size_t active;
 	struct db_stats db_stats; /* these three are copied under stats_lock, a few times a second at most */

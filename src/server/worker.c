@@ -156,6 +156,7 @@ static int open_http(struct worker *worker, int listen_fd)
 		.context = worker,
 		.begin = request_begin,
 		.body = request_body,
+		.wanted = export_wanted,
 		.end = request_end,
 		.reserve = worker->reserve,
 		.lacking = worker->server->lacking,

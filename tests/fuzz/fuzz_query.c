@@ -11,7 +11,7 @@
 
 static void check_query(struct arena *arena, const struct route *route, struct slice text, enum caller caller, const struct query *query)
 {
-	HOLDS(query->limit >= 1 && query->limit <= 500);
+	HOLDS(query->limit >= 1 && (query->limit <= 500 || query->all));
 	for (size_t i = 0; i < query->n_filters; i++) {
 		const struct filter *filter = &query->filters[i];
 		HOLDS((filter->value == NULL) == (filter->op == FILTER_NULL || filter->op == FILTER_NOT_NULL));
