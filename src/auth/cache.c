@@ -75,7 +75,10 @@ static void adopt(struct auth_cache *cache, struct auth_keys *keys)
 		return;
 	auth_keys_unref(cache->keys);
 	cache->keys = auth_keys_ref(keys);
-	memset(cache->entries, 0, cache->sets * WAYS * sizeof(struct entry));
+	/* Not all of them, whatever they are: to write to a page that was never used makes it take room. */
+	for (size_t i = 0; i < cache->sets * WAYS; i++)
+		if (cache->entries[i].used != 0)
+			cache->entries[i].used = 0;
 }
 
 int auth_cache_verify(struct auth_cache *cache, struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
