@@ -190,7 +190,9 @@ static void report(const struct driver *driver)
 int main(int argc, char **argv)
 {
 	static struct driver driver;
-	static const char *const lanes[LANES] = { [LANE_READ] = "read", [LANE_WRITE] = "write", [LANE_HEAVY] = "heavy" };
+	static const char *const lanes[LANES] = {
+		[LANE_READ] = "read", [LANE_WRITE] = "write", [LANE_HEAVY] = "heavy", [LANE_STREAM] = "stream"
+	};
 	if (argc != 10)
 		fail("usage: driver URI SEGMENTS TABLE LANE CONNECTIONS DEPTH IN_FLIGHT SECONDS FIRST");
 	for (int lane = 0; lane < LANES; lane++) {

@@ -139,7 +139,7 @@ def cursor_at(server, target, depth):
     cursor = ""
     for begin in range(0, depth, PULL_PAGE):
         size = min(PULL_PAGE, depth - begin)
-        path = re.sub("limit=[0-9]+", f"limit={size}", target) + "&fields=status" + (f"&cursor={urllib.parse.quote(cursor)}" if cursor else "")
+        path = re.sub("limit=[0-9]+", f"limit={size}", target) + (f"&cursor={urllib.parse.quote(cursor)}" if cursor else "")
         cursor = next_cursor(json.loads(stages.get(server, path)))
     return cursor
 

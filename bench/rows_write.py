@@ -60,8 +60,11 @@ class Patch(Write):
 
     def make(self):
         own = self.stage.whole.host["partner_id"]
-        return stages.Ask("patch", "PATCH", "/v1/consultations/{1}", {"If-Match": '"1-0"', "Content-Type": "application/merge-patch+json"}, {"notes": "seen {n}"},
-                          table=ids(self.stage, f"partner_id = '{own}' AND version = 1", 50_000), token=True, lane="write")
+        table = ids(self.stage, f"partner_id = '{own}' AND version = 1", 50_000)
+        with self.stage.serving() as server:  # the tag of a first version is good for them all: only its version counts
+            fields = dict(self.stage.send(server, stages.Ask("", "GET", "/v1/consultations/{1}", token=True, table=table))[1])
+        return stages.Ask("patch", "PATCH", "/v1/consultations/{1}", {"If-Match": fields["ETag"], "Content-Type": "application/merge-patch+json"}, {"notes": "seen {n}"},
+                          table=table, token=True, lane="write")
 
     def number(self, seconds, turn, part):
         """Fifty thousand records for all: the next is where the last ended."""
@@ -83,8 +86,15 @@ class PutUnchanged(Plain):
 
     def prepare(self):
         """All of them, once."""
-        self.stage.wardmote(self.ask, PUTS / 2000, rate=2000)
+        done = 0
+        while done < PUTS:
+            self.stage.wardmote(self.ask, 2, first=done)
+            done = self.stage.query("SELECT count(*) FROM wardmote.consultation WHERE external_id LIKE 'push-%'")[0][0]
         self.rows_before = self.written()
+
+    def measures(self):
+        lanes = {"connections": 8 * stages.WORKERS, "depth": 2}  # as the server has them
+        return {**super().measures(), "driver": lambda seconds, turn: self.stage.driven(self.ask, seconds, first=turn * 100_000, **lanes)}
 
     def written(self):
         """Rows that the database has stored or changed so far, of any table."""

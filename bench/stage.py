@@ -52,6 +52,11 @@ def filled(text, row):
     return text
 
 
+def keys_of(segment):
+    """An Idempotency-Key arrives in the database as a hash, in which no number can be seen."""
+    return [step["parameters"][0] for step in segment["steps"] if "claim_key" in step["text"]]
+
+
 def in_pgbench(step):
     """A statement with its parameters where they belong: constants, or a look-up by the number that pgbench draws."""
     def value(match):
@@ -93,6 +98,7 @@ class Stage:
             cursor.execute("DROP DATABASE IF EXISTS work")
             cursor.execute("CREATE DATABASE work TEMPLATE n1000000 STRATEGY file_copy")
             cursor.execute("ALTER DATABASE work OWNER TO wardmote_owner")
+        network.Network(self.cluster, "work").warm()
         with self.connect() as connection:
             connection.cursor().execute("CHECKPOINT")
 
@@ -122,6 +128,7 @@ class Stage:
     def server_of(self, name):
         """The server of another network, which stays until the end."""
         if name not in self.servers:
+            self.networks[name].warm()
             self.servers[name] = self.serve(name)
         return self.servers[name]
 
@@ -192,6 +199,7 @@ class Stage:
         for row in ask.table if ask.each else [ask.table[0] if ask.table else ()]:
             segment = log.recorded(lambda row=row: taken.append(self.send(server, ask, row)))
             values = {} if ask.each else {value: f"{{{number}}}" for number, value in enumerate(row, 1)}
+            values.update({key: f"{ask.name}-{{n}}" for key in keys_of(segment)})
             found.append(segments.with_placeholders(segment, {str(NUMBER): "{n}", **values}))
         status, fields, body = taken[len(taken) // 2]
         head = "".join(f"{name}: {value}\n" for name, value in fields)
