@@ -5,6 +5,9 @@
 
 #include "wardmote/catalog.h"
 
+/* In the document that is made with the program: stands for the base URL. */
+#define OPENAPI_BASE_MARK "http://base.invalid"
+
 /* The document as JSON, members in a stable order; `base_url` is the public base (no slash at its end). */
 struct slice openapi_render(struct arena *arena, const struct catalog *catalog, const char *base_url, const char *version);
 /* The record of processing: every field that can hold personal data, with purpose, retention, audience; JSON or Markdown text. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The commands that print what the modules render from the descriptors. They need neither settings nor a database. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "commands.h"
+#include "document.h"
 #include "wardmote/openapi.h"
 #include "wardmote/problem.h"
 #include "wardmote/resources.h"
@@ -44,15 +46,18 @@ static int with_catalog(int argc, char **argv, const char *usage,
 	return code;
 }
 
-static struct slice render_openapi(struct arena *arena, const struct catalog *catalog, const char *argument)
-{
-	(void)argument;
-	return openapi_render(arena, catalog, documented_url, WARDMOTE_VERSION);
-}
-
 int cmd_openapi(int argc, char **argv)
 {
-	return with_catalog(argc, argv, "wardmote openapi", render_openapi, false);
+	(void)argv;
+	if (argc != 1)
+		return command_misused("wardmote openapi", "no argument is taken");
+	size_t len;
+	char *text = document_fill(documented_url, &len);
+	if (text == NULL)
+		return command_fail("openapi", "out of memory");
+	print_line((struct slice){ text, len });
+	free(text);
+	return EXIT_SUCCESS;
 }
 
 static struct slice render_privacy(struct arena *arena, const struct catalog *catalog, const char *argument)

@@ -51,10 +51,14 @@ static void run_v1(struct request *request)
 
 static void run_openapi(struct request *request)
 {
-	const struct server *server = request->worker->server;
+	struct server *server = request->worker->server;
 	struct http_answer answer;
-	bool gzip = http_accepts_gzip(request->exchange);
-	const char *etag = gzip ? arena_printf(request->arena, "\"%.16s-gzip\"", server->openapi_etag + 1) : server->openapi_etag;
+	struct slice text;
+	const char *etag;
+	if (document_take(&server->openapi, server->config->public_url, &text, &etag) < 0)
+		arena_lack(request->arena);
+	if (http_accepts_gzip(request->exchange))
+		etag = arena_printf(request->arena, "\"%.16s-gzip\"", etag + 1);
 	bool same = respond_unchanged(request, etag);
 	respond_start(request, &answer, same ? 304 : 200);
 	respond_field(&answer, "ETag", etag);
@@ -62,7 +66,7 @@ static void run_openapi(struct request *request)
 	answer.compress = true;
 	if (!same) {
 		respond_field(&answer, "Content-Type", "application/vnd.oai.openapi+json;version=3.1");
-		answer.body[answer.n_body++] = server->openapi;
+		answer.body[answer.n_body++] = text;
 	}
 	respond_send(request, &answer);
 }

@@ -19,7 +19,6 @@
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
 #include "wardmote/memory.h"
-#include "wardmote/openapi.h"
 #include "wardmote/resources.h"
 
 enum {
@@ -64,6 +63,7 @@ int server_init(struct server *server, const struct config *config, const char *
 {
 	arena_init(&server->arena);
 	pthread_mutex_init(&server->keys_lock, NULL);
+	document_init(&server->openapi);
 	server->config = config;
 	/* Both were checked: the name of a time zone has no quote, the other is a number. */
 	server->database_setup = arena_printf(&server->arena, "SET wardmote.timezone='%s';SET wardmote.idempotency_hours='%ld';",
@@ -86,8 +86,6 @@ int server_init(struct server *server, const struct config *config, const char *
 	struct problem_context nobody = { .base_url = config->public_url, .request_id = HTTP_LACKING_ID, .outcome = "unknown" };
 	server->lacking =
 	    problem_render(&server->arena, PROBLEM_OUTCOME_UNKNOWN, &nobody, "The server is short of memory; try again.", NULL, NULL);
-	server->openapi = openapi_render(&server->arena, server->catalog, config->public_url, WARDMOTE_VERSION);
-	server->openapi_etag = arena_printf(&server->arena, "\"%016llx\"", (unsigned long long)auth_hash(&server->openapi, 1));
 	return 0;
 }
 
@@ -97,6 +95,7 @@ void server_done(struct server *server)
 	auth_keys_unref(server->keys);
 	rate_table_free(server->rates);
 	catalog_free(server->catalog);
+	document_done(&server->openapi);
 	pthread_mutex_destroy(&server->keys_lock);
 	arena_done(&server->arena);
 	arena_reserve_free(server->reserve);

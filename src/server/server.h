@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "document.h"
 #include "metrics.h"
 #include "rate.h"
 #include "wardmote/auth.h"
@@ -33,8 +34,7 @@ struct server {
 	struct db_fence fence; /* the newest timeline of the database that any thread saw */
 	const char *database_setup; /* SET commands that hand settings to our SQL functions */
 	struct slice lacking; /* the problem that is told when there is no memory to tell one */
-	struct slice openapi; /* rendered once */
-	const char *openapi_etag;
+	struct document openapi;
 	pthread_mutex_t keys_lock; /* guards the pointer below, never held for long */
 	struct auth_keys *keys;
 	atomic_uint keys_generation; /* bumped when keys are swapped */

@@ -42,8 +42,15 @@ def test_committed_copy_is_current(command, name):
     assert (ROOT / "api" / name).read_text(encoding="utf-8") == wardmote_server.run([command]), f"run: wardmote {command} > api/{name}"
 
 
-def test_rendering_is_stable():
-    assert wardmote_server.run(["openapi"]) == wardmote_server.run(["openapi"])
+def test_rendering_is_stable(tmp_path):
+    """The tool of the build makes the same each time, and marks every place of an address."""
+    tool_path = pathlib.Path(wardmote_server.binary()).parent / "../../describe"
+    for name in ("one", "two"):
+        tool(tool_path, tmp_path / name)
+    text = (tmp_path / "one").read_text(encoding="utf-8")
+    assert text == (tmp_path / "two").read_text(encoding="utf-8")
+    assert text.replace("http://base.invalid", "http://127.0.0.1:8080") == (ROOT / "api/openapi.json").read_text(encoding="utf-8").removesuffix("\n")
+    assert text.count("http://base.invalid") > 2 and "127.0.0.1:8080" not in text
 
 
 def test_server_serves_the_same_document_with_its_own_address(server, anonymous):
