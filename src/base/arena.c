@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "format.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define POISONING 1
 #elif defined(__has_feature)
@@ -162,8 +164,8 @@ char *arena_copy(struct arena *arena, struct slice text)
 	return copy;
 }
 
-__attribute__((format(printf, 2, 0), nonnull(2))) static char *arena_vprintf(struct arena *arena, const char *format, va_list args,
-									     size_t *ret_len)
+/* By way of printf itself. */
+__attribute__((format(printf, 2, 0), nonnull(2))) static char *print(struct arena *arena, const char *format, va_list args, size_t *ret_len)
 {
 	va_list again;
 	va_copy(again, args);
@@ -183,11 +185,21 @@ __attribute__((format(printf, 2, 0), nonnull(2))) static char *arena_vprintf(str
 	return text;
 }
 
+__attribute__((format(printf, 2, 0), nonnull(2))) static char *arena_vprintf(struct arena *arena, const char *format, va_list args)
+{
+	struct format_parts parts;
+	if (!format_split(&parts, format, args))
+		return print(arena, format, args, NULL);
+	char *text = arena_alloc(arena, parts.len + 1);
+	format_join(&parts, text);
+	return text;
+}
+
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	char *text = arena_vprintf(arena, format, args, NULL);
+	char *text = arena_vprintf(arena, format, args);
 	va_end(args);
 	return text;
 }
@@ -225,9 +237,17 @@ void buffer_text(struct buffer *buffer, const char *text)
 
 void buffer_vformat(struct buffer *buffer, const char *format, va_list args)
 {
-	size_t len = 0;
-	const char *text = arena_vprintf(buffer->arena, format, args, &len);
-	buffer_add(buffer, (struct slice){ text, len });
+	struct format_parts parts;
+	if (!format_split(&parts, format, args)) {
+		size_t len = 0;
+		const char *text = print(buffer->arena, format, args, &len);
+		buffer_add(buffer, (struct slice){ text, len });
+		return;
+	}
+	buffer_reserve(buffer, parts.len);
+	format_join(&parts, buffer->ptr + buffer->len);
+	buffer->len += parts.len;
+	buffer->ptr[buffer->len] = '\0';
 }
 
 void buffer_format(struct buffer *buffer, const char *format, ...)
