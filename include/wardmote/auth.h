@@ -67,8 +67,9 @@ int auth_cache_new(size_t entries, struct auth_cache **ret_cache);
 void auth_cache_free(struct auth_cache *cache);
 int auth_cache_verify(struct auth_cache *cache, struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
 		      const struct auth_claims **ret_claims, const char **ret_why);
-/* Would the token be found without a verification? */
-bool auth_cache_has(struct auth_cache *cache, const struct auth_keys *keys, struct slice token);
+/* The same without a verification: -ENOENT where it would take one. */
+int auth_cache_find(struct auth_cache *cache, struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
+		    const struct auth_claims **ret_claims, const char **ret_why);
 /* The database did not know the account at this epoch any more. */
 void auth_cache_drop(struct auth_cache *cache, struct slice token);
 void auth_cache_stats(const struct auth_cache *cache, uint64_t *ret_hits, uint64_t *ret_misses);
@@ -85,6 +86,12 @@ const char *auth_sha256(struct arena *arena, struct slice text);
 /* 64 bits of BLAKE2b over several parts, for ETags. */
 uint64_t auth_hash(const struct slice *parts, size_t n);
 const char *auth_uuid(struct arena *arena); /* UUIDv7 */
+/* The same from random bytes that were drawn for many at once: for ids that need be no secret. Zero-initialise it. */
+struct auth_draw {
+	size_t left;
+	unsigned char bytes[500];
+};
+void auth_uuid_drawn(struct auth_draw *draw, char ret_uuid[UUID_TEXT]);
 
 /* --- passwords: argon2id (19 MiB, t=2, p=1) on one helper thread per process with a queue of 16 --- */
 struct auth_hasher;

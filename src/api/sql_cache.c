@@ -138,8 +138,15 @@ static void add_word(struct sql_form *form, uint64_t word)
 void sql_form_of(const struct call *call, struct sql_form *ret_form)
 {
 	const struct query *query = &call->query;
-	const bool clauses[] = { query->descending,      query->search != NULL, query->bbox[0] != NULL, query->as_of != NULL,
-				 query->keys[0] != NULL, query->dry_run,        call->create_only,      call->idempotency_key != NULL };
+	const bool clauses[] = { query->all,
+				 query->descending,
+				 query->search != NULL,
+				 query->bbox[0] != NULL,
+				 query->as_of != NULL,
+				 query->keys[0] != NULL,
+				 query->dry_run,
+				 call->create_only,
+				 call->idempotency_key != NULL };
 	uint64_t bits = 0;
 	for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)
 		bits |= (uint64_t)clauses[i] << i;

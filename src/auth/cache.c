@@ -81,45 +81,63 @@ static void adopt(struct auth_cache *cache, struct auth_keys *keys)
 			cache->entries[i].used = 0;
 }
 
-int auth_cache_verify(struct auth_cache *cache, struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
-		      const struct auth_claims **ret_claims, const char **ret_why)
+static void digest_of(struct slice token, unsigned char *ret_digest)
 {
-	unsigned char digest[DIGEST_LEN];
-	adopt(cache, keys);
-	crypto_generichash(digest, sizeof(digest), (const unsigned char *)token.ptr, token.len, NULL, 0);
+	crypto_generichash(ret_digest, DIGEST_LEN, (const unsigned char *)token.ptr, token.len, NULL, 0);
+}
+
+static int look_up(struct auth_cache *cache, const struct auth_policy *policy, const unsigned char *digest, int64_t now,
+		   const struct auth_claims **ret_claims, const char **ret_why)
+{
 	struct entry *entry = find(cache, digest);
-	if (entry == NULL) {
-		struct auth_claims claims;
-		cache->misses++;
-		int r = auth_token_verify(keys, policy, token, now, &claims, ret_why);
-		if (r != 0)
-			return r;
-		entry = oldest(cache, digest);
-		memcpy(entry->digest, digest, DIGEST_LEN);
-		entry->claims = claims;
-	} else if (entry->claims.expires <= now - policy->leeway_seconds || entry->claims.issued > now + policy->leeway_seconds) {
+	if (entry == NULL)
+		return -ENOENT;
+	if (entry->claims.expires <= now - policy->leeway_seconds || entry->claims.issued > now + policy->leeway_seconds) {
 		*ret_why = entry->claims.issued > now + policy->leeway_seconds ? "not_yet" : "expired";
 		entry->used = 0;
 		return -EACCES;
-	} else {
-		cache->hits++;
 	}
+	cache->hits++;
 	entry->used = ++cache->clock;
 	*ret_claims = &entry->claims;
 	return 0;
 }
 
-bool auth_cache_has(struct auth_cache *cache, const struct auth_keys *keys, struct slice token)
+int auth_cache_find(struct auth_cache *cache, struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
+		    const struct auth_claims **ret_claims, const char **ret_why)
 {
 	unsigned char digest[DIGEST_LEN];
-	crypto_generichash(digest, sizeof(digest), (const unsigned char *)token.ptr, token.len, NULL, 0);
-	return cache->keys == keys && find(cache, digest) != NULL;
+	adopt(cache, keys);
+	digest_of(token, digest);
+	return look_up(cache, policy, digest, now, ret_claims, ret_why);
+}
+
+int auth_cache_verify(struct auth_cache *cache, struct auth_keys *keys, const struct auth_policy *policy, struct slice token, int64_t now,
+		      const struct auth_claims **ret_claims, const char **ret_why)
+{
+	unsigned char digest[DIGEST_LEN];
+	adopt(cache, keys);
+	digest_of(token, digest);
+	int r = look_up(cache, policy, digest, now, ret_claims, ret_why);
+	if (r != -ENOENT)
+		return r;
+	struct auth_claims claims;
+	cache->misses++;
+	r = auth_token_verify(keys, policy, token, now, &claims, ret_why);
+	if (r != 0)
+		return r;
+	struct entry *entry = oldest(cache, digest);
+	memcpy(entry->digest, digest, DIGEST_LEN);
+	entry->claims = claims;
+	entry->used = ++cache->clock;
+	*ret_claims = &entry->claims;
+	return 0;
 }
 
 void auth_cache_drop(struct auth_cache *cache, struct slice token)
 {
 	unsigned char digest[DIGEST_LEN];
-	crypto_generichash(digest, sizeof(digest), (const unsigned char *)token.ptr, token.len, NULL, 0);
+	digest_of(token, digest);
 	struct entry *entry = find(cache, digest);
 	if (entry != NULL)
 		entry->used = 0;

@@ -87,15 +87,43 @@ uint64_t auth_hash(const struct slice *parts, size_t n)
 	return value;
 }
 
-const char *auth_uuid(struct arena *arena)
+enum { UUID_RANDOM = 10 }; /* bytes; before them are six of the time */
+
+static void write_uuid(const unsigned char *random, char *ret_text)
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char b[16];
-	randombytes_buf(b, sizeof(b));
 	uint64_t ms = (uint64_t)(clock_wall_us() / 1000);
 	for (int i = 0; i < 6; i++)
 		b[i] = (unsigned char)(ms >> (40 - 8 * i));
+	memcpy(b + 6, random, UUID_RANDOM);
 	b[6] = (unsigned char)(0x70 | (b[6] & 0x0f));
 	b[8] = (unsigned char)(0x80 | (b[8] & 0x3f));
-	return arena_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
-			    b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	for (int i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*ret_text++ = '-';
+		*ret_text++ = digits[b[i] >> 4];
+		*ret_text++ = digits[b[i] & 15];
+	}
+	*ret_text = '\0';
+}
+
+const char *auth_uuid(struct arena *arena)
+{
+	unsigned char random[UUID_RANDOM];
+	char *text = arena_alloc(arena, UUID_TEXT);
+	randombytes_buf(random, sizeof random);
+	write_uuid(random, text);
+	return text;
+}
+
+void auth_uuid_drawn(struct auth_draw *draw, char ret_uuid[UUID_TEXT])
+{
+	_Static_assert(sizeof draw->bytes % UUID_RANDOM == 0, "a draw is for so many");
+	if (draw->left == 0) {
+		randombytes_buf(draw->bytes, sizeof draw->bytes);
+		draw->left = sizeof draw->bytes;
+	}
+	draw->left -= UUID_RANDOM;
+	write_uuid(draw->bytes + draw->left, ret_uuid);
 }

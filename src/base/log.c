@@ -2,7 +2,6 @@
 #include "wardmote/log.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "wardmote/clock.h"
 
 /* The only process-wide state of the program: a level and a counter, both atomic. */
@@ -64,6 +64,15 @@ static size_t sequence_length(const unsigned char *text, size_t len)
 	return code < least[want] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : want;
 }
 
+/* How many bytes from the start stand for themselves. */
+static size_t plain_length(const unsigned char *text, size_t len)
+{
+	size_t n = 0;
+	while (n < len && text[n] >= 0x20 && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+		n++;
+	return n;
+}
+
 static bool add_character(struct log_line *line, const unsigned char *text, size_t len, size_t *ret_used)
 {
 	char escaped[8];
@@ -77,8 +86,6 @@ static bool add_character(struct log_line *line, const unsigned char *text, size
 	}
 	if (text[0] == '"' || text[0] == '\\')
 		return add_raw(line, (char[]){ '\\', (char)text[0] }, 2);
-	if (text[0] >= 0x20 && text[0] != 0x7f)
-		return add_raw(line, (const char *)text, 1);
 	snprintf(escaped, sizeof escaped, "\\u%04x", text[0]);
 	return add_raw(line, escaped, 6);
 }
@@ -86,14 +93,18 @@ static bool add_character(struct log_line *line, const unsigned char *text, size
 static bool add_string(struct log_line *line, struct slice text)
 {
 	bool fits = add_raw(line, "\"", 1);
-	for (size_t i = 0, used = 0; fits && i < text.len; i += used)
-		fits = add_character(line, (const unsigned char *)text.ptr + i, text.len - i, &used);
+	const unsigned char *bytes = (const unsigned char *)text.ptr;
+	for (size_t i = 0, used = 0; fits && i < text.len; i += used) {
+		used = plain_length(bytes + i, text.len - i);
+		fits = used > 0 ? add_raw(line, text.ptr + i, used) : add_character(line, bytes + i, text.len - i, &used);
+	}
 	return fits && add_raw(line, "\"", 1);
 }
 
 static bool add_name(struct log_line *line, const char *name)
 {
-	return add_raw(line, ",", 1) && add_string(line, slice_of(name)) && add_raw(line, ":", 1);
+	return add_raw(line, ",\"", 2) && add_raw(line, name, strlen(name)) &&
+	       add_raw(line, "\":", 2); /* a name of ours needs no escapes */
 }
 
 /* A member is there whole or not at all. */
@@ -105,20 +116,32 @@ static void keep_or_cut(struct log_line *line, size_t before, bool fits)
 	line->truncated = true;
 }
 
+static void add_time(struct log_line *line)
+{
+	char start[] = "{\"time\":\"0000-00-00T00:00:00.000Z\",\"level\":\"";
+	char *at = start + 9;
+	int64_t now = clock_wall_us();
+	time_t seconds = (time_t)(now / 1000000);
+	struct tm utc;
+	gmtime_r(&seconds, &utc);
+	format_digits((unsigned)utc.tm_year + 1900, 4, at);
+	format_digits((unsigned)utc.tm_mon + 1, 2, at + 5);
+	format_digits((unsigned)utc.tm_mday, 2, at + 8);
+	format_digits((unsigned)utc.tm_hour, 2, at + 11);
+	format_digits((unsigned)utc.tm_min, 2, at + 14);
+	format_digits((unsigned)utc.tm_sec, 2, at + 17);
+	format_digits((unsigned)(now / 1000 % 1000), 3, at + 20);
+	add_raw(line, start, sizeof start - 1);
+}
+
 void log_begin(struct log_line *line, enum log_level level, const char *message)
 {
 	line->level = level;
 	line->len = 0;
 	line->truncated = false;
-	int64_t now = clock_wall_us();
-	time_t seconds = (time_t)(now / 1000000);
-	struct tm utc;
-	gmtime_r(&seconds, &utc);
-	char date[32], start[128];
-	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-	int len =
-	    snprintf(start, sizeof start, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\"", date, (int)(now / 1000 % 1000), level_names[level]);
-	add_raw(line, start, (size_t)len);
+	add_time(line);
+	add_raw(line, level_names[level], strlen(level_names[level]));
+	add_raw(line, "\"", 1);
 	log_text(line, "message", message);
 }
 
@@ -136,15 +159,14 @@ void log_text(struct log_line *line, const char *name, const char *value)
 
 void log_int(struct log_line *line, const char *name, int64_t value)
 {
-	char number[24];
-	int len = snprintf(number, sizeof number, "%" PRId64, value);
-	size_t before = line->len;
-	keep_or_cut(line, before, add_name(line, name) && add_raw(line, number, (size_t)len));
+	char number[DECIMAL_MAX];
+	size_t len = format_decimal(value, number), before = line->len;
+	keep_or_cut(line, before, add_name(line, name) && add_raw(line, number, len));
 }
 
-/* Without waiting, whoever else writes there. Where the kernel cannot promise that of the sink: a line is at most PIPE_BUF bytes, and a pipe or socket that
+/* Without waiting, whoever else writes there. Where the kernel cannot promise that of the sink: these are at most PIPE_BUF bytes, and a pipe or socket that
  * polls writable takes as many, unless another thread was quicker. */
-static bool write_line(const char *text, size_t len)
+static bool write_now(const char *text, size_t len)
 {
 	const struct iovec line = { .iov_base = (void *)(uintptr_t)text, .iov_len = len };
 	ssize_t written = pwritev2(STDERR_FILENO, &line, 1, -1, RWF_NOWAIT);
@@ -159,14 +181,47 @@ static bool write_line(const char *text, size_t len)
 	return write(STDERR_FILENO, text + done, len - done) == (ssize_t)(len - done);
 }
 
-void log_end(struct log_line *line)
+static void write_lines(const char *text, size_t len, uint64_t lines)
+{
+	if (lines > 0 && !write_now(text, len))
+		atomic_fetch_add_explicit(&lines_dropped, lines, memory_order_relaxed);
+}
+
+/* False: it is not wanted. */
+static bool complete(struct log_line *line)
 {
 	if ((int)line->level < atomic_load_explicit(&least_level, memory_order_relaxed))
-		return;
+		return false;
 	const char *end = line->truncated ? ending : "}\n";
 	memcpy(line->text + line->len, end, strlen(end));
-	if (!write_line(line->text, line->len + strlen(end)))
-		atomic_fetch_add_explicit(&lines_dropped, 1, memory_order_relaxed);
+	line->len += strlen(end);
+	return true;
+}
+
+void log_end(struct log_line *line)
+{
+	if (complete(line))
+		write_lines(line->text, line->len, 1);
+}
+
+void log_end_later(struct log_line *line, struct log_buffer *buffer)
+{
+	if (!complete(line))
+		return;
+	if (line->len > sizeof buffer->text - buffer->len)
+		log_flush(buffer);
+	memcpy(buffer->text + buffer->len, line->text, line->len);
+	buffer->len += line->len;
+	buffer->lines++;
+	if (line->level >= LOG_LEVEL_WARNING)
+		log_flush(buffer);
+}
+
+void log_flush(struct log_buffer *buffer)
+{
+	write_lines(buffer->text, buffer->len, buffer->lines);
+	buffer->len = 0;
+	buffer->lines = 0;
 }
 
 void log_message(enum log_level level, const char *message, const char *name, const char *value)

@@ -8,13 +8,6 @@ struct release {
 	void *data;
 };
 
-static void release_body(void *context)
-{
-	struct release *release = context;
-	release->function(release->data);
-	free(release);
-}
-
 static size_t total_len(const struct slice *body, size_t n_body)
 {
 	size_t total = 0;
@@ -27,20 +20,11 @@ static size_t total_len(const struct slice *body, size_t n_body)
 static struct MHD_Response *response_of(const struct slice *body, size_t n_body, struct release release)
 {
 	struct MHD_IoVec vectors[3];
-	struct release *kept = NULL;
 	for (size_t i = 0; i < n_body; i++)
 		vectors[i] = (struct MHD_IoVec){ body[i].ptr, body[i].len };
-	if (release.function != NULL) {
-		kept = malloc(sizeof *kept);
-		if (kept == NULL) {
-			release.function(release.data);
-			return NULL;
-		}
-		*kept = release;
-	}
-	struct MHD_Response *response = MHD_create_response_from_iovec(vectors, (unsigned)n_body, kept == NULL ? NULL : release_body, kept);
-	if (response == NULL && kept != NULL)
-		release_body(kept);
+	struct MHD_Response *response = MHD_create_response_from_iovec(vectors, (unsigned)n_body, release.function, release.data);
+	if (response == NULL && release.function != NULL)
+		release.function(release.data);
 	return response;
 }
 

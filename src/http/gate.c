@@ -86,34 +86,65 @@ static const struct {
 
 enum { SINGLES = sizeof singles / sizeof singles[0] };
 
+/* What a character may be part of: the name of a field, any text of a target without being special there, a target as it stands. */
+enum { IN_TOKEN = 1 << 0, UNRESERVED = 1 << 1, IN_TARGET = 1 << 2, ANYWHERE = IN_TOKEN | UNRESERVED | IN_TARGET };
+
+static const unsigned char classes[256] = {
+	['0' ... '9'] = ANYWHERE,
+	['A' ... 'Z'] = ANYWHERE,
+	['a' ... 'z'] = ANYWHERE,
+	['-'] = ANYWHERE,
+	['.'] = ANYWHERE,
+	['_'] = ANYWHERE,
+	['~'] = ANYWHERE,
+	['!'] = IN_TOKEN | IN_TARGET,
+	['$'] = IN_TOKEN | IN_TARGET,
+	['&'] = IN_TOKEN | IN_TARGET,
+	['\''] = IN_TOKEN | IN_TARGET,
+	['*'] = IN_TOKEN | IN_TARGET,
+	['+'] = IN_TOKEN | IN_TARGET,
+	['#'] = IN_TOKEN,
+	['%'] = IN_TOKEN,
+	['^'] = IN_TOKEN,
+	['`'] = IN_TOKEN,
+	['|'] = IN_TOKEN,
+	['('] = IN_TARGET,
+	[')'] = IN_TARGET,
+	[','] = IN_TARGET,
+	[';'] = IN_TARGET,
+	['='] = IN_TARGET,
+	[':'] = IN_TARGET,
+	['@'] = IN_TARGET,
+	['/'] = IN_TARGET,
+};
+
 static bool is_digit(unsigned char c)
 {
 	return c >= '0' && c <= '9';
 }
 
-static bool is_alpha(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_one_of(unsigned char c, const char *set)
-{
-	return c != '\0' && strchr(set, c) != NULL;
-}
-
 static bool is_unreserved(unsigned char c)
 {
-	return is_alpha(c) || is_digit(c) || is_one_of(c, "-._~");
+	return (classes[c] & UNRESERVED) != 0;
 }
 
 static bool is_token(struct slice text)
 {
+	unsigned char all = IN_TOKEN;
+	for (size_t i = 0; i < text.len; i++)
+		all &= classes[(unsigned char)text.ptr[i]];
+	return text.len > 0 && all != 0;
+}
+
+/* Looks at all of it, which is quicker than to stop where there is one. */
+static bool has_control(struct slice text)
+{
+	bool has = false;
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
-		if (!is_alpha(c) && !is_digit(c) && !is_one_of(c, "!#$%&'*+-.^_`|~"))
-			return false;
+		has |= (c < 0x20 && c != '\t') || c == 0x7f;
 	}
-	return text.len > 0;
+	return has;
 }
 
 static bool is_space(char c)
@@ -145,14 +176,10 @@ static const struct gate_verdict *check_field_syntax(const struct gate_head *hea
 	if (total > head->headers_max)
 		return &headers_length;
 	for (size_t i = 0; i < head->n_fields; i++) {
-		struct slice value = head->fields[i].value;
 		if (!is_token(head->fields[i].name))
 			return &field_name;
-		for (size_t k = 0; k < value.len; k++) {
-			unsigned char c = (unsigned char)value.ptr[k];
-			if ((c < 0x20 && c != '\t') || c == 0x7f)
-				return &field_value;
-		}
+		if (has_control(head->fields[i].value))
+			return &field_value;
 	}
 	return NULL;
 }
@@ -228,7 +255,7 @@ static const struct gate_verdict *check_host(const struct gate_head *head)
 	struct slice host = gate_trim(field->value);
 	for (size_t i = 0; i < host.len; i++) {
 		unsigned char c = (unsigned char)host.ptr[i];
-		if (!is_unreserved(c) && !is_one_of(c, ":[]"))
+		if (!is_unreserved(c) && c != ':' && c != '[' && c != ']')
 			return &host_syntax;
 	}
 	return host.len > 0 ? NULL : &host_syntax;
@@ -297,7 +324,7 @@ static const struct gate_verdict *check_plain(unsigned char c, bool in_path)
 {
 	if (c == '#')
 		return &target_fragment;
-	if (is_unreserved(c) || is_one_of(c, "!$&'()*+,;=:@/"))
+	if (classes[c] & IN_TARGET)
 		return NULL;
 	return c == '?' && !in_path ? NULL : &target_character;
 }

@@ -47,5 +47,5 @@ void request_identify(struct request *request)
 	if (trace_id(http_header(request->exchange, "traceparent"), request->id) ||
 	    given_id(http_header(request->exchange, "x-request-id"), request->id))
 		return;
-	memcpy(request->id, auth_uuid(request->arena), UUID_TEXT);
+	auth_uuid_drawn(&request->worker->draw, request->id);
 }

@@ -9,8 +9,6 @@
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
 
-enum { BAD_TOKENS_A_MINUTE = 60 };
-
 /* A stage lets the request on, or answers it and returns false. */
 typedef bool (*stage_fn)(struct request *request);
 
@@ -46,77 +44,6 @@ static bool stage_route(struct request *request)
 	request->call.catalog = catalog;
 	request->call.id = request->match.id;
 	return true;
-}
-
-/* The credentials of a Bearer field; the scheme's name is case-insensitive. */
-static bool bearer(struct slice field, struct slice *ret_token)
-{
-	if (field.len < 8 || strncasecmp(field.ptr, "Bearer ", 7) != 0)
-		return false;
-	*ret_token = (struct slice){ field.ptr + 7, field.len - 7 };
-	return true;
-}
-
-static bool refuse_token(struct request *request, struct rate_verdict verdict)
-{
-	request->rate = verdict;
-	request->limited = !verdict.allowed;
-	if (request->limited)
-		respond_problem(request, PROBLEM_TOO_MANY_REQUESTS, "Too many requests with a token that does not hold.");
-	else
-		respond_problem(request, PROBLEM_INVALID_TOKEN, NULL);
-	return false;
-}
-
-static bool stage_authenticate(struct request *request)
-{
-	const struct operation *operation = request_operation(request);
-	struct slice field = http_header(request->exchange, "authorization");
-	if (field.ptr == NULL || (operation->flags & OP_OAUTH))
-		return true; /* the token endpoint reads Basic credentials itself */
-	const struct auth_claims *claims = NULL;
-	const char *why;
-	struct worker *worker = request->worker;
-	/* Failures count against the address, so that guessing is slow. Verifying costs more than all the rest of a request: who has failed too often gets
-	 * no more of it. */
-	struct rate_table *rates = worker->server->rates;
-	uint64_t key = request_address_hash(request) ^ 1;
-	int64_t now_us = clock_monotonic_us();
-	struct rate_verdict left = rate_look(rates, key, BAD_TOKENS_A_MINUTE, now_us);
-	bool is_token = bearer(field, &request->token);
-	if (is_token && !left.allowed && !auth_cache_has(worker->tokens, worker->keys, request->token))
-		return refuse_token(request, left);
-	int error = !is_token ? -EACCES
-			      : auth_cache_verify(worker->tokens, worker->keys, &worker->server->policy, request->token,
-						  clock_wall_seconds(), &claims, &why);
-	if (error == -ENOMEM) {
-		arena_lack(request->arena);
-		respond_problem(request, PROBLEM_UNAVAILABLE, NULL);
-		return false;
-	}
-	if (error < 0)
-		return refuse_token(request, rate_take(rates, key, BAD_TOKENS_A_MINUTE, now_us));
-	request->claims = *claims;
-	request->authenticated = true;
-	request->caller = claims->role;
-	return true;
-}
-
-static bool stage_limit(struct request *request)
-{
-	const struct config *config = request->worker->server->config;
-	long limit = request->authenticated ? config->rate_account : config->rate_anonymous;
-	if (limit <= 0)
-		return true;
-	struct slice account = slice_of(request->claims.account);
-	uint64_t key = request->authenticated ? auth_hash(&account, 1) : request_address_hash(request);
-	request->rate = rate_take(request->worker->server->rates, key, limit, clock_monotonic_us());
-	request->limited = true;
-	if (request->rate.allowed)
-		return true;
-	respond_problem(request, PROBLEM_TOO_MANY_REQUESTS,
-			arena_printf(request->arena, "More than %ld requests in a minute.", request->rate.limit));
-	return false;
 }
 
 static bool stage_authorise(struct request *request)
@@ -461,7 +388,7 @@ static void log_request(const struct request *request, int status, bool sent, in
 	}
 	if (!sent)
 		log_text(&line, request->cut ? "answer" : "client", request->cut ? "cut short" : "gone");
-	log_end(&line);
+	log_end_later(&line, &request->worker->log);
 }
 
 void request_end(void *context, bool sent)
@@ -487,7 +414,7 @@ struct slice request_refused(void *context, struct arena *arena, enum problem pr
 	log_text(&line, "request_id", id);
 	log_text(&line, "rule", rule);
 	log_int(&line, "status", problem_kind(problem)->status);
-	log_end(&line);
+	log_end_later(&line, &worker->log);
 	struct problem_context where = { .base_url = worker->server->config->public_url, .request_id = id };
 	return problem_render(arena, problem, &where, detail, NULL, NULL);
 }

@@ -55,6 +55,9 @@ static inline const struct operation *request_operation(const struct request *re
 	return request->match.route->operation;
 }
 
+/* The stages of authenticate.c: they let the request on, or answer it and return false. */
+bool stage_authenticate(struct request *request);
+bool stage_limit(struct request *request);
 /* Fills request->id (identify.c). */
 void request_identify(struct request *request);
 /* The client's address: the peer's, or behind trusted proxies what they say (peer.c). */

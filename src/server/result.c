@@ -30,11 +30,9 @@ const char *respond_cache_control(const struct request *request)
 /* What a representation depends on beside the record's version. */
 static uint64_t representation_hash(const struct request *request, bool gzip)
 {
-	char text[128];
-	int len = snprintf(text, sizeof text, "%d|%d|%" PRIx64 "|%s|%s", (int)request->format, gzip ? 1 : 0, request->call.query.fields,
-			   request->claims.partner, WARDMOTE_VERSION);
-	struct slice part = { text, (size_t)len };
-	return auth_hash(&part, 1);
+	const uint64_t form[] = { (uint64_t)request->format, gzip, request->call.query.fields };
+	const struct slice parts[] = { { (const char *)form, sizeof form }, slice_of(request->claims.partner), SLICE(WARDMOTE_VERSION) };
+	return auth_hash(parts, sizeof parts / sizeof *parts);
 }
 
 /* Records: version and representation. Lists, and records that show others (include): a hash of the whole body. */

@@ -15,6 +15,7 @@
 #include "wardmote/config.h"
 #include "wardmote/db.h"
 #include "wardmote/http.h"
+#include "wardmote/log.h"
 #include "wardmote/sql.h"
 
 enum { WORKERS_MAX = 16 };
@@ -63,6 +64,8 @@ struct worker {
 	unsigned keys_generation;
 	bool replied; /* a suspended exchange was answered this tick */
 	struct metrics metrics;
+	struct log_buffer log; /* lines of this tick */
+	struct auth_draw draw; /* for the ids of requests */
 	atomic_bool ready; /* every lane has a connection */
 	atomic_bool finished; /* drained: ready to be joined */
 	size_t strangers; /* exports under way for callers who have not signed in */

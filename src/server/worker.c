@@ -57,6 +57,7 @@ static void tick(struct worker *worker)
 		http_server_run(worker->http);
 		db_pool_run(worker->pool);
 	}
+	log_flush(&worker->log);
 	atomic_store_explicit(&worker->active, http_server_active(worker->http), memory_order_relaxed);
 }
 
@@ -169,6 +170,7 @@ static void worker_free(struct worker *worker)
 {
 	db_pool_free(worker->pool);
 	http_server_free(worker->http);
+	log_flush(&worker->log);
 	arena_reserve_free(worker->reserve);
 	auth_cache_free(worker->tokens);
 	sql_cache_free(worker->texts);

@@ -90,6 +90,17 @@ static void test_cache_follows_the_keys(void **state)
 	forge_done(&other);
 }
 
+/* Is it there without a verification? */
+static bool has(struct auth_cache *cache, struct auth_keys *keys, struct slice token)
+{
+	const struct auth_claims *claims = NULL;
+	const char *why = NULL;
+	int r = auth_cache_find(cache, keys, &policy, token, NOW, &claims, &why);
+	assert_true(r == 0 || r == -ENOENT);
+	assert_int_equal(r == 0, claims != NULL);
+	return r == 0;
+}
+
 /* Who has failed too often is let through with what is known to be good, and with nothing else. */
 static void test_what_the_cache_has(void **state)
 {
@@ -99,13 +110,19 @@ static void test_what_the_cache_has(void **state)
 	const char *why, *token = token_of(forge, 3);
 	forge_init(&other);
 	assert_int_equal(auth_cache_new(64, &cache), 0);
-	assert_false(auth_cache_has(cache, forge->keys, slice_of(token)));
+	assert_false(has(cache, forge->keys, slice_of(token)));
 	assert_int_equal(auth_cache_verify(cache, forge->keys, &policy, slice_of(token), NOW, &claims, &why), 0);
-	assert_true(auth_cache_has(cache, forge->keys, slice_of(token)));
-	assert_false(auth_cache_has(cache, forge->keys, slice_of(token_of(forge, 4))));
-	assert_false(auth_cache_has(cache, other.keys, slice_of(token)));
+	assert_true(has(cache, forge->keys, slice_of(token)));
+	assert_false(has(cache, forge->keys, slice_of(token_of(forge, 4))));
 	auth_cache_drop(cache, slice_of(token));
-	assert_false(auth_cache_has(cache, forge->keys, slice_of(token)));
+	assert_false(has(cache, forge->keys, slice_of(token)));
+	assert_int_equal(auth_cache_verify(cache, forge->keys, &policy, slice_of(token), NOW, &claims, &why), 0);
+	assert_false(has(cache, other.keys, slice_of(token)));
+	/* What was verified by other keys is gone with them; time counts without a verification, too. */
+	assert_false(has(cache, forge->keys, slice_of(token)));
+	assert_int_equal(auth_cache_verify(cache, forge->keys, &policy, slice_of(token), NOW, &claims, &why), 0);
+	assert_int_equal(auth_cache_find(cache, forge->keys, &policy, slice_of(token), NOW + 630, &claims, &why), -EACCES);
+	assert_string_equal(why, "expired");
 	auth_cache_free(cache);
 	forge_done(&other);
 }

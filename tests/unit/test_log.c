@@ -153,12 +153,93 @@ static void a_full_sink_drops_and_counts(void **state)
 	assert_int_equal(lines + dropped, 20000);
 }
 
+static size_t lines_of(const char *text)
+{
+	size_t lines = 0;
+	for (; *text != '\0'; text++)
+		lines += *text == '\n';
+	return lines;
+}
+
+static void later(struct log_buffer *buffer, enum log_level level, int number)
+{
+	struct log_line line;
+	log_begin(&line, level, "later");
+	log_int(&line, "number", number);
+	log_end_later(&line, buffer);
+}
+
+static void gathered_lines_come_with_the_flush(void **state)
+{
+	(void)state;
+	struct log_buffer buffer = { 0 };
+	struct capture capture;
+	char text[16384];
+	capture_start(&capture);
+	for (int i = 0; i < 3; i++)
+		later(&buffer, LOG_LEVEL_INFO, i);
+	later(&buffer, LOG_LEVEL_DEBUG, 3); /* below the level */
+	capture_end(&capture, text, sizeof text);
+	assert_string_equal(text, "");
+	capture_start(&capture);
+	log_flush(&buffer);
+	log_flush(&buffer);
+	capture_end(&capture, text, sizeof text);
+	assert_int_equal(lines_of(text), 3);
+	const char *first = strstr(text, "\"number\":0}\n"), *last = strstr(text, "\"number\":2}\n");
+	assert_true(first != NULL && last != NULL && first < last);
+}
+
+static void a_full_buffer_makes_room_and_a_warning_waits_for_nothing(void **state)
+{
+	(void)state;
+	struct log_buffer buffer = { 0 };
+	struct capture capture;
+	static char text[65536];
+	capture_start(&capture);
+	for (int i = 0; i < 200; i++)
+		later(&buffer, LOG_LEVEL_INFO, i);
+	later(&buffer, LOG_LEVEL_WARNING, 200);
+	capture_end(&capture, text, sizeof text);
+	assert_int_equal(lines_of(text), 201);
+	assert_int_equal(buffer.len, 0);
+	const char *at = text;
+	for (int i = 0; i <= 200; i++) {
+		char wanted[32];
+		snprintf(wanted, sizeof wanted, "\"number\":%d}\n", i);
+		at = strstr(at, wanted);
+		assert_non_null(at);
+	}
+}
+
+static void gathered_lines_that_are_dropped_count(void **state)
+{
+	(void)state;
+	struct log_buffer buffer = { 0 };
+	struct capture capture;
+	static char rest[1 << 20];
+	uint64_t before = log_dropped();
+	capture_start(&capture);
+	for (int i = 0; i < 20000; i++)
+		later(&buffer, LOG_LEVEL_INFO, i);
+	log_flush(&buffer);
+	uint64_t dropped = log_dropped() - before;
+	capture_end(&capture, rest, sizeof rest);
+	assert_true(dropped > 0);
+	assert_int_equal(lines_of(rest) + dropped, 20000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_line_is_one_json_object),           cmocka_unit_test(bytes_that_are_no_utf8_are_replaced),
-		cmocka_unit_test(what_does_not_fit_is_left_out_whole), cmocka_unit_test(lines_below_the_level_are_not_written),
+		cmocka_unit_test(a_line_is_one_json_object),
+		cmocka_unit_test(bytes_that_are_no_utf8_are_replaced),
+		cmocka_unit_test(what_does_not_fit_is_left_out_whole),
+		cmocka_unit_test(lines_below_the_level_are_not_written),
 		cmocka_unit_test(a_full_sink_drops_and_counts),
+		cmocka_unit_test(gathered_lines_come_with_the_flush),
+		cmocka_unit_test(a_full_buffer_makes_room_and_a_warning_waits_for_nothing),
+		cmocka_unit_test(gathered_lines_that_are_dropped_count),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,7 @@ static void draw_filter(struct world *world, const struct shape *shape, struct q
 /* Draws one part of a list anew. */
 static void vary_list(struct world *world, const struct shape *shape, struct query *query)
 {
-	switch (draw(world, 6)) {
+	switch (draw(world, 7)) {
 	case 0:
 		draw_sort(world, shape, query);
 		break;
@@ -110,6 +110,9 @@ static void vary_list(struct world *world, const struct shape *shape, struct que
 		break;
 	case 4:
 		draw_bbox(world, shape, query);
+		break;
+	case 5:
+		query->all = one_in(world, 2);
 		break;
 	default:
 		draw_filter(world, shape, query);
