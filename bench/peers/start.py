@@ -53,23 +53,26 @@ def _settings(stage, processes, pool):
     VAR.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=VAR, prefix="jwks-", suffix=".json", delete=False, encoding="utf-8") as file:
         json.dump(keys, file)
+    known = json.loads((HERE.parents[1] / "api/openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
+    schemas = VAR / "schemas.json"
+    schemas.write_text(json.dumps({"create": known["ConsultationInput"], "patch": known["ConsultationPatch"]}), encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return {"DATABASE_URL": stage.uri(), "PORT": str(port), "PROCESSES": str(processes), "JWKS_FILE": file.name, "ISSUER": issuer, "SQL": str(HERE / "sql"),
+    return {"DATABASE_URL": stage.uri(), "PORT": str(port), "PROCESSES": str(processes), "JWKS_FILE": file.name, "ISSUER": issuer, "SQL": str(HERE / "sql"), "SCHEMAS": str(schemas),
             **({} if pool is None else {"POOL": str(pool)})}
 
 
-def _start(command, stage, processes, pool):
-    settings = _settings(stage, processes, pool)
+def _start(command, stage, processes, pool, **more):
+    settings = {**_settings(stage, processes, pool), **more}
     try:
         return Peer(command, settings, int(settings["PORT"]))
     finally:
         os.unlink(settings["JWKS_FILE"])  # it is read at the start
 
 
-def fastify(stage, processes=PROCESSES, pool=None):
-    """Its packages are installed once for each package-lock.json."""
+def fastify(stage, processes=PROCESSES, pool=None, pipeline=True):
+    """Its packages are installed once for each package-lock.json. Without `pipeline`, each message of a transaction awaits the answer to the one before."""
     folder = VAR / "fastify"
     folder.mkdir(parents=True, exist_ok=True)
     lock, installed = HERE / "fastify/package-lock.json", folder / "installed.json"
@@ -80,7 +83,11 @@ def fastify(stage, processes=PROCESSES, pool=None):
         shutil.copy(lock, installed)
     for path in (HERE / "fastify").glob("*.js"):  # modules are looked for beside the file that names them
         shutil.copy(path, folder)
-    return _start(["node", folder / "server.js"], stage, processes, pool)
+    return _start(["node", folder / "server.js"], stage, processes, pool, PIPELINE="on" if pipeline else "off")
+
+
+def fastify_awaiting(stage, **options):
+    return fastify(stage, pipeline=False, **options)
 
 
 def fastapi(stage, processes=PROCESSES, pool=None):

@@ -20,7 +20,7 @@ import wardmote_server
 from peers import start
 
 ROWS = 20000
-PEERS = ("fastify", "fastapi", "go")
+PEERS = ("fastify", "fastify_awaiting", "fastapi", "go")
 
 
 class Place:
@@ -33,7 +33,7 @@ class Place:
         self.host = wardmote_server.make_administrator(self.cluster)
         with self.cluster.connect("postgres") as connection:
             network.load_polygons(connection)
-        network.Kept.psql(self.cluster, "wardmote", ROOT / "bench/network.sql", host=self.host["partner_id"], rows=ROWS, secret=0)
+        network.Kept.psql(self.cluster, "wardmote", ROOT / "bench/network.sql", host=self.host["partner_id"], rows=ROWS, partners=60, secret=0)
         self.server = wardmote_server.Server(self.cluster, self.keys, public_url="http://peers.example")
 
     def uri(self):
@@ -170,6 +170,59 @@ def test_list(place, peer, token, found, query, signed_in):
             break
         target = tuple(urllib.parse.urlsplit(answer.link("next"))._replace(scheme="", netloc="").geturl() for answer in (ours, theirs))
     assert query == "q=nosuchword" or ours.json()["items"]
+
+
+NEW = {"title": "Where should the crossings go?", "summary": "Four of them.", "everyone": True, "topics": ["topic-1", "topic-2"], "open_on": "2027-03-02",
+       "close_on": "2027-03-27", "grants": [], "partners": [], "notes": "ours", "options": ["Zebra", "Signals"]}
+OWN = ("id", "created_at", "updated_at")  # what differs from record to record
+
+
+def without(record, *names):
+    return {name: value for name, value in record.items() if name not in names}
+
+
+def both(place, peer, method, targets, token, body, **headers):
+    answers = [send(port, method, target, token, body, **headers) for port, target in zip((place.server.port, peer.port), targets)]
+    assert answers[0].status == answers[1].status, (answers[0].body, answers[1].body)
+    return answers
+
+
+def test_create_and_patch(place, peer, token, found):
+    body = {**NEW, "locality_ids": [found["locality"]], "partners": [{"partner_id": found["partner"], "role": "joint"}],
+            "grants": [{"right": "read", "partner_id": found["partner"]}]}
+    made = both(place, peer, "POST", ["/v1/consultations"] * 2, token, body)
+    ours, theirs = (answer.json() for answer in made)
+    assert made[1].status == 201 and without(theirs, *OWN) == without(ours, *OWN) and list(theirs) == list(ours)
+    targets = [f"/v1/consultations/{record['id']}" for record in (ours, theirs)]
+    assert made[1].headers["location"].endswith(targets[1])
+    assert place.query("SELECT count(*) FROM wardmote.change WHERE record_id = %s AND operation = 'create' AND account_id = %s", theirs["id"], place.host["account_id"])[0][0] == 1
+
+    tags = [answer.headers["etag"] for answer in made]
+    changed = [send(port, "PATCH", target, token, {"summary": None, "topics": ["topic-3"], "planned_hours": 7}, If_Match=tag)
+               for port, target, tag in zip((place.server.port, peer.port), targets, tags)]
+    assert [answer.status for answer in changed] == [200, 200], changed[1].body
+    assert without(changed[1].json(), *OWN) == without(changed[0].json(), *OWN)
+    assert changed[1].json()["version"] == 2 and changed[1].headers["etag"].startswith('"2-')
+    assert place.query("SELECT count(*) FROM history.consultation WHERE id = %s", theirs["id"])[0][0] == 1
+    outdated = [send(port, "PATCH", target, token, {"summary": "x"}, If_Match=tag) for port, target, tag in zip((place.server.port, peer.port), targets, tags)]
+    assert [answer.status for answer in outdated] == [412, 412]
+    assert both(place, peer, "PATCH", targets, token, {"planned_hours": 7}, If_Match="*")[1].json()["version"] == 2  # nothing differs
+    assert both(place, peer, "PATCH", targets, token, {"summary": "x"})[1].status == 428
+
+
+@pytest.mark.parametrize("body, status", (({}, 400), ({"title": "x", "more": 1}, 400), ({"title": 1}, 400), ({"title": "x" * 201}, 400), ({"title": ""}, 400),
+                                          ({"title": "x", "everyone": "true"}, 400), ({"title": "x", "open_on": "2027-02-30"}, 400), ({"title": "x", "level": ""}, 400),
+                                          ({"title": "x", "topics": ["none"]}, 422), ({"title": "x", "locality_ids": ["00000000-0000-7000-8000-000000000000"]}, 422),
+                                          ({"title": "x", "status": "planned"}, 422), ({"title": "x", "trigger": "none"}, 400), ({"title": "x", "topics": ["a", "a"]}, 400)))
+def test_bodies_that_are_refused(place, peer, token, body, status):
+    assert both(place, peer, "POST", ["/v1/consultations"] * 2, token, body)[1].status == status
+
+
+def test_records_that_others_own(place, peer, token, found):
+    for who, status in (("public", 403), ("private", 404)):
+        assert both(place, peer, "PATCH", [f"/v1/consultations/{found[who]}"] * 2, token, {"summary": "x"}, If_Match="*")[1].status == status
+    assert both(place, peer, "POST", ["/v1/consultations"] * 2, token, {"title": "x", "partner_id": found["partner"]})[1].status == 403
+    assert both(place, peer, "POST", ["/v1/consultations"] * 2, None, {"title": "x"})[1].status == 401
 
 
 @pytest.mark.parametrize("target", ("/v1/consultations/nothing", "/v1/nothing", "/v1/consultations?status=nothing", "/v1/consultations?nothing=1", "/v1/consultations?limit=0",

@@ -10,10 +10,13 @@ import socket
 import sys
 import threading
 
+import asyncpg
 import fastapi
+import fastapi.exceptions
 import uvicorn
 
 import database
+import models
 import statements
 import tokens
 
@@ -32,7 +35,12 @@ SCOPES = {"partner": "partners:read", "localities": "localities:read"}
 PROBLEMS = {
     400: ("invalid-request", "The request is not valid"), 401: ("invalid-token", "The access token is not valid"),
     403: ("insufficient-scope", "The token is not enough for this"), 404: ("not-found", "There is nothing here"),
+    409: ("conflict", "The request conflicts with what is stored"), 412: ("precondition-failed", "The record has changed meanwhile"),
+    422: ("unprocessable", "The request does not fit the data"), 428: ("precondition-required", "If-Match is required"),
 }
+# What a policy, a guard or a constraint of the database refuses.
+REFUSED = {"42501": 403, "WM403": 403, "23514": 422, "23503": 422, "23505": 409, "22P02": 422}
+VERSION = re.compile('"([0-9]{1,9})-[^"]*"')
 SETTINGS = os.environ
 PUBLIC_URL = SETTINGS.get("PUBLIC_URL", SETTINGS["ISSUER"])
 COMMON = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
@@ -58,6 +66,11 @@ async def no_path(request, _error):
 @app.exception_handler(database.NoActor)
 async def no_actor(request, _error):
     return await problem(request, fastapi.HTTPException(401))
+
+
+@app.exception_handler(fastapi.exceptions.RequestValidationError)
+async def no_body(request, error):
+    return await problem(request, fastapi.HTTPException(400, str(error.errors()[0]["loc"])))
 
 
 def authenticate(request, *scopes):
@@ -134,6 +147,44 @@ async def page(request: fastapi.Request):
         links.append({"rel": "next", "href": following, "type": "application/json"})
     body = f'{{"items":[{row["body"]}],"links":{json.dumps(links)}}}'
     return fastapi.Response(body, headers={"Link": header, **COMMON}, media_type="application/json")
+
+
+async def write(request, text, values):
+    """(the record, the answer's fields) after a create or a change."""
+    caller = authenticate(request, "consultations:write")
+    if caller is None:
+        raise fastapi.HTTPException(401)
+    try:
+        row = await db.write(statements.ACT_SESSION if len(caller.values) == 4 else statements.ACT, caller.values, text, values)
+    except asyncpg.PostgresError as error:
+        if error.sqlstate not in REFUSED:
+            raise
+        raise fastapi.HTTPException(REFUSED[error.sqlstate], str(error)) from error
+    if row is None:
+        raise fastapi.HTTPException(404)
+    if row["status"] >= 400:
+        raise fastapi.HTTPException(row["status"], row["body"])
+    return row, {"ETag": f'"{row["version"]}-{caller.partner}"', "Cache-Control": "no-store"}
+
+
+@app.post("/v1/consultations")
+async def create(body: models.Create, request: fastapi.Request):
+    row, headers = await write(request, statements.CREATE, (body.json(exclude_unset=True),))
+    headers["Location"] = f"{PUBLIC_URL}/v1/consultations/{row['id']}"
+    return fastapi.Response(row["body"], 201, headers, "application/json")
+
+
+@app.patch("/v1/consultations/{record}")
+async def change(record: str, body: models.Patch, request: fastapi.Request):
+    field = request.headers.get("if-match")
+    if not IS_UUID.fullmatch(record):
+        raise fastapi.HTTPException(404)
+    if field is None:
+        raise fastapi.HTTPException(428)
+    found = VERSION.fullmatch(field)
+    version = None if field == "*" else int(found[1]) if found else 0
+    row, headers = await write(request, statements.PATCH, (body.json(exclude_unset=True), record, version))
+    return fastapi.Response(row["body"], 200, headers, "application/json")
 
 
 class Server(uvicorn.Server):

@@ -32,6 +32,9 @@ def statement(name, **values):
 ACT = statement("act")
 ACT_SESSION = statement("act_session")
 ONE = {caller: statement("one", record=statement(f"record_{caller}", more="")) for caller in ("anonymous", "partner")}
+RECORD = statement("record_partner", more="")  # only those who have signed in write
+CREATE = statement("create", record=RECORD)
+PATCH = statement("patch", record=RECORD)
 _made = {}
 
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // The routes. A record and a page come from PostgreSQL as JSON text and are sent as they are.
+import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import { open } from './database.js'
-import { act, actSession, list, one } from './statements.js'
+import { act, actSession, create, list, one, patch } from './statements.js'
 import { tokens } from './tokens.js'
 
 const UUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'
@@ -16,7 +17,7 @@ const QUERY = {
 		statutory: { enum: ['true', 'false'] }, everyone: { enum: ['true', 'false'] },
 		q: { type: 'string', minLength: 1, maxLength: 200 },
 		sort: { type: 'string', pattern: '^-?(?:open_on|close_on|title|updated_at)$', default: 'open_on' },
-		limit: { type: 'integer', minimum: 1, default: 50 },
+		limit: { type: 'string', pattern: '^[1-9][0-9]{0,8}$', default: '50' },
 		include: { ...listOf('partner|localities'), default: '' },
 		cursor: { type: 'string' },
 	},
@@ -25,8 +26,12 @@ QUERY.properties.include.pattern += '|^$'
 const PROBLEMS = {
 	400: ['invalid-request', 'The request is not valid'], 401: ['invalid-token', 'The access token is not valid'],
 	403: ['insufficient-scope', 'The token is not enough for this'], 404: ['not-found', 'There is nothing here'],
+	409: ['conflict', 'The request conflicts with what is stored'], 412: ['precondition-failed', 'The record has changed meanwhile'],
+	422: ['unprocessable', 'The request does not fit the data'], 428: ['precondition-required', 'If-Match is required'],
 	503: ['unavailable', 'The service cannot do this now'],
 }
+// What a policy, a guard or a constraint of the database refuses.
+const REFUSED = { 42501: 403, WM403: 403, 23514: 422, 23503: 422, 23505: 409, '22P02': 422 }
 const MORE = { partner: 'partners:read', localities: 'localities:read' }
 
 // An error that Fastify answers with.
@@ -46,7 +51,7 @@ function decodeCursor(query) {
 	throw problem(400, 'This is no cursor of this list.')
 }
 
-function routes(app, { database, callerOf, publicUrl }) {
+function routes(app, { database, callerOf, publicUrl, schemas }) {
 	// Who asks: undefined for the anonymous. Every statement acts as the caller in its own transaction.
 	function authenticate(request, ...scopes) {
 		const field = request.headers.authorization
@@ -57,12 +62,44 @@ function routes(app, { database, callerOf, publicUrl }) {
 		return caller
 	}
 
+	function actingOf(caller) {
+		return { ...(caller.values.length === 4 ? actSession : act), values: caller.values }
+	}
+
 	async function ask(caller, what) {
-		const acting = caller && { ...(caller.values.length === 4 ? actSession : act), values: caller.values }
-		const row = await database.read(what, acting)
+		const row = await database.read(what, caller && actingOf(caller))
 		if (row === null) throw problem(401)
 		return row
 	}
+
+	async function write(request, what, values) {
+		const caller = authenticate(request, 'consultations:write')
+		if (caller === undefined) throw problem(401)
+		const row = await database.write({ ...what, values }, actingOf(caller)).catch((error) => {
+			throw error.code in REFUSED ? problem(REFUSED[error.code], error.message) : error
+		})
+		if (row === null) throw problem(401)
+		if (row === undefined) throw problem(404)
+		const [status, body, version, id] = row
+		if (status >= 400) throw problem(status, body ?? undefined)
+		return { status, body, id, etag: `"${version}-${caller.tag}"` }
+	}
+
+	app.post('/v1/consultations', { schema: { body: schemas.create } }, async (request, reply) => {
+		const { status, body, id, etag } = await write(request, create, [JSON.stringify(request.body)])
+		reply.code(status).header('ETag', etag).header('Location', `${publicUrl}/v1/consultations/${id}`).header('Cache-Control', 'no-store')
+		return reply.type('application/json').send(body)
+	})
+
+	app.patch('/v1/consultations/:id', { schema: { body: schemas.patch } }, async (request, reply) => {
+		const field = request.headers['if-match']
+		if (!new RegExp(`^${UUID}$`).test(request.params.id)) throw problem(404)
+		if (field === undefined) throw problem(428)
+		const version = field === '*' ? null : /^"(\d{1,9})-[^"]*"$/.exec(field)?.[1] ?? '0'
+		const { status, body, etag } = await write(request, patch, [JSON.stringify(request.body), request.params.id, version])
+		reply.code(status).header('ETag', etag).header('Cache-Control', 'no-store')
+		return reply.type('application/json').send(body)
+	})
 
 	app.get('/v1/consultations/:id', async (request, reply) => {
 		const caller = authenticate(request, 'consultations:read')
@@ -77,7 +114,7 @@ function routes(app, { database, callerOf, publicUrl }) {
 	})
 
 	app.get('/v1/consultations', { schema: { querystring: QUERY } }, async (request, reply) => {
-		const query = { ...request.query, limit: Math.min(request.query.limit, 500), include: request.query.include.split(',').filter(Boolean) }
+		const query = { ...request.query, limit: Math.min(Number(request.query.limit), 500), include: request.query.include.split(',').filter(Boolean) }
 		const caller = authenticate(request, 'consultations:read', ...query.include.map((part) => MORE[part]))
 		for (const name of ['status', 'partner_id', 'locality_ids', 'topics']) query[name] = query[name]?.split(',')
 		const after = query.cursor === undefined ? undefined : decodeCursor(query)
@@ -95,17 +132,18 @@ function routes(app, { database, callerOf, publicUrl }) {
 	})
 }
 
-export async function buildApp({ DATABASE_URL, JWKS_FILE, ISSUER, AUDIENCE = ISSUER, POOL, PUBLIC_URL = ISSUER }) {
-	const app = Fastify({ logger: false, ajv: { customOptions: { removeAdditional: false, coerceTypes: true } } })
-	const database = await open(DATABASE_URL, POOL === undefined ? undefined : Number(POOL))
+export async function buildApp({ DATABASE_URL, JWKS_FILE, ISSUER, AUDIENCE = ISSUER, POOL, PIPELINE, SCHEMAS, PUBLIC_URL = ISSUER }) {
+	const app = Fastify({ logger: false, ajv: { customOptions: { removeAdditional: false, coerceTypes: false, strict: false } } })
+	app.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
+	const database = await open(DATABASE_URL, POOL === undefined ? undefined : Number(POOL), PIPELINE !== 'off')
 	const callerOf = tokens({ jwksFile: JWKS_FILE, issuer: ISSUER, audience: AUDIENCE })
 	app.setErrorHandler((error, request, reply) => {
-		const status = error.statusCode in PROBLEMS ? error.statusCode : 503
+		const status = error.statusCode in PROBLEMS ? error.statusCode : error.statusCode < 500 ? 400 : 503
 		const [slug, title] = PROBLEMS[status]
 		if (status === 503) console.error(error)
 		reply.code(status).type('application/problem+json').send(JSON.stringify({ type: `${PUBLIC_URL}/problems/${slug}`, title, status, detail: error.message }))
 	})
 	app.setNotFoundHandler(() => { throw problem(404) })
-	routes(app, { database, callerOf, publicUrl: PUBLIC_URL })
+	routes(app, { database, callerOf, publicUrl: PUBLIC_URL, schemas: JSON.parse(readFileSync(SCHEMAS, 'utf8')) })
 	return app
 }

@@ -63,5 +63,9 @@ function makeList(caller, filters, query, after, name) {
 
 export const one = Object.fromEntries(['anonymous', 'partner'].map((caller) =>
 	[caller, { name: `one_${caller}`, text: statement('one', { record: statement(`record_${caller}`, { more: '' }) }) }]))
+// Only for those who have signed in.
+const record = statement('record_partner', { more: '' })
+export const create = { name: 'create', text: statement('create', { record }) }
+export const patch = { name: 'patch', text: statement('patch', { record }) }
 export const act = { name: 'act', text: statement('act') }
 export const actSession = { name: 'act_session', text: statement('act_session') }

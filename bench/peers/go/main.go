@@ -49,6 +49,10 @@ var (
 		401: {"invalid-token", "The access token is not valid"},
 		403: {"insufficient-scope", "The token is not enough for this"},
 		404: {"not-found", "There is nothing here"},
+		409: {"conflict", "The request conflicts with what is stored"},
+		412: {"precondition-failed", "The record has changed meanwhile"},
+		422: {"unprocessable", "The request does not fit the data"},
+		428: {"precondition-required", "If-Match is required"},
 		503: {"unavailable", "The service cannot do this now"},
 	}
 )
@@ -61,6 +65,7 @@ type server struct {
 	database   *database
 	tokens     *tokens
 	statements *statements
+	schemas    map[string]*schema
 	publicURL  string
 }
 
@@ -113,7 +118,7 @@ var (
 )
 
 // A body in parts.
-func send(w http.ResponseWriter, body ...[]byte) error {
+func send(w http.ResponseWriter, status int, body ...[]byte) error {
 	length := 0
 	for _, part := range body {
 		length += len(part)
@@ -121,6 +126,7 @@ func send(w http.ResponseWriter, body ...[]byte) error {
 	header := w.Header()
 	header["Content-Type"], header["Cache-Control"], header["Vary"] = jsonType, noStore, vary
 	header["Content-Length"] = []string{strconv.Itoa(length)}
+	w.WriteHeader(status)
 	for _, part := range body {
 		if _, err := w.Write(part); err != nil {
 			return nil // the client is gone
@@ -154,7 +160,7 @@ func (s *server) one(w http.ResponseWriter, r *http.Request, id string) error {
 		w.WriteHeader(304)
 		return nil
 	}
-	return send(w, row[0])
+	return send(w, 200, row[0])
 }
 
 // The query of a list, checked: a parameter that is unknown, repeated or ill-formed is never ignored.
@@ -247,7 +253,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return send(w, []byte(`{"items":[`), row[0], []byte(`],"links":`), tail, []byte(`}`))
+	return send(w, 200, []byte(`{"items":[`), row[0], []byte(`],"links":`), tail, []byte(`}`))
 }
 
 type link struct {
@@ -265,13 +271,17 @@ func kind(who *caller) string {
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := error(&refusal{404, ""})
-	path := r.URL.Path
+	id := strings.TrimPrefix(r.URL.Path, "/v1/consultations/")
+	isList, isOne := r.URL.Path == "/v1/consultations", len(id) < len(r.URL.Path)
 	switch {
-	case r.Method != http.MethodGet:
-	case path == "/v1/consultations":
+	case isOne && r.Method == http.MethodGet:
+		err = s.one(w, r, id)
+	case isList && r.Method == http.MethodGet:
 		err = s.list(w, r)
-	case strings.HasPrefix(path, "/v1/consultations/"):
-		err = s.one(w, r, path[len("/v1/consultations/"):])
+	case isList && r.Method == http.MethodPost:
+		err = s.create(w, r)
+	case isOne && r.Method == http.MethodPatch:
+		err = s.patch(w, r, id)
 	}
 	if err != nil {
 		s.refuse(w, err)
@@ -294,6 +304,8 @@ func main() {
 	issuer := os.Getenv("ISSUER")
 	s := &server{publicURL: setting("PUBLIC_URL", issuer)}
 	s.statements, err = readStatements(os.Getenv("SQL"))
+	must(err)
+	s.schemas, err = readSchemas(os.Getenv("SCHEMAS"))
 	must(err)
 	s.tokens, err = readTokens(os.Getenv("JWKS_FILE"), issuer, setting("AUDIENCE", issuer))
 	must(err)

@@ -21,6 +21,7 @@ type statement struct {
 type statements struct {
 	texts           map[string]string
 	act, actSession *statement
+	create, patch   *statement
 	one             map[string]*statement // by kind of caller
 	lists           sync.Map              // string to *statement
 	mutex           sync.Mutex
@@ -89,6 +90,10 @@ func readStatements(folder string) (*statements, error) {
 		record := s.fill("record_"+kind, map[string]string{"more": ""})
 		s.one[kind] = &statement{name: "one_" + kind, text: s.fill("one", map[string]string{"record": record})}
 	}
+	// Only for those who have signed in.
+	record := map[string]string{"record": s.fill("record_partner", map[string]string{"more": ""})}
+	s.create = &statement{name: "create", text: s.fill("create", record)}
+	s.patch = &statement{name: "patch", text: s.fill("patch", record)}
 	return s, nil
 }
 
