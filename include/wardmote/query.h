@@ -8,9 +8,9 @@
 #include "wardmote/problem.h"
 
 enum filter_op {
-	FILTER_ANY_OF, /* scalar = ANY(values); for array fields: overlaps. value is a PostgreSQL array literal */
+	FILTER_ANY_OF, /* scalar = ANY(values), where there are several; for array fields: overlaps. value is a PostgreSQL array literal */
 	FILTER_NONE_OF, /* .ne */
-	FILTER_EQUAL, /* text, date, int, bool, timestamp: one value */
+	FILTER_EQUAL, /* one value */
 	FILTER_NOT_EQUAL,
 	FILTER_GT,
 	FILTER_GTE,

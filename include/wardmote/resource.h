@@ -40,6 +40,7 @@ enum {
 	F_INCLUDE = 1 << 9, /* a T_REF, T_REFS or T_OBJECTS that include= can embed under `include_name` */
 	F_LEAVE = 1 << 10, /* PUT leaves the stored value where the body does not have it (visibility, grants) */
 	F_HEAVY = 1 << 11, /* in a list only when named by fields= (geometry) */
+	F_SELECTIVE = 1 << 12, /* few records share a value (of a million at most 10,000): an index answers equality */
 };
 
 /* The widest audience that sees a field. Filters, sort, q, include, CSV, history and as_of obey it. */

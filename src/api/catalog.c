@@ -32,7 +32,7 @@ static const struct field grant_members[] = {
 
 static const struct field id_field = { .name = "id",
 				       .type = T_UUID,
-				       .flags = F_READONLY | F_FILTER,
+				       .flags = F_READONLY | F_FILTER | F_SELECTIVE,
 				       .doc = "Identifier, a UUID of version 7.",
 				       .example = "\"019ab3c4-5d6e-7f80-91a2-b3c4d5e6f708\"" };
 
@@ -89,7 +89,7 @@ static const struct field owned_fields[] = {
 	  .example = "[]" },
 	{ .name = "external_id",
 	  .type = T_TEXT,
-	  .flags = F_NULLABLE | F_FILTER,
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE,
 	  .audience = A_OWNER,
 	  .min = 1,
 	  .max = 200,

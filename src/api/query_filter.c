@@ -174,8 +174,17 @@ static const char *pattern_value(struct parse *parse, struct slice value)
 	return pattern.ptr;
 }
 
+/* One value of a scalar is compared as one: for the planner a list is ten of them, and in an index after it no order is left. */
+static bool is_one(const struct field *field, struct slice value)
+{
+	bool is_scalar = field->type == T_UUID || field->type == T_REF || field->type == T_ENUM;
+	return is_scalar && value.len > 0 && memchr(value.ptr, ',', value.len) == NULL;
+}
+
 static bool filter_value(struct parse *parse, struct slice value, struct filter *filter)
 {
+	if (filter->op == FILTER_ANY_OF && is_one(filter->field, value))
+		filter->op = FILTER_EQUAL;
 	switch (filter->op) {
 	case FILTER_ANY_OF:
 	case FILTER_NONE_OF:

@@ -37,11 +37,11 @@ static json_t *dump_field(const struct field *field)
 	json_t *values = json_array();
 	for (const char *const *value = field->values; value != NULL && *value != NULL; value++)
 		json_array_append_new(values, json_string(*value));
-	return json_pack("{ss ss sb sb sb sb si sI sI so ss* ss*}", "name", field->name, "type", types[field->type], "readonly",
+	return json_pack("{ss ss sb sb sb sb sb si sI sI so ss* ss*}", "name", field->name, "type", types[field->type], "readonly",
 			 (field->flags & F_READONLY) != 0, "nullable", (field->flags & F_NULLABLE) != 0, "filter",
-			 (field->flags & F_FILTER) != 0, "search", (field->flags & F_SEARCH) != 0, "audience", (int)field->audience, "min",
-			 (json_int_t)field->min, "max", (json_int_t)field->max, "values", values, "refers", referred(field), "member",
-			 referring_member(field));
+			 (field->flags & F_FILTER) != 0, "selective", (field->flags & F_SELECTIVE) != 0, "search",
+			 (field->flags & F_SEARCH) != 0, "audience", (int)field->audience, "min", (json_int_t)field->min, "max",
+			 (json_int_t)field->max, "values", values, "refers", referred(field), "member", referring_member(field));
 }
 
 static json_t *dump_shape(const struct shape *shape)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The pure part of a request, from target to statement, for test_sql.py: reads lines of JSON
  *   {"method", "target", "caller" (0..4), "body" (text), "version", "key", "keys": [..], "replay": bool}
- * and writes for each {"text", "parameters"}, {"faults": [[name, code, detail]]} or {"status"}. With `describe NAME` prints the statements of a resource. */
+ * and writes for each {"text", "parameters"}, {"faults": [[name, code, detail]]} or {"status"}. With `describe NAME` prints the statements of a
+ * resource. Its resources are those of demo.c, with `all` the server's. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <jansson.h>
 
 #include "demo.h"
+#include "wardmote/resources.h"
 #include "wardmote/sql.h"
 
 static json_t *faults_json(const struct faults *faults)
@@ -77,7 +79,8 @@ int main(int argc, char **argv)
 {
 	struct catalog *catalog;
 	const char *error = NULL;
-	if (catalog_new(demo_resources, demo_general, &catalog, &error) < 0) {
+	bool all = argc == 2 && strcmp(argv[1], "all") == 0;
+	if (catalog_new(all ? resources_all : demo_resources, all ? resources_general : demo_general, &catalog, &error) < 0) {
 		fprintf(stderr, "%s\n", error);
 		return EXIT_FAILURE;
 	}
@@ -90,7 +93,7 @@ int main(int argc, char **argv)
 	}
 	char *line = NULL;
 	size_t capacity = 0;
-	while (argc == 1 && getline(&line, &capacity, stdin) > 0) {
+	while (argc < 3 && getline(&line, &capacity, stdin) > 0) {
 		struct arena arena;
 		arena_init(&arena);
 		json_t *request = json_loads(line, 0, NULL);

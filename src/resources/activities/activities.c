@@ -31,7 +31,7 @@ static const char *const leaders[] = { "partner", "joint", "community", NULL };
 
 /* clang-format off */
 static const struct field fields[] = {
-	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "What happens.", .example = "\"Walk along the ring road\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_REQUIRED | F_FILTER | F_SUMMARY, .values = kinds, .doc = "What kind of activity it is.",
 	  .example = "\"event\"" },
@@ -42,7 +42,7 @@ static const struct field fields[] = {
 	{ .name = "cancelled_reason", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = TEXT_MAX_CHARS,
 	  .doc = "Why it was called off; only with status cancelled.", .example = "\"Flood warning\"" },
 	{ .name = "consultation_id", .type = T_REF, .refers = "consultations", .include_name = "consultation",
-	  .flags = F_NULLABLE | F_FILTER | F_OWNED_REF | F_INCLUDE, .doc = "Consultation that it is a part of." },
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_OWNED_REF | F_INCLUDE, .doc = "Consultation that it is a part of." },
 	{ .name = "delivery", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = deliveries, .doc = "Who delivers it.",
 	  .example = "\"direct\"" },
 	{ .name = "led_by", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = leaders, .doc = "Who leads it.",
@@ -72,9 +72,9 @@ static const struct field fields[] = {
 	  .purpose = "So that people can ask about the activity.",
 	  .retention = "While the activity is kept; replaced when the post changes.",
 	  .doc = "A post and how to reach it, never a person's name.", .example = "\"Community engagement team, City Hall\"" },
-	{ .name = "locality_ids", .type = T_REFS, .refers = "localities", .include_name = "localities", .flags = F_FILTER | F_INCLUDE,
+	{ .name = "locality_ids", .type = T_REFS, .refers = "localities", .include_name = "localities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .max = LOCALITIES_MAX, .initial = "[]", .doc = "Localities that it is for." },
-	{ .name = "community_ids", .type = T_REFS, .refers = "communities", .include_name = "communities", .flags = F_FILTER | F_INCLUDE,
+	{ .name = "community_ids", .type = T_REFS, .refers = "communities", .include_name = "communities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .max = COMMUNITIES_MAX, .initial = "[]", .doc = "Communities that it is for." },
 	{ .name = "topics", .type = T_CODES, .code_list = "topic", .flags = F_FILTER, .max = 20, .initial = "[]",
 	  .doc = "Codes of the list topic.", .example = "[\"transport\"]" },

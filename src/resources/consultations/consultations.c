@@ -30,7 +30,7 @@ static const struct field partner_members[] = {
 };
 
 static const struct field fields[] = {
-	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "What people are asked about.", .example = "\"Where should the new crossings go?\"" },
 	{ .name = "summary", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS,
 	  .doc = "A few sentences for the public; needed before opening.", .example = "\"We have money for four crossings and want to hear where.\"" },
@@ -50,9 +50,9 @@ static const struct field fields[] = {
 	{ .name = "methods", .type = T_CODES, .code_list = "method", .flags = F_FILTER, .max = 20, .initial = "[]",
 	  .doc = "Codes of the list method.", .example = "[\"survey\"]" },
 	{ .name = "everyone", .type = T_BOOL, .flags = F_FILTER, .initial = "false", .doc = "Whether it is for everyone in its localities." },
-	{ .name = "locality_ids", .type = T_REFS, .refers = "localities", .include_name = "localities", .flags = F_FILTER | F_INCLUDE,
+	{ .name = "locality_ids", .type = T_REFS, .refers = "localities", .include_name = "localities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .max = LOCALITIES_MAX, .initial = "[]", .doc = "Localities that it asks." },
-	{ .name = "community_ids", .type = T_REFS, .refers = "communities", .include_name = "communities", .flags = F_FILTER | F_INCLUDE,
+	{ .name = "community_ids", .type = T_REFS, .refers = "communities", .include_name = "communities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .max = COMMUNITIES_MAX, .initial = "[]", .doc = "Communities that it asks." },
 	{ .name = "partners", .type = T_OBJECTS, .members = partner_members, .refers = "partners", .include_name = "involved_partners", .flags = F_INCLUDE,
 	  .max = 50, .initial = "[]", .doc = "Partners that take part, each once.",
@@ -105,7 +105,7 @@ static const struct field fields[] = {
 	  .doc = "How people will hear what came of it.", .example = "\"A page on our website and a meeting\"" },
 	{ .name = "feedback_due_on", .type = T_DATE, .flags = F_NULLABLE | F_FILTER, .doc = "Day by which they will." },
 	{ .name = "round_of_id", .type = T_REF, .refers = "consultations", .include_name = "round_of",
-	  .flags = F_NULLABLE | F_FILTER | F_INCLUDE, .doc = "Earlier consultation of which this one is a further round." },
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Earlier consultation of which this one is a further round." },
 
 	/* for those who plan it */
 	{ .name = "planned_hours", .type = T_INT, .flags = F_NULLABLE, .audience = A_PARTNER, .min = 0, .max = 1000000,

@@ -15,7 +15,7 @@ static const char *const statuses[] = { "active", "suspended", "left", NULL };
 
 /* clang-format off */
 static const struct field fields[] = {
-	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "Name of the organisation.", .example = "\"Example City Council\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_REQUIRED | F_FILTER | F_SUMMARY, .values = kinds, .doc = "What kind of body it is.",
 	  .example = "\"council\"" },
@@ -23,7 +23,7 @@ static const struct field fields[] = {
 	  .doc = "Short code, unique in the network.", .example = "\"example-city-council\"" },
 	{ .name = "short_name", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = 60, .doc = "Name for narrow places.",
 	  .example = "\"Example City\"" },
-	{ .name = "parent_id", .type = T_REF, .refers = "partners", .include_name = "parent", .flags = F_NULLABLE | F_FILTER | F_INCLUDE,
+	{ .name = "parent_id", .type = T_REF, .refers = "partners", .include_name = "parent", .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .doc = "Partner that this one is a part of; parents form a tree." },
 	{ .name = "status", .type = T_ENUM, .flags = F_FILTER, .values = statuses, .initial = "\"active\"",
 	  .doc = "Whether it takes part; the accounts of a partner that is not active cannot act.", .example = "\"active\"" },

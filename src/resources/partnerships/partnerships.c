@@ -24,7 +24,7 @@ static const struct field members[] = {
 };
 
 static const struct field fields[] = {
-	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "Name of the partnership.", .example = "\"Example City Partnership\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_FILTER, .values = kinds, .initial = "\"other\"",
 	  .doc = "Community planning partnership (cpp), local strategic partnership (lsp), city partnership, or another.",

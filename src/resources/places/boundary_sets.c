@@ -10,9 +10,9 @@ static const char *const tiers[] = { "neighbourhood", "local", "area", "strategi
 
 /* clang-format off */
 static const struct field fields[] = {
-	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
+	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
 	  .doc = "Short name of the set, unique in the network.", .example = "\"norwich-wards-2025\"" },
-	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "Name as its maker gives it.", .example = "\"Wards of Norwich, 2025\"" },
 	{ .name = "tier", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = tiers,
 	  .doc = "Scale at which partners use the set, from the finest to the coarsest.", .example = "\"local\"" },

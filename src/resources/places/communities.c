@@ -12,13 +12,13 @@ static const char *const support_needs[] = { "low", "medium", "high", NULL };
 
 /* clang-format off */
 static const struct field fields[] = {
-	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "Name of the community.", .example = "\"Allotment holders\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_REQUIRED | F_FILTER | F_SUMMARY, .values = kinds,
 	  .doc = "What its members share; a community of place names its locality.", .example = "\"interest\"" },
 	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS,
 	  .doc = "Who belongs to it, in plain text.", .example = "\"People who rent or wait for an allotment\"" },
-	{ .name = "locality_id", .type = T_REF, .refers = "localities", .include_name = "locality", .flags = F_NULLABLE | F_FILTER | F_INCLUDE,
+	{ .name = "locality_id", .type = T_REF, .refers = "localities", .include_name = "locality", .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .doc = "Locality of the community; required for a community of place." },
 	{ .name = "place_basis", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = place_bases,
 	  .doc = "How its members belong to the place; only for a community of place.", .example = "\"live\"" },

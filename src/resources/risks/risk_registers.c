@@ -10,7 +10,7 @@ static const char *const levels[] = { "corporate", "service", "project", "partne
 
 /* clang-format off */
 static const struct field fields[] = {
-	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "What the register is about.", .example = "\"Community engagement strategy\"" },
 	{ .name = "risk_scale_id", .type = T_REF, .refers = "risk-scales", .include_name = "risk_scale",
 	  .flags = F_REQUIRED | F_FILTER | F_SUMMARY | F_INCLUDE, .doc = "Scale of its risks; fixed once one of them is scored.",
@@ -20,7 +20,7 @@ static const struct field fields[] = {
 	{ .name = "level", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = levels, .doc = "Level of the organisation that runs it.",
 	  .example = "\"service\"" },
 	{ .name = "consultation_id", .type = T_REF, .refers = "consultations", .include_name = "consultation",
-	  .flags = F_NULLABLE | F_FILTER | F_INCLUDE, .doc = "Consultation that it is about." },
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Consultation that it is about." },
 	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "What it covers.",
 	  .example = "\"What could keep the strategy from working\"" },
 	{ .name = "as_at", .type = T_DATE, .flags = F_NULLABLE | F_FILTER, .doc = "Day on which it was taken from a document." },

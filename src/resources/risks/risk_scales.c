@@ -16,9 +16,9 @@ static const struct field steps[] = {
 };
 
 static const struct field fields[] = {
-	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
+	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
 	  .doc = "Short name of the scale, unique in the network.", .example = "\"norwich-2008\"" },
-	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
+	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "Name of the scale.", .example = "\"Risk matrix\"" },
 	{ .name = "likelihood", .type = T_OBJECTS, .members = steps, .flags = F_REQUIRED | F_SUMMARY, .min = 1, .max = 20,
 	  .doc = "Values of likelihood, each once.", .example = "[{\"value\":1,\"label\":\"rare\"},{\"value\":2,\"label\":\"unlikely\"}]" },

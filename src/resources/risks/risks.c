@@ -11,11 +11,11 @@ static const char *const statuses[] = { "open", "closed", "occurred", NULL };
 /* clang-format off */
 static const struct field fields[] = {
 	{ .name = "risk_register_id", .type = T_REF, .refers = "risk-registers", .include_name = "risk_register",
-	  .flags = F_REQUIRED | F_CREATE_ONLY | F_FILTER | F_OWNED_REF | F_INCLUDE, .doc = "Register that the risk is in.",
+	  .flags = F_REQUIRED | F_CREATE_ONLY | F_FILTER | F_SELECTIVE | F_OWNED_REF | F_INCLUDE, .doc = "Register that the risk is in.",
 	  .example = "\"01976f3a-4444-7000-8000-000000000001\"" },
-	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = LINE_MAX_CHARS,
+	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = LINE_MAX_CHARS,
 	  .doc = "What could go wrong.", .example = "\"Difficulties in recruiting and retaining staff\"" },
-	{ .name = "code", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
+	{ .name = "code", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
 	  .doc = "Short name of the risk, unique in its register.", .example = "\"NR-01\"" },
 	{ .name = "objective", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS,
 	  .doc = "Objective that it puts at risk.", .example = "\"The strategy is carried out\"" },
