@@ -313,6 +313,8 @@ static void standard_done(struct db_job *job, const struct db_result *result)
 		replay_start(request);
 		return;
 	}
+	if (failed && effort_again(request, result, standard_done))
+		return;
 	if (failed)
 		respond_failure(request, result);
 	else
@@ -329,18 +331,15 @@ static void submit(struct request *request)
 		respond_problem(request, PROBLEM_INVALID_REQUEST, "The request has more filters than one statement takes.");
 		return;
 	}
-	enum lane lane = request->probe                                                   ? LANE_READ
-			 : request->call.query.as_of != NULL && operation->verb == V_LIST ? LANE_HEAVY
-											  : operation->lane;
-	segment_begin(request, lane, write);
+	segment_begin(request, request->probe ? LANE_READ : effort_lane(request), write);
+	effort_limit(request);
 	if (request->call.idempotency_key != NULL && !request->call.query.dry_run)
 		replay_claim(request);
 	if (request->expected_timeline[0] != NULL)
 		segment_add(request, "SELECT wardmote.expect_timeline($1)", 1, request->expected_timeline, false);
 	if ((operation->flags & OP_SECRET) && !request->probe)
 		secret_prepare(request);
-	segment_add(request, request->statement.text, request->statement.n_parameters, request->statement.parameters, true);
-	request->job.steps[request->job.answer].hash = request->statement.hash;
+	segment_add_statement(request);
 	if (request->call.query.dry_run) {
 		segment_add(request, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, false);
 		segment_add(request, "ROLLBACK", 0, NULL, false);

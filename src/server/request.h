@@ -21,6 +21,7 @@ struct request {
 	bool authenticated;
 	bool probe; /* may not, but sees perhaps: 403 or 404 by a probe */
 	bool replaying; /* second segment: fetch the stored answer */
+	bool trying; /* a list that has a short time in the lane of reads */
 	bool suspended; /* once; a second segment finds it so */
 	bool answered;
 	bool lacking; /* it is being told that memory was short */
@@ -36,6 +37,7 @@ struct request {
 	const char *actor[4]; /* parameters of act-as */
 	const char *claim[4]; /* of the idempotency claim */
 	const char *expected_timeline[1]; /* of the version that If-Match names; NULL: any */
+	const char *patience[1]; /* milliseconds of a list that is tried */
 	const char *address; /* see request_address */
 	const char *secret, *secret_name; /* shown once in the answer */
 	int status;
@@ -74,6 +76,8 @@ void segment_begin(struct request *request, enum lane lane, bool write);
 void segment_expect(struct request *request);
 /* Appends a statement; `answer`: its row is the result. */
 void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer);
+/* Appends the request's statement, whose row is the result. */
+void segment_add_statement(struct request *request);
 /* Queues it and suspends the exchange; answers 503 itself when there is no room. */
 void segment_send(struct request *request, void (*done)(struct db_job *job, const struct db_result *result));
 /* Suspends the exchange unless it is already. */
@@ -82,6 +86,15 @@ static inline struct request *request_of(struct db_job *job)
 {
 	return (struct request *)(void *)((char *)job - offsetof(struct request, job));
 }
+
+/* --- lists (effort.c) --- */
+/* The lane that the operation runs in. */
+enum lane effort_lane(struct request *request);
+/* In a segment that was begun: the short time of a list that is tried. */
+void effort_limit(struct request *request);
+/* True: it was not enough, and the list has been sent anew to the heavy lane. */
+bool effort_again(struct request *request, const struct db_result *result,
+		  void (*done)(struct db_job *job, const struct db_result *result));
 
 /* --- answers (respond.c) --- */
 void respond_problem(struct request *request, enum problem problem, const char *detail);

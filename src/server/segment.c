@@ -17,7 +17,8 @@
 #define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
 #define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
 
-/* How many records have a word or a topic can be planned for only when it is known: one plan for all would fetch and sort most of the table for a common one. */
+/* How many records have a word, a topic or an owner can be planned for only when it is known: one plan for all would fetch and sort most of the table for
+ * a common one, or walk all of it to find those of a rare one. */
 #define PLAN_ANEW "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
 
 static bool wants_own_plan(const struct query *query)
@@ -26,7 +27,9 @@ static bool wants_own_plan(const struct query *query)
 	for (size_t i = 0; i < query->n_filters; i++) {
 		const struct filter *filter = &query->filters[i];
 		enum field_type type = filter->field->type;
-		wants = wants || (filter->op == FILTER_ANY_OF && (type == T_REFS || type == T_CODES || type == T_TEXTS));
+		bool skewed = type == T_REF && !(filter->field->flags & F_SELECTIVE) && filter->op == FILTER_EQUAL;
+		bool several = filter->op == FILTER_ANY_OF && type != T_ENUM && type != T_UUID;
+		wants = wants || skewed || several;
 	}
 	return wants;
 }
@@ -58,7 +61,7 @@ static void act(struct request *request, enum lane lane, bool write)
 void segment_begin(struct request *request, enum lane lane, bool write)
 {
 	act(request, lane, write);
-	if (wants_own_plan(&request->call.query))
+	if (lane == LANE_HEAVY || wants_own_plan(&request->call.query))
 		segment_add(request, PLAN_ANEW, 0, NULL, false);
 }
 
@@ -81,6 +84,13 @@ void segment_add(struct request *request, const char *text, size_t n, const char
 	if (answer)
 		job->answer = job->n_steps;
 	job->steps[job->n_steps++] = (struct db_step){ .text = text, .n_parameters = n, .parameters = parameters };
+}
+
+void segment_add_statement(struct request *request)
+{
+	const struct statement *statement = &request->statement;
+	segment_add(request, statement->text, statement->n_parameters, statement->parameters, true);
+	request->job.steps[request->job.answer].hash = statement->hash;
 }
 
 void request_wait(struct request *request)

@@ -50,6 +50,13 @@ struct server {
 	size_t n_workers;
 };
 
+/* A list that took more than reads should: see effort.c. */
+struct effort {
+	uint64_t digest; /* of its query */
+	int64_t until_us;
+};
+enum { EFFORTS = 256 };
+
 struct worker {
 	struct server *server;
 	size_t index;
@@ -62,6 +69,7 @@ struct worker {
 	struct sql_cache *texts; /* of statements */
 	struct auth_keys *keys; /* own reference */
 	unsigned keys_generation;
+	struct effort efforts[EFFORTS];
 	bool replied; /* a suspended exchange was answered this tick */
 	struct metrics metrics;
 	struct log_buffer log; /* lines of this tick */

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Lists with conditions have a short time in the lane of reads and all the time of the heavy one. What makes them slow here is a lock on their table."""
+import contextlib
+import concurrent.futures
+
+import pytest
+
+from wardmote_client import Client
+from wardmote_suite import COVERAGE, until
+
+TABLE = "wardmote.risk_scale"
+ONE = {"lane_read": 1, "lane_write": 1, "lane_heavy": 1, "request_timeout_ms": 4000}  # a list is tried for 200 ms
+
+
+@pytest.fixture(name="asked")
+def _asked(cluster, start_server, contract):
+    server = start_server(**ONE)
+    with contextlib.closing(cluster.connect("postgres")) as connection, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        yield Locked(connection.cursor(), lambda: Client(server, contract, COVERAGE), pool)
+
+
+class Locked:
+    """Lists while nobody may read their table."""
+
+    def __init__(self, cursor, client, pool):
+        self.cursor = cursor
+        self.client = client
+        self.pool = pool
+
+    def waiting(self):
+        """The backend that waits for the table."""
+        self.cursor.execute("SELECT pid FROM pg_locks WHERE NOT granted AND relation = %s::regclass", (TABLE,))
+        found = self.cursor.fetchone()
+        return found and found[0]
+
+    @contextlib.contextmanager
+    def list(self, target):
+        """The list that waits; afterwards it is answered. Its statement is known by then: taking it in would wait, too, and is not what is limited."""
+        assert self.client().get(target.replace("=", "=prepared-", 1) if "contains" in target else "/v1/risk-scales").status == 200
+        self.cursor.execute(f"BEGIN; LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        answer = self.pool.submit(lambda: self.client().request("GET", target))
+        try:
+            yield until(self.waiting, what="the list is waiting")
+        finally:
+            self.cursor.execute("ROLLBACK")
+        assert answer.result(30).status == 200
+
+    def moved(self, first):
+        """The other backend that waits after a while."""
+        return until(lambda: self.waiting() not in (None, first) and self.waiting(), what="the list is tried elsewhere")
+
+
+def test_what_takes_long_goes_on_in_the_heavy_lane(asked):
+    with asked.list("/v1/risk-scales?name.contains=zero") as first:
+        heavy = asked.moved(first)
+        assert asked.client().get("/v1/partners").status == 200  # by the one connection that the list has left
+        assert asked.waiting() == heavy
+
+
+def test_it_is_remembered(asked):
+    with asked.list("/v1/risk-scales?name.contains=one") as read:
+        heavy = asked.moved(read)
+    with asked.list("/v1/risk-scales?name.contains=one&limit=3") as first:
+        assert first == heavy
+    with asked.list("/v1/risk-scales?name.contains=two") as first:
+        assert first == read
+
+
+def test_a_list_without_conditions_is_not_cut_short(asked):
+    with asked.list("/v1/risk-scales?name.contains=three") as read:
+        asked.moved(read)
+    with asked.list("/v1/risk-scales?sort=-updated_at&count=estimated") as first:
+        assert first == read
+        asked.cursor.execute("SELECT pg_sleep(0.6)")  # three times as long as one with conditions has
+        assert asked.waiting() == read
+
+
+def test_counting_all_is_heavy_from_the_start(asked):
+    with asked.list("/v1/risk-scales?name.contains=four") as read:
+        heavy = asked.moved(read)
+    with asked.list("/v1/risk-scales?count=exact") as first:
+        assert first == heavy
