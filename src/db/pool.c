@@ -208,6 +208,21 @@ static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 	}
 }
 
+/* The one to connect next: of a lane that has none, where there is such a one. NULL: none. */
+static struct connection *next_down(struct db_pool *pool, int64_t now_us)
+{
+	struct connection *next = NULL;
+	for (size_t i = 0; i < pool->n_connections; i++) {
+		struct connection *connection = &pool->connections[i];
+		if (connection->state != CONNECTION_DOWN || now_us < connection->retry_at_us)
+			continue;
+		if (pool->stats.connected[connection->lane] == 0)
+			return connection;
+		next = next == NULL ? connection : next;
+	}
+	return next;
+}
+
 /* Connects what is down, one attempt at a time, and drops what hangs. */
 static void tend(struct db_pool *pool, int64_t now_us)
 {
@@ -216,8 +231,6 @@ static void tend(struct db_pool *pool, int64_t now_us)
 		bool connecting = connection->state != CONNECTION_DOWN && connection->state != CONNECTION_READY;
 		if (connecting && now_us >= connection->attempt_until_us)
 			connection_lose(connection, now_us);
-		if (connection->state == CONNECTION_DOWN && pool->n_connecting == 0 && now_us >= connection->retry_at_us)
-			connection_start(connection, now_us);
 		if (connection->state != CONNECTION_READY)
 			continue;
 		connection->retired = connection->retired || fence_is_past(pool->settings.fence, connection->timeline);
@@ -230,6 +243,9 @@ static void tend(struct db_pool *pool, int64_t now_us)
 		if (now_us - connection->heard_us > (pool->settings.statement_timeout_ms[connection->lane] + STALL_GRACE_MS) * 1000)
 			connection_lose(connection, now_us);
 	}
+	struct connection *next = pool->n_connecting == 0 ? next_down(pool, now_us) : NULL;
+	if (next != NULL)
+		connection_start(next, now_us);
 }
 
 void db_pool_run(struct db_pool *pool)

@@ -46,7 +46,7 @@ class World:
         self.proxy = FaultProxy(cluster)
         self.cluster = cluster
         self.database = database
-        settings = {"lane_read": 1, "lane_write": 2, "lane_heavy": 1, "request_timeout_ms": 1000, "heavy_timeout_ms": 1000, **settings}
+        settings = {"lane_read": 1, "lane_write": 2, "lane_heavy": 1, "lane_stream": 1, "request_timeout_ms": 1000, "heavy_timeout_ms": 1000, **settings}
         self.server = wardmote_server.Server(Through(cluster, self.proxy), keys, database, **settings)
         self.anonymous = Client(self.server, anonymous.contract, anonymous.coverage)
         self.token = self.anonymous.token_for(host["client_id"], host["client_secret"])
@@ -274,7 +274,7 @@ def test_a_read_is_tried_again(cluster, keys, host, anonymous):
             name = unique(f"Reread {n}")
             world.proxy.cut_at(name, "before" if n % 2 else "after")
             assert client.get("/v1/partners", params={"name.contains": name}).status == 200
-            eventually(lambda: world.server.metric("db_connections_lost_total") == n + 1 and world.server.metric("db_connections") == 5)
+            eventually(lambda: world.server.metric("db_connections_lost_total") == n + 1 and world.server.metric("db_connections") == 6)
         assert world.proxy.cuts == 5
     finally:
         world.close()
@@ -438,3 +438,24 @@ def test_more_statements_than_are_kept(world, client):
             assert answer.status == 200, answer.text()
     eventually(lambda: world.server.metric("db_prepares_total") > 400)  # published a moment later
     assert world.server.metric("db_errors_total") == before and world.server.metric("db_mismatches_total") == 0
+
+
+# --- a database to which it is far ---
+
+def test_each_lane_has_its_first_connection_before_any_has_its_second(cluster, keys):
+    """So that a start, or a return, is ready long before all are open: they are opened one after the other."""
+    proxy = FaultProxy(cluster)
+    proxy.delay = 0.1
+    with contextlib.closing(proxy), \
+            contextlib.closing(wardmote_server.Server(Through(cluster, proxy), keys, lane_read=4, lane_write=4, lane_heavy=2, lane_stream=2)) as server:
+
+        def connected():
+            return [server.metric("db_connections", f'lane="{lane}"') for lane in ("read", "write", "heavy")]
+
+        assert connected() == [1, 1, 1]
+        eventually(lambda: connected() == [4, 4, 2], 30)
+        proxy.cut()
+        eventually(lambda: connected() == [0, 0, 0])
+        eventually(lambda: all(connected()) and connected())
+        assert sum(connected()) <= 4
+        proxy.heal()

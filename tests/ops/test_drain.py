@@ -194,8 +194,8 @@ def test_restarts_that_nobody_notices(start, overlap):
 
 def test_nothing_is_left_behind(start):
     """After load and many connections the process has as many descriptors as before."""
-    here = start(workers=2, lane_read=2, lane_write=3, lane_heavy=1)
-    until(lambda: here.server.metric("db_connections") == 2 * (2 + 3 + 1))
+    here = start(workers=2, lane_read=2, lane_write=3, lane_heavy=1, lane_stream=1)
+    until(lambda: here.server.metric("db_connections") == 2 * (2 + 3 + 1 + 1))
     here.client().get("/v1/me")
     folder = f"/proc/{here.server.process.pid}/fd"
     before = len(os.listdir(folder))
