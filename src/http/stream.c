@@ -15,11 +15,13 @@ static ssize_t starve(struct http_exchange *exchange)
 	return 0;
 }
 
-/* A client of HTTP/1.0 takes the end of the connection for that of the body, unless it is reset. */
+/* A client of HTTP/1.0 takes the end of the connection for that of the body, unless it is reset; and by then no end must have been sent, as the library does before
+ * it closes. */
 static ssize_t break_off(struct http_exchange *exchange)
 {
-	if (!exchange->chunks && exchange->connection->phase != PHASE_CUT)
-		connection_cut(exchange->connection, true);
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	if (!exchange->chunks)
+		(void)!connect(exchange->connection->fd, &nobody, sizeof nobody);
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
@@ -52,6 +54,12 @@ struct MHD_Response *stream_response(struct http_exchange *exchange)
 	if (exchange->stream == NULL)
 		return NULL;
 	struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, read_stream, exchange, NULL);
+	/* To HEAD the library would send the last chunk of the body that it leaves out. Without chunks the connection closes behind it. */
+	bool bodiless = slice_is(exchange->method, "HEAD");
+	if (response != NULL && bodiless && MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END) != MHD_YES) {
+		MHD_destroy_response(response);
+		response = NULL;
+	}
 	if (response == NULL) {
 		free(exchange->stream);
 		exchange->stream = NULL;

@@ -26,7 +26,7 @@ class Site:
         self.cluster.setup()
         self.host = wardmote_server.make_administrator(self.cluster)
         self.keys = wardmote_server.make_keys(self.cluster)
-        settings = {"workers": 2, "lane_read": 2, "lane_write": 4, "lane_heavy": 1, "access_token_seconds": TOKEN_SECONDS, **settings}
+        settings = {"workers": 2, "lane_read": 2, "lane_write": 4, "lane_heavy": 1, "lane_stream": 1, "access_token_seconds": TOKEN_SECONDS, **settings}
         self.server = wardmote_server.Server(through(self.cluster) if through else self.cluster, self.keys, **settings)
         self.public = Client(self.server, None, None)
         administrator = self.public.as_token(self.public.token_for(self.host["client_id"], self.host["client_secret"]))

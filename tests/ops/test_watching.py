@@ -96,7 +96,7 @@ def test_metrics_are_well_formed(start):
     assert found["wardmote_http_requests_total"]['method="GET",route="unmatched",code="404"'] == 1, "what no route took is not told by its path"
     buckets = [value for labels, value in found["wardmote_http_request_duration_seconds_bucket"].items() if labels.startswith(route)]
     assert buckets == sorted(buckets) and buckets[-1] == found["wardmote_http_request_duration_seconds_count"][route] == 2
-    until(lambda: sum(samples(here.metrics())[0]["wardmote_db_connections"].values()) == 2 * (2 + 8 + 2))  # ready is one of each lane
+    until(lambda: sum(samples(here.metrics())[0]["wardmote_db_connections"].values()) == 2 * (2 + 8 + 2 + 2))  # ready is one of each lane
     assert found["process_resident_memory_bytes"][None] > 1e6 and found["wardmote_db_mismatches_total"][None] == 0
     assert not UUID.search(here.metrics())
 

@@ -26,7 +26,7 @@ from wardmote_records import absent_id
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 UNSTABLE = ("date", "ratelimit")
 ANY = {"If-Match": "*"}
-SETTINGS = {"workers": 1, "lane_read": 1, "lane_write": 1, "lane_heavy": 1, "request_timeout_ms": 2000, "heavy_timeout_ms": 2000}
+SETTINGS = {"workers": 1, "lane_read": 1, "lane_write": 1, "lane_heavy": 1, "lane_stream": 1, "request_timeout_ms": 2000, "heavy_timeout_ms": 2000}
 
 
 class Disagreement(AssertionError):

@@ -186,7 +186,7 @@ class Started:
         self.log_path = pathlib.Path(folder) / f"log-{time.monotonic_ns()}"
         self.address, self.admin_address = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         flags = {"database": cluster.uri("wardmote_api"), "key_dir": keys, "listen": self.address, "admin_listen": self.admin_address, "workers": 1, "lane_read": 1,
-                 "lane_write": 1, "lane_heavy": 1, "drain_wait_ms": 0}
+                 "lane_write": 1, "lane_heavy": 1, "lane_stream": 1, "drain_wait_ms": 0}
         arguments = [argument for key, value in flags.items() for argument in (f"--{key.replace('_', '-')}", str(value))]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([wardmote_server.binary(), "serve", *arguments], env=calls.environment(), stderr=log, stdout=log)
@@ -271,7 +271,7 @@ class Place:
 def _world(calls, cluster, keys, host, contract):
     calls.disarm()
     server = CalledServer(cluster, keys, environment={key: value for key, value in calls.environment().items() if key.startswith(("LD_", "TORTURE", "ASAN"))},
-                          workers=1, lane_read=1, lane_write=1, lane_heavy=1, log_level="warning")
+                          workers=1, lane_read=1, lane_write=1, lane_heavy=1, lane_stream=1, log_level="warning")
     public = Client(server, None, None)
     site = Site(cluster, server, Records(public.as_token(public.token_for(host["client_id"], host["client_secret"])), contract), host)
     site.shim = Place(calls)

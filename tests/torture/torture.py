@@ -106,7 +106,7 @@ class TorturedServer(wardmote_server.Server):
 
     def __init__(self, cluster, keys, shim, **settings):
         self.shim = shim
-        super().__init__(cluster, keys, **{"workers": 1, "lane_read": 1, "lane_write": 1, "lane_heavy": 1, "request_timeout_ms": 3000, "heavy_timeout_ms": 3000,
+        super().__init__(cluster, keys, **{"workers": 1, "lane_read": 1, "lane_write": 1, "lane_heavy": 1, "lane_stream": 1, "request_timeout_ms": 3000, "heavy_timeout_ms": 3000,
                                            "server_timing": "false", **settings})
 
     def start(self):
