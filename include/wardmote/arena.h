@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* An arena owns all short-lived memory of one request (or one command). The first 4 KiB lie inline, chunks follow;
+/* An arena owns all short-lived memory of one request (or one command). The first 8 KiB lie inline, chunks follow;
  * everything is freed at once. Not for sharing between threads.
  *
  * An allocation never fails in the middle of a step, where nobody could do better than to give up. When the machine has no memory, an arena with a
@@ -14,7 +14,7 @@
 
 #include "wardmote/slice.h"
 
-enum { ARENA_INLINE = 4096 };
+enum { ARENA_INLINE = 8192 };
 
 struct arena_chunk;
 

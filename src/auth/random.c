@@ -87,6 +87,22 @@ uint64_t auth_hash(const struct slice *parts, size_t n)
 	return value;
 }
 
+uint64_t auth_tag(const struct auth_keys *keys, const struct slice *parts, size_t n)
+{
+	static const char purpose[] = "tags of representations";
+	unsigned char key[2][crypto_shorthash_KEYBYTES];
+	crypto_generichash(key[0], sizeof key, (const unsigned char *)purpose, sizeof purpose, keys->cursor, sizeof keys->cursor);
+	/* What was so far, the next part, and its length. */
+	uint64_t chain[3] = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		crypto_shorthash((unsigned char *)&chain[1], (const unsigned char *)parts[i].ptr, parts[i].len, key[0]);
+		chain[2] = parts[i].len;
+		crypto_shorthash((unsigned char *)&chain[0], (const unsigned char *)chain, sizeof chain, key[1]);
+	}
+	sodium_memzero(key, sizeof key);
+	return chain[0];
+}
+
 enum { UUID_RANDOM = 10 }; /* bytes; before them are six of the time */
 
 static void write_uuid(const unsigned char *random, char *ret_text)

@@ -14,6 +14,8 @@ void memory_start(void)
 {
 	mallopt(M_MMAP_THRESHOLD, OWN_BLOCK);
 	mallopt(M_TRIM_THRESHOLD, FREE_AT_END);
+	/* Small blocks are joined with their neighbours at once: else each block of some kilobytes, of which a request takes several, sweeps them all. */
+	mallopt(M_MXFAST, 0);
 }
 
 void *memory_alloc(size_t size)

@@ -34,10 +34,41 @@ static enum MHD_Result refuse_lacking(struct http_connection *connection)
 	return MHD_YES;
 }
 
+static struct http_exchange *take_spare(struct http_server *server)
+{
+	struct http_exchange *exchange = server->spare;
+	if (exchange == NULL)
+		return malloc(sizeof *exchange);
+	server->spare = exchange->next;
+	server->n_spare--;
+	return exchange;
+}
+
+static void put_spare(struct http_server *server, struct http_exchange *exchange)
+{
+	if (server->n_spare == SPARES_MAX) {
+		free(exchange);
+		return;
+	}
+	arena_init(&exchange->arena); /* what still points into it is found out where memory is watched */
+	exchange->next = server->spare;
+	server->spare = exchange;
+	server->n_spare++;
+}
+
+void exchanges_free_spare(struct http_server *server)
+{
+	while (server->spare != NULL) {
+		struct http_exchange *exchange = take_spare(server);
+		arena_done(&exchange->arena);
+		free(exchange);
+	}
+}
+
 /* Takes the target over from the connection. NULL: no memory. */
 static struct http_exchange *exchange_new(struct http_connection *connection, const char *method)
 {
-	struct http_exchange *exchange = malloc(sizeof *exchange);
+	struct http_exchange *exchange = take_spare(connection->server);
 	if (exchange == NULL)
 		return NULL;
 	/* The arena's space needs no zeroing: it is most of the struct. */
@@ -304,7 +335,7 @@ void exchange_end(struct http_connection *connection, bool complete)
 	free(exchange->body);
 	free(exchange->target);
 	arena_done(&exchange->arena);
-	free(exchange);
+	put_spare(server, exchange);
 }
 
 void http_suspend(struct http_exchange *exchange)

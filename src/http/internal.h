@@ -50,6 +50,7 @@ enum {
 	/* One pool holds a connection's request head, the library's records of its fields, what was read ahead, and the head of the answer.
 	 * Over 32 KiB it is mapped: what a slow client does not use costs nothing, and all is given back when it leaves. */
 	CONNECTION_MEMORY = 36 << 10,
+	SPARES_MAX = 32, /* exchanges of one worker that are kept */
 	COMPRESS_MIN = HTTP_COMPRESS_MIN,
 	COMPRESS_MAX = 4 << 20, /* above it compressing would hold up the other clients of this worker */
 };
@@ -92,6 +93,9 @@ struct http_server {
 	struct http_limits limits;
 	struct http_callbacks callbacks;
 	struct phase_list phases[PHASES];
+	struct http_exchange
+	    *spare; /* exchanges that are over, for the next ones: allocating one costs more than all that libc does else */
+	size_t n_spare;
 	size_t connections;
 	size_t lingering;
 	size_t active;
@@ -118,6 +122,7 @@ struct http_stream {
 };
 
 struct http_exchange {
+	struct http_exchange *next; /* while it is spare */
 	struct http_connection *connection;
 	char *target;
 	struct slice method;
@@ -179,6 +184,7 @@ enum MHD_Result exchange_handle(struct http_connection *connection, const char *
 				size_t *size);
 /* The library is done with the request, or gave it up. */
 void exchange_end(struct http_connection *connection, bool complete);
+void exchanges_free_spare(struct http_server *server);
 /* Writes a refusal to the socket, past the library, which cannot answer while a request is still arriving. Nothing else is under way to the client then. */
 void exchange_refuse_raw(struct http_connection *connection, const struct gate_verdict *verdict);
 

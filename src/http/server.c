@@ -252,6 +252,7 @@ void http_server_free(struct http_server *server)
 	}
 	MHD_stop_daemon(server->daemon);
 	connections_free_lingering(server);
+	exchanges_free_spare(server);
 	MHD_destroy_response(server->lacking);
 	if (server->gzip_ready)
 		deflateEnd(&server->gzip);

@@ -44,7 +44,7 @@ static const char *etag_of(struct request *request, const struct db_result *resu
 		struct slice parts[4] = { { (const char *)&hash, sizeof hash } };
 		for (size_t i = 0; i < answer->n_body; i++)
 			parts[1 + i] = answer->body[i];
-		hash = auth_hash(parts, 1 + answer->n_body);
+		hash = auth_tag(request->worker->keys, parts, 1 + answer->n_body);
 	}
 	const char *version = result->etag;
 	if (version != NULL && result->timeline > 1)

@@ -300,6 +300,46 @@ static void test_uuid(void **state)
 	assert_string_not_equal(uuid, auth_uuid(&forge->arena));
 }
 
+/* More than are drawn at once: no two are alike, and each is of its form. */
+static void test_uuids_drawn(void **state)
+{
+	(void)state;
+	enum { MANY = 200 };
+	static char uuids[MANY][UUID_TEXT];
+	struct auth_draw draw = { 0 };
+	for (int i = 0; i < MANY; i++) {
+		auth_uuid_drawn(&draw, uuids[i]);
+		assert_int_equal(strlen(uuids[i]), 36);
+		assert_int_equal(strspn(uuids[i], "0123456789abcdef-"), 36);
+		for (int k = 0; k < 36; k++)
+			assert_int_equal(uuids[i][k] == '-', k == 8 || k == 13 || k == 18 || k == 23);
+		assert_int_equal(uuids[i][14], '7');
+		assert_non_null(strchr("89ab", uuids[i][19]));
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(uuids[k] + 14, uuids[i] + 14);
+	}
+}
+
+static uint64_t tag_of(struct forge *forge, const char *a, const char *b)
+{
+	const struct slice parts[] = { slice_of(a), slice_of(b) };
+	return auth_tag(forge->keys, parts, 2);
+}
+
+static void test_tags(void **state)
+{
+	struct forge *forge = *state, other;
+	const struct slice whole[] = { SLICE("ab") };
+	assert_true(tag_of(forge, "ab", "c") == tag_of(forge, "ab", "c"));
+	assert_true(tag_of(forge, "ab", "c") != tag_of(forge, "a", "bc"));
+	assert_true(tag_of(forge, "ab", "c") != tag_of(forge, "c", "ab"));
+	assert_true(tag_of(forge, "ab", "") != tag_of(forge, "", "ab"));
+	assert_true(tag_of(forge, "ab", "") != auth_tag(forge->keys, whole, 1));
+	forge_init(&other);
+	assert_true(tag_of(forge, "ab", "c") != tag_of(&other, "ab", "c"));
+	forge_done(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +353,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_seal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_secrets_and_hashes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uuid, setup, teardown),
+		cmocka_unit_test(test_uuids_drawn),
+		cmocka_unit_test_setup_teardown(test_tags, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
