@@ -133,7 +133,7 @@ class Memory(Row):
             return self.stage.wardmote(self.get, max(seconds, 3), port=server.port, pids=pids)
 
     def crowded(self, ask):
-        with self.stage.serving(connections=12_000) as server:
+        with self.stage.serving() as server:
             pids = self.stage.pids(server)
             request = "-"
             if ask is not None:
@@ -141,7 +141,7 @@ class Memory(Row):
                 headers = f"Authorization: Bearer {self.stage.token}\n"
                 pathlib.Path(request).write_text(f"GET {stages.filled(ask.target, ask.table[0])}\n{headers}\n", encoding="utf-8")
             with crowd(self.stage, server, self.crowd, request):
-                time.sleep(3)  # idle connections are trimmed when they have been idle for a while
+                time.sleep(3)  # an idle connection gives its memory back after a while
                 return {"peak_mib": memory(pids), "resident_mib": memory(pids, "VmRSS")}
 
     def judge(self, medians):
@@ -159,6 +159,8 @@ def crowd(stage, server, many, request):
         yield
     finally:
         child.close()
+    if child.process.returncode != 0:
+        raise RuntimeError("the crowd did not stay")
 
 
 class Start(Row):
