@@ -57,8 +57,8 @@ static void add_columns(struct sql *sql, uint64_t fields)
 		if (is_owners)
 			sql_add(sql, "CASE WHEN %s THEN ", sql_is_own(sql, "r"));
 		sql_add(sql, is_list ? "array_to_string(r.\"%s\", ';')" : "r.\"%s\"", field->name);
-		if (is_owners)
-			sql_add(sql, " END");
+		/* libpq copies the names of all columns for each row. */
+		sql_add(sql, is_owners ? " END AS c" : " AS c");
 		comma = ", ";
 	}
 }

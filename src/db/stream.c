@@ -13,6 +13,15 @@ bool stream_begin(struct connection *connection)
 	return !rows || PQsetSingleRowMode(connection->pg) == 1;
 }
 
+/* Each look at a cell costs, and a row has dozens. */
+static struct slice cell(const PGresult *result, int column)
+{
+	size_t len = (size_t)PQgetlength(result, 0, column);
+	if (len > 0)
+		return (struct slice){ PQgetvalue(result, 0, column), len };
+	return (struct slice){ PQgetisnull(result, 0, column) ? NULL : "", 0 };
+}
+
 void stream_row(struct connection *connection, struct db_job *job, PGresult *result)
 {
 	struct slice cells[DB_COLUMNS_MAX];
@@ -20,7 +29,7 @@ void stream_row(struct connection *connection, struct db_job *job, PGresult *res
 	if (n > DB_COLUMNS_MAX)
 		n = DB_COLUMNS_MAX;
 	for (int i = 0; i < n; i++)
-		cells[i] = (struct slice){ PQgetisnull(result, 0, i) ? NULL : PQgetvalue(result, 0, i), (size_t)PQgetlength(result, 0, i) };
+		cells[i] = cell(result, i);
 	job->tries = TRIES_MAX; /* what was handed on cannot be taken back: no other try */
 	connection->paused = !job->take_row(job, cells, (size_t)n);
 	PQclear(result);
