@@ -58,6 +58,9 @@ struct query {
 int query_parse(struct arena *arena, const struct route *route, struct slice text, enum caller caller, struct query *ret_query,
 		struct faults *faults);
 
+/* A filter that few records pass (F_SELECTIVE), whose index a list is to begin with; NULL: there is none. */
+const struct filter *query_leading(const struct query *query);
+
 /* The operators that a filter on this field offers, as bits 1 << enum filter_op (FILTER_NULL stands for both of its kind); 0: no filter. ANY_OF, EQUAL
  * are the field's bare name, NONE_OF and NOT_EQUAL its name with .ne, the others with the operator's name. A list has at most FILTER_VALUES_MAX values. */
 unsigned query_operators(const struct field *field);

@@ -44,6 +44,16 @@ unsigned query_operators(const struct field *field)
 	return 0;
 }
 
+const struct filter *query_leading(const struct query *query)
+{
+	for (size_t i = 0; i < query->n_filters; i++) {
+		const struct filter *filter = &query->filters[i];
+		if ((filter->field->flags & F_SELECTIVE) && (filter->op == FILTER_EQUAL || filter->op == FILTER_ANY_OF))
+			return filter;
+	}
+	return NULL;
+}
+
 static bool starts_with(struct slice text, const char *prefix, struct slice *ret_rest)
 {
 	struct slice wanted = slice_of(prefix);

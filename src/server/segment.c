@@ -18,16 +18,19 @@
 #define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
 
 /* How many records have a word, a topic or an owner can be planned for only when it is known: one plan for all would fetch and sort most of the table for
- * a common one, or walk all of it to find those of a rare one. */
+ * a common one, or walk all of it to find those of a rare one. Where the list begins with what few records pass, one plan for all is good: to plan costs more than
+ * to do it. What turned out dear nevertheless is planned for. */
 #define PLAN_ANEW "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
 
-static bool wants_own_plan(const struct query *query)
+static bool wants_own_plan(const struct query *query, enum lane lane)
 {
 	bool wants = query->search != NULL;
+	if (lane != LANE_HEAVY && query_leading(query) != NULL)
+		return false;
 	for (size_t i = 0; i < query->n_filters; i++) {
 		const struct filter *filter = &query->filters[i];
 		enum field_type type = filter->field->type;
-		bool skewed = type == T_REF && !(filter->field->flags & F_SELECTIVE) && filter->op == FILTER_EQUAL;
+		bool skewed = type == T_REF && filter->op == FILTER_EQUAL;
 		bool several = filter->op == FILTER_ANY_OF && type != T_ENUM && type != T_UUID;
 		wants = wants || skewed || several;
 	}
@@ -61,7 +64,7 @@ static void act(struct request *request, enum lane lane, bool write)
 void segment_begin(struct request *request, enum lane lane, bool write)
 {
 	act(request, lane, write);
-	if (lane == LANE_HEAVY || wants_own_plan(&request->call.query))
+	if (lane == LANE_HEAVY || wants_own_plan(&request->call.query, lane))
 		segment_add(request, PLAN_ANEW, 0, NULL, false);
 }
 

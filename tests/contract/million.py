@@ -87,12 +87,12 @@ class Planner:
         assert "text" in made, f"{target}: {made}"
         return made
 
-    def plan(self, target, caller=0, partner="", keys=(), own_plan=False):
+    def plan(self, target, caller=0, partner="", keys=()):
         """The nodes of its plan, outer ones first, each with the key "path": those around it."""
         made, cursor = self.statement(target, caller, keys), self.cursor
         cursor.execute("BEGIN READ ONLY")
         cursor.execute("SELECT set_config('wardmote.partner', %s, true), set_config('wardmote.rank', %s, true), set_config('plan_cache_mode', %s, true)",
-                       (partner, str(caller), "force_custom_plan" if own_plan else "force_generic_plan"))
+                       (partner, str(caller), "force_generic_plan"))
         cursor.execute("PREPARE asked AS " + made["text"])
         literals = ", ".join(cursor.mogrify("%s", (parameter,)).decode() for parameter in made["parameters"])
         cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE asked{f'({literals})' if literals else ''}")

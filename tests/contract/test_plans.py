@@ -102,9 +102,9 @@ def conditions(nodes, thing):
     return [" ".join(part.get("Index Cond", "") for part in nodes if part is scan or scan in part["around"]) for scan in scans]
 
 
-def of_filter(planner, shape, target, caller, columns, own_plan=False):
+def of_filter(planner, shape, target, caller, columns):
     """What is wrong with the plan of a filter that an index on one of these columns is to answer."""
-    nodes = planner.plan(target, *caller, own_plan=own_plan)
+    nodes = planner.plan(target, *caller)
     asked = conditions(nodes, shape["thing"])
     found = faults_of(nodes) + ([] if asked else ["the table is not read"])
     # What was granted to the caller is few rows, known by an index of its own.
@@ -119,7 +119,7 @@ def of_selective_filters(planner, shape):
             columns = {field["name"], *(sort["column"] for sort in shape["sorts"] if sort["name"] == field["name"])}
             for order in [sign + sort["name"] for sort in shape["sorts"] for sign in ("", "-")]:
                 target = f"/v1/{shape['name']}?{field['name']}={VALUES[field['type']]}&sort={order}"
-                faults += of_filter(planner, shape, target, caller, columns, own_plan=field["type"] == "refs")
+                faults += of_filter(planner, shape, target, caller, columns)
     return faults
 
 
