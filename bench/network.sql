@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
--- The network that bench/run measures on, the same each time: 60 partners of which a few own most, 10,000 localities tiled from the polygons in
+-- The network that bench/run measures on, the same each time: partners (60) of which a few own most, 10,000 localities tiled from the polygons in
 -- bench_place (name, geometry), ten years of consultations, registers with risks, and the history and feed that go with them.
--- psql variables: rows (consultations), host (uuid of the host partner), secret (1: all but 100 of them are private to others than the host, and there are no
+-- psql variables: rows (consultations), partners, host (uuid of the host partner), secret (1: all but 100 of them are private to others than the host, and there are no
 -- risks). Runs as a superuser: triggers are off, so what they keep is written here.
 \set ON_ERROR_STOP on
 SET session_replication_role = replica;
@@ -46,7 +46,7 @@ SELECT format('DROP INDEX %I.%I', schemaname, indexname) FROM bench.index \gexec
 
 INSERT INTO wardmote.partner (id, name, kind, created_at, updated_at)
 SELECT bench.id('2016-01-01', 'partner', n), 'Partner ' || n, bench.pick('{council,police,health,housing_association,voluntary}', n, 1), '2016-01-01', '2016-01-01'
-FROM generate_series(1, 60) AS n;
+FROM generate_series(1, :partners) AS n;
 CREATE TABLE bench.partner AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id FROM wardmote.partner WHERE id <> :'host';
 
 INSERT INTO wardmote.code (id, partner_id, visibility, list, code, label, created_at, updated_at)
@@ -74,7 +74,7 @@ SELECT m.n, made, greatest(made, CASE WHEN m.n > :rows - 5000 THEN timestamptz '
 	bench.at(m.n, 9, 10000, 2) AS place
 FROM (SELECT n, made, (made + (20 + bench.draw(n, 5) * 100) * interval '1 day')::date AS opens
 	FROM (SELECT n, timestamptz '2016-11-20 00:00Z' + n * (interval '3652 days' / :rows) AS made FROM generate_series(1::bigint, :rows) AS n) d) m
-JOIN bench.partner o ON o.n = bench.at(m.n, 4, 60, 4);
+JOIN bench.partner o ON o.n = bench.at(m.n, 4, :partners, 4);
 -- The host, which writes in the bench, has a twentieth; where all is secret, a hundred.
 UPDATE bench.plan SET partner_id = :'host' WHERE n % CASE WHEN :secret = 1 THEN :rows / 100 ELSE 20 END = 7;
 ANALYZE bench.plan;
@@ -107,7 +107,7 @@ FROM (SELECT jsonb_agg(jsonb_build_object('value', n, 'label', n::text) ORDER BY
 INSERT INTO wardmote.risk_register (id, partner_id, visibility, title, risk_scale_id, level, created_at, updated_at)
 SELECT bench.id('2016-01-01', 'register', r.n), p.id, (ARRAY['private', 'shared', 'public'])[1 + r.n % 3], 'Register ' || r.n, bench.id('2016-01-01', 'scale', 1),
 	'service', '2016-01-01', '2016-01-01'
-FROM generate_series(1, 500) AS r (n) JOIN bench.partner p ON p.n = bench.at(r.n, 20, 60, 4);
+FROM generate_series(1, 500) AS r (n) JOIN bench.partner p ON p.n = bench.at(r.n, 20, :partners, 4);
 INSERT INTO wardmote.risk (id, risk_register_id, partner_id, visibility, title, code, likelihood, impact, mitigation, status, created_at, updated_at)
 SELECT bench.id(made, 'risk', x.n), r.id, r.partner_id, r.visibility, initcap(w1.text), 'R' || x.n, 1 + bench.at(x.n, 22, 5), 1 + bench.at(x.n, 23, 5),
 	w2.text || ' ' || w3.text, 'open', made, made

@@ -72,14 +72,14 @@ def in_pgbench(step):
 class Stage:
     """Everything runs; `close` ends it."""
 
-    def __init__(self, folder, build, rows, say):
+    def __init__(self, folder, build, rows, say, more=None):
         self.folder = pathlib.Path(folder)
         self.build = build
         self.say = say
         self.program = f"{build}/src/server/wardmote"
         self.files = self.folder / "asks"
         self.files.mkdir(parents=True, exist_ok=True)
-        self.cluster, self.networks = network.networks(folder, rows, say)
+        self.cluster, self.networks = network.networks(folder, rows, say, more)
         self.whole = self.networks["n1000000"]
         keys = self.folder / "keys"
         if not keys.exists():
