@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Starts what a team would write instead of Wardmote, on the same database: fastify(stage), fastapi(stage), go(stage). `stage` has uri(), the connection
-string of wardmote_api, and serving(), a Wardmote for a moment (of which the keys and the issuer are taken); the caller's process ends the peer, too."""
+"""Starts what a team would write instead of Wardmote, on the same database: fastify(stage), fastify_awaiting(stage), fastapi(stage), go(stage). `stage` has
+uri(), the connection string of wardmote_api, and serving(), a Wardmote for a moment, of which the keys and the issuer are taken. A peer ends with the caller."""
 import json
 import os
 import pathlib
@@ -27,7 +27,8 @@ class Peer:
     def __init__(self, command, environment, port):
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+        self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, **environment})
         line = self.process.stdout.readline()
         if line.strip() != "ready":
             self.close()
@@ -59,7 +60,8 @@ def _settings(stage, processes, pool):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return {"DATABASE_URL": stage.uri(), "PORT": str(port), "PROCESSES": str(processes), "JWKS_FILE": file.name, "ISSUER": issuer, "SQL": str(HERE / "sql"), "SCHEMAS": str(schemas),
+    return {"DATABASE_URL": stage.uri(), "PORT": str(port), "PROCESSES": str(processes), "JWKS_FILE": file.name, "ISSUER": issuer,
+            "SQL": str(HERE / "sql"), "SCHEMAS": str(schemas),
             **({} if pool is None else {"POOL": str(pool)})}
 
 
@@ -72,7 +74,7 @@ def _start(command, stage, processes, pool, **more):
 
 
 def fastify(stage, processes=PROCESSES, pool=None, pipeline=True):
-    """Its packages are installed once for each package-lock.json. Without `pipeline`, each message of a transaction awaits the answer to the one before."""
+    """Its packages are installed once for each package-lock.json. Without `pipeline` each message of a transaction awaits the answer to the last."""
     folder = VAR / "fastify"
     folder.mkdir(parents=True, exist_ok=True)
     lock, installed = HERE / "fastify/package-lock.json", folder / "installed.json"
