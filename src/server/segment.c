@@ -17,9 +17,9 @@
 #define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
 #define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
 
-/* How many records have a word, a topic or an owner can be planned for only when it is known: one plan for all would fetch and sort most of the table for
- * a common one, or walk all of it to find those of a rare one. Where the list begins with what few records pass, one plan for all is good: to plan costs more than
- * to do it. What turned out dear nevertheless is planned for. */
+/* How many records have a word or a topic can be planned for only when it is known: one plan for all would fetch and sort most of the table for a common one.
+ * Where the list begins with what few records pass, or is that of one owner, one plan for all is good: to plan costs more than to do it. What turned out
+ * dear nevertheless is planned for. */
 #define PLAN_ANEW "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
 
 static bool wants_own_plan(const struct query *query, enum lane lane)
@@ -30,9 +30,7 @@ static bool wants_own_plan(const struct query *query, enum lane lane)
 	for (size_t i = 0; i < query->n_filters; i++) {
 		const struct filter *filter = &query->filters[i];
 		enum field_type type = filter->field->type;
-		bool skewed = type == T_REF && filter->op == FILTER_EQUAL;
-		bool several = filter->op == FILTER_ANY_OF && type != T_ENUM && type != T_UUID;
-		wants = wants || skewed || several;
+		wants = wants || (filter->op == FILTER_ANY_OF && type != T_ENUM && type != T_UUID);
 	}
 	return wants;
 }
