@@ -73,7 +73,7 @@ static void defaults_are_complete(void **state)
 	assert_string_equal(load.config.audience, "http://127.0.0.1:8080");
 	assert_in_range(load.config.workers, 1, 2);
 	assert_true(config_connections(&load.config) <= 40);
-	assert_int_equal(config_connections(&load.config), load.config.workers * 12 + 1);
+	assert_int_equal(config_connections(&load.config), load.config.workers * 14 + 1);
 	arena_done(&load.arena);
 }
 
