@@ -73,7 +73,8 @@ def stretch(cursor, folder, table):
 class Planner:
     """Plans of the real statements, as the lane of reads makes them."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, shapes_of_all):
+        self.shapes = shapes_of_all
         self.owner = None  # a cursor that may change the model
         self.driver = subprocess.Popen([path_of("sql_driver"), "all"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.connection = cluster.connect("wardmote_api")
