@@ -16,13 +16,18 @@ static ssize_t starve(struct http_exchange *exchange)
 }
 
 /* A client of HTTP/1.0 takes the end of the connection for that of the body, unless it is reset; and by then no end must have been sent, as the library does before
- * it closes. */
-static ssize_t break_off(struct http_exchange *exchange)
+ * it closes. Told of an error here, the library closes the connection but never frees one whose socket it does not watch just now; so it is given a byte that it finds it
+ * cannot send. */
+static ssize_t break_off(struct http_exchange *exchange, char *to)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct http_connection *connection = exchange->connection;
 	if (!exchange->chunks)
-		(void)!connect(exchange->connection->fd, &nobody, sizeof nobody);
-	return MHD_CONTENT_READER_END_WITH_ERROR;
+		(void)!connect(connection->fd, &nobody, sizeof nobody);
+	if (connection->phase != PHASE_CUT)
+		connection_cut(connection, false);
+	*to = ' ';
+	return 1;
 }
 
 static ssize_t read_stream(void *context, uint64_t position, char *to, size_t room)
@@ -32,9 +37,9 @@ static ssize_t read_stream(void *context, uint64_t position, char *to, size_t ro
 	struct http_stream *stream = exchange->stream;
 	size_t n = stream->len - stream->at;
 	if (exchange->connection->phase == PHASE_CUT)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return break_off(exchange, to);
 	if (n == 0 && stream->ended)
-		return stream->whole ? MHD_CONTENT_READER_END_OF_STREAM : break_off(exchange);
+		return stream->whole ? MHD_CONTENT_READER_END_OF_STREAM : break_off(exchange, to);
 	if (n == 0)
 		return starve(exchange);
 	n = n < room ? n : room;

@@ -105,6 +105,8 @@ def read_cases(site):
         ("list: as of", "/v1/communities?limit=20&as_of=2030-01-01T00:00:00Z", officer),
         ("list as CSV", "/v1/communities.csv?limit=20", officer),
         ("list as GeoJSON", "/v1/localities.geojson?limit=20&bbox=1,52,2,53", officer),
+        ("list whole", "/v1/communities?limit=all&include=locality&name.contains=tort", officer),
+        ("list whole as CSV", "/v1/communities.csv?limit=all&name.contains=tort", officer),
         ("history", community + "/history", officer),
         ("changes", "/v1/changes?limit=5", officer),
         ("record", community, officer),
@@ -119,6 +121,7 @@ def read_cases(site):
         # whom the answer is not for
         ("foreign: record", community, foreign), ("foreign: record without a token", community, None),
         ("foreign: history", community + "/history", foreign), ("foreign: list", "/v1/communities?limit=20&name.contains=tort", foreign),
+        ("foreign: list whole", "/v1/communities.csv?limit=all&name.contains=tort", foreign),
         ("foreign: consultation", f"/v1/consultations/{site.consultation['id']}", foreign), ("foreign: accounts", "/v1/accounts", foreign),
         ("foreign: scope", community, site.narrow), ("foreign: me", "/v1/me", None),
         ("foreign: included without the scope", f"/v1/consultations/{site.consultation['id']}?include=communities", site.narrow),
