@@ -4,7 +4,8 @@ import rows_read
 import rows_whole
 import rows_write
 
-PEERS = ("fastify", "fastapi", "go")  # the first also with --quick
+PEERS = ("fastify", "fastify_awaiting", "fastapi", "go")
+PEERS_QUICK = PEERS[:2]
 ROWS = (rows_read.GetOne, rows_read.GetPublic, rows_read.GetUnchanged, rows_read.List, rows_read.Depth, rows_read.Private, rows_read.Finder, rows_read.Pull,
         rows_write.Changes, rows_write.PutUnchanged, rows_write.PutChanged, rows_read.Bbox, rows_write.Create, rows_write.Patch, rows_whole.Export, rows_whole.Token,
         rows_whole.Memory, rows_whole.Start, rows_whole.Mixed, rows_whole.Overload)

@@ -23,24 +23,18 @@ class GetOne(Plain):
 
     name = "GET one, authenticated, random ids of 1M"
     least = 0.85
+    least_of_fastify = 3.5
 
     def make(self):
         return stages.Ask("get one", "GET", "/v1/consultations/{1}", token=True, table=ids(self.stage, "visibility <> 'private'"))
-
-    def peers(self):
-        return self.stage.peers
 
     def measures(self):
         return {**super().measures(), "pgbench": lambda seconds, _: self.stage.pgbench(self.ask, seconds)}
 
     def judge(self, medians):
-        checks = super().judge(medians)
-        for peer, least in (("fastify", ">= 3.5"), ("fastapi", ""), ("go", "")):
-            if peer in medians:
-                checks.append(Check(f"of {peer}", rate(medians, "wardmote") / rate(medians, peer), least))
-        if "fastify" in medians:
-            checks.append(Check("p99 of fastify's", medians["wardmote"]["p99_ms"] / medians["fastify"]["p99_ms"], "<= 0.5"))
-        return checks
+        latency = [Check(f"p99 of {name.replace('_', ', ')}'s", medians["wardmote"]["p99_ms"] / medians[name]["p99_ms"], "<= 0.5")
+                   for name in self.peers() if name.startswith("fastify")]
+        return super().judge(medians) + latency
 
 
 class GetPublic(Plain):
@@ -82,20 +76,12 @@ class List(Plain):
     """Fifty records by status and another filter, the latest first."""
 
     name = "list of 50, two filters and a sort"
+    least_of_fastify = 2
     target = "/v1/consultations?status={1}&statutory={2}&sort=-open_on&limit=50"
     values = [("evaluated", "false"), ("closed", "false"), ("open", "false"), ("evaluated", "true"), ("fed_back", "false"), ("analysed", "true")]
 
     def make(self):
         return stages.Ask("list", "GET", self.target, token=True, table=self.values)
-
-    def peers(self):
-        return [name for name in self.stage.peers if name == "fastify"]
-
-    def judge(self, medians):
-        checks = super().judge(medians)
-        if "fastify" in medians:
-            checks.append(Check("of fastify", rate(medians, "wardmote") / rate(medians, "fastify"), ">= 2"))
-        return checks
 
 
 class Depth(Row):
@@ -180,20 +166,12 @@ class Finder(Plain):
     """What a public page shows: open consultations of a place about something."""
 
     name = "finder page, anonymous: open, one locality, q=, include=partner,localities, 20 rows"
+    least_of_fastify = 2
 
     def make(self):
         found = self.stage.query("SELECT locality_ids[1]::text, split_part(summary, ' ', 1 + n::int % 12) FROM (SELECT *, row_number() OVER (ORDER BY md5(id::text)) AS n "
                                  "FROM wardmote.consultation WHERE status = 'open' AND visibility = 'public' AND NOT everyone) c LIMIT 500")
         return stages.Ask("finder", "GET", "/v1/consultations?status=open&locality_ids={1}&q={2}&include=partner,localities&limit=20", table=found)
-
-    def peers(self):
-        return [name for name in self.stage.peers if name == "fastify"]
-
-    def judge(self, medians):
-        checks = super().judge(medians)
-        if "fastify" in medians:
-            checks.append(Check("of fastify", rate(medians, "wardmote") / rate(medians, "fastify"), ">= 2"))
-        return checks
 
 
 class Pull(Plain):
