@@ -17,7 +17,7 @@ struct sql {
 	struct buffer text;
 	struct statement *statement;
 	/* numbers of parameters; 0: there is none */
-	int as_of, limit, id;
+	int as_of, limit, id, known;
 	int filters[FILTERS_MAX], search, corners[4], keys[SORT_KEYS_MAX]; /* of a list */
 	int body, key, expected, geometry; /* of a write; key: id, or external_id of a PUT */
 	int given[OPERATION_VALUES_MAX]; /* of a hand-written statement */

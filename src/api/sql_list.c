@@ -323,17 +323,14 @@ void sql_list(struct sql *sql)
 
 /* --- one record --- */
 
-void sql_get(struct sql *sql)
+static void add_record(struct sql *sql, uint64_t fields)
 {
-	const struct call *call = sql->call;
-	uint64_t fields = sql_shown(sql);
-	sql_add(sql, "WITH answer AS (SELECT 200 AS status, ");
-	if (call->format == FORMAT_CSV) {
+	if (sql->call->format == FORMAT_CSV) {
 		sql_render_csv_header(sql, fields);
 		sql_add(sql, " || E'\\r\\n' || ");
 		sql_render_csv(sql, fields);
 		sql_add(sql, " || E'\\r\\n'");
-	} else if (call->format == FORMAT_GEOJSON) {
+	} else if (sql->call->format == FORMAT_GEOJSON) {
 		sql_render_feature(sql, fields);
 		sql_add(sql, "::text");
 	} else {
@@ -341,6 +338,16 @@ void sql_get(struct sql *sql)
 		sql_render_object(sql, fields);
 		sql_add(sql, ")::text");
 	}
+}
+
+void sql_get(struct sql *sql)
+{
+	sql_add(sql, "WITH answer AS (SELECT 200 AS status, ");
+	if (sql->known > 0)
+		sql_add(sql, "CASE WHEN r.version <> $%d::integer THEN ", sql->known);
+	add_record(sql, sql_shown(sql));
+	if (sql->known > 0)
+		sql_add(sql, " END");
 	sql_add(sql, " AS body, r.version::text AS etag, NULL::text AS link FROM %s r WHERE r.id = $%d::uuid%s)",
 		sql_source(sql, sql->shape->resource), sql->id, sql_moment(sql, "r"));
 	sql_tail(sql);

@@ -35,6 +35,11 @@ static uint64_t representation_hash(const struct request *request, bool gzip)
 	return auth_hash(parts, sizeof parts / sizeof *parts);
 }
 
+static const char *on_timeline(struct request *request, const char *version, uint32_t timeline)
+{
+	return timeline > 1 ? arena_printf(request->arena, "%s.%" PRIu32, version, timeline) : version;
+}
+
 /* Records: version and representation. Lists, and records that show others (include): a hash of the whole body. */
 static const char *etag_of(struct request *request, const struct db_result *result, const struct http_answer *answer, bool gzip)
 {
@@ -46,9 +51,7 @@ static const char *etag_of(struct request *request, const struct db_result *resu
 			parts[1 + i] = answer->body[i];
 		hash = auth_tag(request->worker->keys, parts, 1 + answer->n_body);
 	}
-	const char *version = result->etag;
-	if (version != NULL && result->timeline > 1)
-		version = arena_printf(request->arena, "%s.%" PRIu32, version, result->timeline);
+	const char *version = result->etag == NULL ? NULL : on_timeline(request, result->etag, result->timeline);
 	return etag_compose(request->arena, version, hash);
 }
 
@@ -96,6 +99,25 @@ bool respond_unchanged(struct request *request, const char *etag)
 	return field.ptr != NULL && tags_parse(field, &tags) == 0 && tags_match(&tags, etag);
 }
 
+void respond_expect_known(struct request *request)
+{
+	struct slice field = http_header(request->exchange, "if-none-match");
+	struct tags tags;
+	const char *version;
+	bool get = request_operation(request)->verb == V_GET && request->call.query.include == 0;
+	if (!get || field.ptr == NULL || tags_parse(field, &tags) < 0 || tags_version(request->arena, &tags, &version) < 0 ||
+	    version == NULL)
+		return;
+	const char *count = arena_copy(request->arena, (struct slice){ version, strcspn(version, ".") });
+	const char *today = on_timeline(request, count, atomic_load(&request->worker->server->fence.timeline));
+	/* Of the coding that a long answer would have; where the answer is too short for it the body decides, as ever. */
+	const char *etag = etag_compose(request->arena, today, representation_hash(request, http_accepts_gzip(request->exchange)));
+	if (!tags_match(&tags, etag))
+		return;
+	request->known_etag = etag;
+	request->call.known_version = count;
+}
+
 static void respond_not_modified(struct request *request, const char *etag, void *owner)
 {
 	struct http_answer answer;
@@ -105,6 +127,20 @@ static void respond_not_modified(struct request *request, const char *etag, void
 	answer.compress = true; /* it varies as the whole answer would */
 	db_result_release(owner);
 	respond_send(request, &answer);
+}
+
+/* The record has the version that the client knows, and was not rendered. */
+static void respond_known(struct request *request, const struct db_result *result)
+{
+	const char *version = on_timeline(request, result->etag, result->timeline);
+	const char *etag = etag_compose(request->arena, version, representation_hash(request, http_accepts_gzip(request->exchange)));
+	if (strcmp(etag, request->known_etag) == 0) {
+		respond_not_modified(request, request->known_etag, result->owner);
+		return;
+	}
+	/* The database moved to its standby in this very moment: there the version is another one. */
+	db_result_release(result->owner);
+	respond_problem(request, PROBLEM_UNAVAILABLE, "The database has just moved to its standby. Try again.");
 }
 
 static enum problem problem_of(int status)
@@ -182,6 +218,8 @@ void respond_result(struct request *request, const struct db_result *result)
 		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
 	} else if (request->probe || result->status >= 400) {
 		respond_refusal(request, result);
+	} else if (request->known_etag != NULL && result->body.len == 0) {
+		respond_known(request, result);
 	} else {
 		respond_success(request, result);
 	}

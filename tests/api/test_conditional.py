@@ -93,6 +93,28 @@ def test_not_modified(partner, record):
     assert partner.officer.get(path(record), headers={"If-None-Match": "*"}).status == 304
 
 
+@pytest.mark.parametrize("headers", [{}, {"Accept-Encoding": "gzip"}, {"Accept": "text/csv"}], ids=["plain", "gzip", "csv"])
+def test_what_is_known_until_it_changes(partner, record, headers):
+    """A record of the version that the client names is not even rendered; of any other version it is."""
+    known = partner.officer.get(path(record), headers=headers)
+    assert partner.officer.get(path(record), headers={**headers, "If-None-Match": known.etag}).status == 304
+    changed = partner.officer.patch(path(record), {"seldom_heard": True}, headers={"If-Match": known.etag})
+    fresh = partner.officer.get(path(record), headers={**headers, "If-None-Match": known.etag})
+    assert changed.status == fresh.status == 200 and fresh.etag != known.etag and len(fresh.body) > 0
+    old = partner.officer.get(path(record), params={"as_of": record["updated_at"]}, headers={**headers, "If-None-Match": known.etag})
+    assert old.status == 304, "the version of that moment is the one that is known"
+    other = {**headers, "Accept": "text/csv" if "Accept" not in headers else "application/json"}
+    assert partner.officer.get(path(record), headers={**other, "If-None-Match": fresh.etag}).status == 200, "a tag of another form"
+
+
+def test_a_tag_tells_nothing_of_what_may_not_be_seen(partner, other, record):
+    tag = partner.officer.get(path(record)).etag
+    hidden = partner.officer.patch(path(record), {"visibility": "private"}, headers={"If-Match": tag})
+    for client in (other.officer, partner.officer):
+        answer = client.get(path(record), headers={"If-None-Match": hidden.etag})
+        assert answer.status == (304 if client is partner.officer else 404)
+
+
 def test_not_modified_varies_as_the_answer_would(partner, record):
     for target in ("/openapi.json", path(record), "/v1/communities"):
         whole = partner.officer.get(target, headers={"Accept-Encoding": "gzip"})
