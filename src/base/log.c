@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -164,13 +165,20 @@ void log_int(struct log_line *line, const char *name, int64_t value)
 	keep_or_cut(line, before, add_name(line, name) && add_raw(line, number, len));
 }
 
+/* XFS and btrfs never append to a file without waiting, since its time of change is written, too: they would take no line at all. */
+static bool would_never(int error)
+{
+	struct stat sink;
+	return error == EAGAIN && fstat(STDERR_FILENO, &sink) == 0 && S_ISREG(sink.st_mode);
+}
+
 /* Without waiting, whoever else writes there. Where the kernel cannot promise that of the sink: these are at most PIPE_BUF bytes, and a pipe or socket that
  * polls writable takes as many, unless another thread was quicker. */
 static bool write_now(const char *text, size_t len)
 {
 	const struct iovec line = { .iov_base = (void *)(uintptr_t)text, .iov_len = len };
 	ssize_t written = pwritev2(STDERR_FILENO, &line, 1, -1, RWF_NOWAIT);
-	if (written < 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+	if (written < 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && !would_never(errno))
 		return false;
 	size_t done = written < 0 ? 0 : (size_t)written;
 	if (done == len)

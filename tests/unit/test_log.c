@@ -3,9 +3,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -229,6 +231,54 @@ static void gathered_lines_that_are_dropped_count(void **state)
 	assert_int_equal(lines_of(rest) + dropped, 20000);
 }
 
+/* The linker hands pwritev2, by its name for long files, to us: a file system that appends to no file without waiting. */
+static bool would_wait;
+
+ssize_t __real_pwritev64v2(int fd, const struct iovec *vectors, int n, off_t offset, int flags);
+ssize_t __wrap_pwritev64v2(int fd, const struct iovec *vectors, int n, off_t offset, int flags);
+ssize_t __wrap_pwritev64v2(int fd, const struct iovec *vectors, int n, off_t offset, int flags)
+{
+	if (!would_wait)
+		return __real_pwritev64v2(fd, vectors, n, offset, flags);
+	errno = EAGAIN;
+	return -1;
+}
+
+static void a_file_takes_lines_even_if_it_must_wait(void **state)
+{
+	(void)state;
+	char text[8192] = "";
+	uint64_t before = log_dropped();
+	FILE *file = tmpfile();
+	assert_non_null(file);
+	int saved = dup(STDERR_FILENO);
+	dup2(fileno(file), STDERR_FILENO);
+	would_wait = true;
+	log_message(LOG_LEVEL_ERROR, "into a file", NULL, NULL);
+	would_wait = false;
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_true(pread(fileno(file), text, sizeof text - 1, 0) > 0);
+	fclose(file);
+	assert_non_null(strstr(text, "\"message\":\"into a file\"}\n"));
+	assert_int_equal(log_dropped(), before);
+}
+
+static void a_pipe_that_would_wait_does_not(void **state)
+{
+	(void)state;
+	struct capture capture;
+	char text[8192];
+	uint64_t before = log_dropped();
+	capture_start(&capture);
+	would_wait = true;
+	log_message(LOG_LEVEL_ERROR, "into a pipe", NULL, NULL);
+	would_wait = false;
+	capture_end(&capture, text, sizeof text);
+	assert_string_equal(text, "");
+	assert_int_equal(log_dropped(), before + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +290,8 @@ int main(void)
 		cmocka_unit_test(gathered_lines_come_with_the_flush),
 		cmocka_unit_test(a_full_buffer_makes_room_and_a_warning_waits_for_nothing),
 		cmocka_unit_test(gathered_lines_that_are_dropped_count),
+		cmocka_unit_test(a_file_takes_lines_even_if_it_must_wait),
+		cmocka_unit_test(a_pipe_that_would_wait_does_not),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
