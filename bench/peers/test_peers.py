@@ -116,6 +116,7 @@ def _found(place, token):
         "private": first("SELECT id FROM wardmote.consultation WHERE visibility = 'private' AND partner_id <> %s LIMIT 1", host),
         "own": own.json()["id"],
         "missing": "00000000-0000-7000-8000-000000000000",
+        "host": host,
         "partner": first("SELECT partner_id FROM wardmote.consultation GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"),
         "locality": first("SELECT unnest(locality_ids) FROM wardmote.consultation WHERE status = 'open' AND visibility = 'public' GROUP BY 1 "
                           "ORDER BY count(*) DESC LIMIT 1"),
@@ -153,6 +154,7 @@ def test_unchanged(peer, token, found):
 
 LISTS = ("status=evaluated&partner_id={partner}&sort=-open_on&limit=50", "status=evaluated,closed&statutory=true&sort=-open_on&limit=50",
          "status=open&locality_ids={locality}&q=services&include=partner,localities&limit=20", "sort=title&limit=7", "sort=-updated_at&limit=600", "limit=3",
+         "partner_id={partner},{host}&status=closed&sort=open_on&limit=5", "topics=topic-1,topic-2&locality_ids={locality}&sort=-title&limit=3",
          "topics=topic-1,topic-2&everyone=false&sort=close_on&limit=5", "q=nosuchword", "status=open&q=library%20-park&limit=5&include=localities")
 
 

@@ -30,7 +30,8 @@ PARAMETERS = {
     "sort": re.compile("-?(?:open_on|close_on|title|updated_at)"), "limit": re.compile("[1-9][0-9]{0,8}"),
     "include": re.compile("(?:partner|localities)(?:,(?:partner|localities))*"), "cursor": re.compile("[A-Za-z0-9_-]+"),
 }
-LISTS = ("status", "partner_id", "locality_ids", "topics")
+LISTS = ("locality_ids", "topics")
+ONE_OR_SEVERAL = ("status", "partner_id")
 SCOPES = {"partner": "partners:read", "localities": "localities:read"}
 PROBLEMS = {
     400: ("invalid-request", "The request is not valid"), 401: ("invalid-token", "The access token is not valid"),
@@ -99,6 +100,9 @@ def parse(request):
         if name not in PARAMETERS or not PARAMETERS[name].fullmatch(value) or (name in query and name not in ("sort", "limit", "include")):
             raise fastapi.HTTPException(400, f"{name}: not valid")
         query[name] = value.split(",") if name in LISTS else value
+    for name in ONE_OR_SEVERAL:
+        if "," in query.get(name, ""):
+            query[f"{name}_any"] = query.pop(name).split(",")
     query["limit"] = min(int(query["limit"]), 500)
     query["include"] = tuple(query["include"].split(",")) if query["include"] else ()
     return query

@@ -116,7 +116,11 @@ function routes(app, { database, callerOf, publicUrl, schemas }) {
 	app.get('/v1/consultations', { schema: { querystring: QUERY } }, async (request, reply) => {
 		const query = { ...request.query, limit: Math.min(Number(request.query.limit), 500), include: request.query.include.split(',').filter(Boolean) }
 		const caller = authenticate(request, 'consultations:read', ...query.include.map((part) => MORE[part]))
-		for (const name of ['status', 'partner_id', 'locality_ids', 'topics']) query[name] = query[name]?.split(',')
+		for (const name of ['locality_ids', 'topics']) query[name] = query[name]?.split(',')
+		for (const name of ['status', 'partner_id'].filter((name) => query[name]?.includes(','))) {
+			query[`${name}_any`] = query[name].split(',')
+			delete query[name]
+		}
 		const after = query.cursor === undefined ? undefined : decodeCursor(query)
 		const [body, link] = await ask(caller, list(caller ? 'partner' : 'anonymous', query, after))
 		const self = publicUrl + request.url.replace(/[?&]cursor=[^&]*/, '')

@@ -186,10 +186,16 @@ func parse(r *http.Request) (*query, error) {
 			found.include = given[0]
 		case "cursor":
 			found.after, err = decodeCursor(given[0], values.Get("sort"))
-		case "q", "statutory", "everyone":
-			found.filters[name] = given[0]
-		default:
+		case "locality_ids", "topics":
 			found.filters[name] = arrayOf(given[0])
+		case "status", "partner_id":
+			if strings.Contains(given[0], ",") {
+				found.filters[name+"_any"] = arrayOf(given[0])
+			} else {
+				found.filters[name] = given[0]
+			}
+		default:
+			found.filters[name] = given[0]
 		}
 	}
 	return found, err

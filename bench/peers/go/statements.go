@@ -48,19 +48,24 @@ var (
 	audience = map[string]string{"anonymous": "", "partner": "partner", "owner": "partner owner"}
 	sorts    = map[string][2]string{"open_on": {"open_on_sort", "date"}, "close_on": {"close_on_sort", "date"}, "title": {"title", "text"},
 		"updated_at": {"updated_at", "timestamptz"}}
-	// Whether there are many or few such records is known only with the value: the last three are planned each time.
+	// One value is compared as one: with a list of them no order is left in an index after it.
 	filters = []struct{ name, text string }{
-		{"status", "t.status = ANY ($%d::text[])"},
-		{"partner_id", "t.partner_id = ANY ($%d::uuid[])"},
+		{"status", "t.status = $%d::text"},
+		{"status_any", "t.status = ANY ($%d::text[])"},
+		{"partner_id", "t.partner_id = $%d::uuid"},
+		{"partner_id_any", "t.partner_id = ANY ($%d::uuid[])"},
 		{"statutory", "t.statutory = $%d::boolean"},
 		{"everyone", "t.everyone = $%d::boolean"},
 		{"topics", "t.topics && $%d::text[]"},
 		{"locality_ids", "t.locality_ids && $%d::uuid[]"},
 		{"q", "t.search @@ websearch_to_tsquery('english', $%d::text)"},
 	}
+	// Whether there are many or few such records is known only with the value: they are planned each time.
+	plannedAnew = map[string]bool{"partner_id_any": true, "topics": true, "q": true}
+	// But few records are of a place. A list of places begins with these, by one plan for all values: what else has an index of its own gets a form that
+	// this does not answer, and the order is not an index's.
+	ruledOut = map[string]bool{"topics": true, "q": true}
 )
-
-const firstAnew = 4
 
 func readStatements(folder string) (*statements, error) {
 	s := &statements{texts: map[string]string{}, one: map[string]*statement{}}
@@ -136,13 +141,21 @@ func (s *statements) make(kind string, q *query, name string) *statement {
 	if strings.HasPrefix(q.sort, "-") {
 		direction, beyond = "DESC", "<"
 	}
+	_, ofPlaces := q.filters["locality_ids"]
 	where, n, anew := "", 2, false
-	for at, filter := range filters {
+	for _, filter := range filters {
 		if _, given := q.filters[filter.name]; given {
-			where += " AND " + fmt.Sprintf(filter.text, n)
-			anew = anew || at >= firstAnew
+			where += " AND (" + fmt.Sprintf(filter.text, n) + ")"
+			if ofPlaces && ruledOut[filter.name] {
+				where += " IS TRUE"
+			}
+			anew = anew || (!ofPlaces && plannedAnew[filter.name])
 			n++
 		}
+	}
+	order := fmt.Sprintf("t.%s %s, t.id %s", column[0], direction, direction)
+	if ofPlaces {
+		order = fmt.Sprintf("ROW(t.%s, t.id) %s", column[0], direction)
 	}
 	if q.after != nil {
 		where += fmt.Sprintf(" AND (t.%s, t.id) %s ($%d::%s, $%d::uuid)", column[0], beyond, n, column[1], n+1)
@@ -152,7 +165,7 @@ func (s *statements) make(kind string, q *query, name string) *statement {
 		more += s.fill("include_"+part, nil)
 	}
 	return &statement{name: name, anew: anew, text: s.fill("list", map[string]string{
-		"branches":  s.fill("branches_"+kind, map[string]string{"sort": column[0], "direction": direction, "where": where}),
+		"branches":  s.fill("branches_"+kind, map[string]string{"sort": column[0], "order": order, "where": where}),
 		"record":    s.fill("record_"+kind, map[string]string{"more": more}),
 		"direction": direction,
 	})}
