@@ -83,7 +83,7 @@ struct db_settings {
 	struct db_fence *fence;
 	long connections[LANES];
 	long depth[LANES]; /* jobs in flight on one connection */
-	long queue_limit;
+	long queue_limit; /* of each lane */
 	long statement_timeout_ms[LANES];
 	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */
 };
@@ -103,7 +103,7 @@ void db_pool_free(struct db_pool *pool);
 /* The epoll descriptor to watch. */
 int db_pool_fd(const struct db_pool *pool);
 int db_pool_timeout(const struct db_pool *pool);
-/* Queues a job. 0; -EAGAIN when the queue is full, -ECONNREFUSED when the database is known to be away (both 503); then done is not called. */
+/* Queues a job. 0; -EAGAIN when the queue of its lane is full, -ECONNREFUSED when the database is known to be away (both 503); then done is not called. */
 int db_enqueue(struct db_pool *pool, struct db_job *job);
 /* After `take_row` said that it was enough for now: more may come, with the next db_pool_run. */
 void db_stream_go(struct db_pool *pool, struct db_job *job);

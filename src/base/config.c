@@ -42,7 +42,7 @@ static const struct setting settings[] = {
 	{ MEMBER(pipeline_depth), .type = SETTING_NUMBER, .initial = "64", .min = 1, .max = 1024,
 	  .meaning = "requests in flight on one read connection" },
 	{ MEMBER(queue_limit), .type = SETTING_NUMBER, .initial = "1024", .min = 1, .max = 1000000,
-	  .meaning = "requests waiting per worker; above it 503" },
+	  .meaning = "requests waiting in each lane of a worker; above it 503" },
 	{ MEMBER(request_timeout_ms), .type = SETTING_NUMBER, .initial = "5000", .min = 100, .max = 600000,
 	  .meaning = "deadline of an ordinary request" },
 	{ MEMBER(heavy_timeout_ms), .type = SETTING_NUMBER, .initial = "30000", .min = 100, .max = 3600000,

@@ -115,7 +115,8 @@ int db_pool_fd(const struct db_pool *pool)
 
 int db_enqueue(struct db_pool *pool, struct db_job *job)
 {
-	if (pool->n_queued >= (size_t)pool->settings.queue_limit)
+	/* Of its own lane: what waits long in one of them must not keep the others from taking any. */
+	if (pool->queues[job->lane].n >= (size_t)pool->settings.queue_limit)
 		return -EAGAIN;
 	if (pool->away[job->lane])
 		return -ECONNREFUSED;

@@ -80,3 +80,18 @@ def test_counting_all_is_heavy_from_the_start(asked):
         heavy = asked.moved(read)
     with asked.list("/v1/risk-scales?count=exact") as first:
         assert first == heavy
+
+
+def test_a_full_heavy_lane_refuses_its_own_alone(cluster, start_server, contract):
+    server = start_server(**{**ONE, "queue_limit": 3})
+    with contextlib.closing(cluster.connect("postgres")) as connection, concurrent.futures.ThreadPoolExecutor(6) as pool:
+        table = Locked(connection.cursor(), lambda: Client(server, contract, COVERAGE), pool)
+        table.cursor.execute(f"BEGIN; LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        answers = [pool.submit(lambda: table.client().get("/v1/risk-scales?count=exact"))]
+        until(table.waiting, what="the first is waiting for the table")
+        answers += [pool.submit(lambda: table.client().get("/v1/risk-scales?count=exact")) for _ in range(5)]
+        until(lambda: sum(answer.done() for answer in answers) == 2, what="three wait for the connection, two are refused")
+        other = table.client().get("/v1/partners")
+        table.cursor.execute("ROLLBACK")
+    assert other.status == 200
+    assert sorted(answer.result(30).status for answer in answers) == [200] * 4 + [503] * 2
