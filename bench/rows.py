@@ -26,7 +26,7 @@ class Row:
     """A line of the table. `measures` may be asked for only after `prepare`, and then belongs to the stage's own server."""
 
     name = ""
-    rounds_quick = 3
+    rounds_quick, rounds_whole = 3, 5
 
     def __init__(self, stage):
         self.stage = stage

@@ -44,7 +44,7 @@ class Export(Row):
     """Every record that the caller may see, as CSV."""
 
     name = "CSV export of 1M rows"
-    rounds_quick = 1
+    rounds_quick, rounds_whole = 1, 3
     rows = columns = None
 
     def prepare(self):
@@ -116,7 +116,7 @@ class Memory(Row):
     """What the server holds, of a fresh one: busy, with a crowd that says nothing, with a crowd that has asked once."""
 
     name = "memory (plain HTTP)"
-    rounds_quick = 1
+    rounds_quick = rounds_whole = 1
     crowd = 10_000
     get = None
 
