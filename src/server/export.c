@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "request.h"
-#include "wardmote/clock.h"
 #include "wardmote/export.h"
 #include "wardmote/log.h"
 
@@ -42,7 +41,7 @@ static bool begin(struct request *request)
 	struct export_flow *flow = request->export;
 	struct http_answer answer;
 	flow->begun = true;
-	request->finished_db_us = clock_monotonic_us();
+	segment_over(request);
 	respond_start(request, &answer, 200);
 	respond_field(&answer, "Content-Type", negotiate_type(request->format));
 	respond_field(&answer, "Cache-Control", respond_cache_control(request));
@@ -106,7 +105,7 @@ static void export_done(struct db_job *job, const struct db_result *result)
 	request->worker->replied = true;
 	leave(request);
 	if (!flow->begun && result->outcome != DB_ROW) {
-		request->finished_db_us = clock_monotonic_us();
+		segment_over(request);
 		respond_failure(request, result);
 		return;
 	}

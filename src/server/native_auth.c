@@ -27,7 +27,7 @@ struct auth_flow {
 static void flow_done(struct db_job *job, const struct db_result *result)
 {
 	struct request *request = request_of(job);
-	request->finished_db_us = clock_monotonic_us();
+	segment_over(request);
 	request->worker->replied = true;
 	if (result->outcome == DB_ROW || result->outcome == DB_NO_ROW) {
 		request->flow->row(request, result);

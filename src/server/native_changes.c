@@ -58,7 +58,7 @@ static void respond_page(struct request *request, const struct db_result *result
 static void changes_done(struct db_job *job, const struct db_result *result)
 {
 	struct request *request = request_of(job);
-	request->finished_db_us = clock_monotonic_us();
+	segment_over(request);
 	request->worker->replied = true;
 	if (result->outcome == DB_ROW)
 		respond_page(request, result);

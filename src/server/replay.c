@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "request.h"
-#include "wardmote/clock.h"
 
 void replay_claim(struct request *request)
 {
@@ -20,7 +19,7 @@ void replay_claim(struct request *request)
 static void replay_done(struct db_job *job, const struct db_result *result)
 {
 	struct request *request = request_of(job);
-	request->finished_db_us = clock_monotonic_us();
+	segment_over(request);
 	request->worker->replied = true;
 	if (result->outcome == DB_ROW || result->outcome == DB_NO_ROW)
 		respond_result(request, result);

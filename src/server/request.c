@@ -305,7 +305,7 @@ static bool check_body(struct request *request, struct slice bytes)
 static void standard_done(struct db_job *job, const struct db_result *result)
 {
 	struct request *request = request_of(job);
-	request->finished_db_us = clock_monotonic_us();
+	segment_over(request);
 	request->worker->replied = true;
 	bool failed = result->outcome != DB_ROW && result->outcome != DB_NO_ROW;
 	if (failed && result->detail_code != NULL && strncmp(result->sqlstate, "WM001", 5) == 0) {

@@ -12,7 +12,8 @@ struct request {
 	struct worker *worker;
 	struct http_exchange *exchange;
 	struct arena *arena;
-	int64_t begun_us, finished_db_us;
+	int64_t begun_us, finished_db_us; /* when; the last segment so far */
+	int64_t db_us; /* that all segments took */
 	char id[40]; /* request id: trace id of a valid traceparent, X-Request-Id, or made */
 	struct match match;
 	size_t route_index; /* for metrics; the number of routes when there is none */
@@ -81,6 +82,8 @@ void segment_add(struct request *request, const char *text, size_t n, const char
 void segment_add_statement(struct request *request);
 /* Queues it and suspends the exchange; answers 503 itself when there is no room. */
 void segment_send(struct request *request, void (*done)(struct db_job *job, const struct db_result *result));
+/* It came back. */
+void segment_over(struct request *request);
 /* Suspends the exchange unless it is already. */
 void request_wait(struct request *request);
 static inline struct request *request_of(struct db_job *job)
@@ -116,9 +119,10 @@ void respond_options(struct request *request);
 /* Does If-None-Match name this ETag? */
 bool respond_unchanged(struct request *request, const char *etag);
 
-/* What the answers of lists have: self and, where there is more, next; as a header and, in JSON, as the last part of the body. */
 /* Where If-None-Match has the ETag that an answer to this GET would carry if the record still has the version that it names, the statement need not render it. */
 void respond_expect_known(struct request *request);
+
+/* What the answers of lists have: self and, where there is more, next; as a header and, in JSON, as the last part of the body. */
 void respond_links(struct request *request, const char *more, struct http_answer *answer);
 const char *respond_cache_control(const struct request *request);
 /* The name under which a browser saves CSV. */

@@ -83,8 +83,8 @@ static void add_timing(struct request *request, struct http_answer *answer)
 	if (!request->worker->server->config->server_timing)
 		return;
 	double total = (double)(clock_monotonic_us() - request->begun_us) / 1000.0;
-	double database = request->finished_db_us == 0 ? 0 : (double)(request->finished_db_us - request->job.enqueued_us) / 1000.0;
-	respond_field(answer, "Server-Timing", arena_printf(request->arena, "db;dur=%.3f, total;dur=%.3f", database, total));
+	respond_field(answer, "Server-Timing",
+		      arena_printf(request->arena, "db;dur=%.3f, total;dur=%.3f", (double)request->db_us / 1000.0, total));
 }
 
 /* What was made of a request for which memory was short may be wrong in any way: none of it is said. */

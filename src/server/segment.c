@@ -113,3 +113,9 @@ void segment_send(struct request *request, void (*done)(struct db_job *job, cons
 	else
 		respond_problem(request, PROBLEM_UNAVAILABLE, "The database is busy or cannot be reached. Nothing was done; try again.");
 }
+
+void segment_over(struct request *request)
+{
+	request->finished_db_us = clock_monotonic_us();
+	request->db_us += request->finished_db_us - request->job.enqueued_us;
+}

@@ -2,6 +2,7 @@
 """Lists with conditions have a short time in the lane of reads and all the time of the heavy one. What makes them slow here is a lock on their table."""
 import contextlib
 import concurrent.futures
+import re
 
 import pytest
 
@@ -83,15 +84,18 @@ def test_counting_all_is_heavy_from_the_start(asked):
 
 
 def test_a_full_heavy_lane_refuses_its_own_alone(cluster, start_server, contract):
-    server = start_server(**{**ONE, "queue_limit": 3})
+    server = start_server(**{**ONE, "queue_limit": 3, "server_timing": "true"})
     with contextlib.closing(cluster.connect("postgres")) as connection, concurrent.futures.ThreadPoolExecutor(6) as pool:
         table = Locked(connection.cursor(), lambda: Client(server, contract, COVERAGE), pool)
+        assert table.client().get("/v1/risk-scales?name.contains=prepared").status == 200
         table.cursor.execute(f"BEGIN; LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
         answers = [pool.submit(lambda: table.client().get("/v1/risk-scales?count=exact"))]
         until(table.waiting, what="the first is waiting for the table")
         answers += [pool.submit(lambda: table.client().get("/v1/risk-scales?count=exact")) for _ in range(5)]
         until(lambda: sum(answer.done() for answer in answers) == 2, what="three wait for the connection, two are refused")
-        other = table.client().get("/v1/partners")
+        other, moved = table.client().get("/v1/partners"), table.client().get("/v1/risk-scales?name.contains=moved")
         table.cursor.execute("ROLLBACK")
     assert other.status == 200
+    assert moved.status == 503, "it was tried among the reads for a fifth of a second, and there is no room in the heavy lane"
+    assert 200 <= float(re.match("db;dur=([0-9.]+)", moved.headers["server-timing"])[1]) < 1500
     assert sorted(answer.result(30).status for answer in answers) == [200] * 4 + [503] * 2
