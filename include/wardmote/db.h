@@ -84,6 +84,7 @@ struct db_settings {
 	long connections[LANES];
 	long depth[LANES]; /* jobs in flight on one connection */
 	long queue_limit; /* of each lane */
+	long queue_wait_ms[LANES]; /* while one has waited for so long, a lane takes no more; 0: it does */
 	long statement_timeout_ms[LANES];
 	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */
 };
@@ -103,7 +104,7 @@ void db_pool_free(struct db_pool *pool);
 /* The epoll descriptor to watch. */
 int db_pool_fd(const struct db_pool *pool);
 int db_pool_timeout(const struct db_pool *pool);
-/* Queues a job. 0; -EAGAIN when the queue of its lane is full, -ECONNREFUSED when the database is known to be away (both 503); then done is not called. */
+/* Queues a job. 0; -EAGAIN when the queue of its lane is full or stands, -ECONNREFUSED when the database is known to be away (both 503); then done is not called. */
 int db_enqueue(struct db_pool *pool, struct db_job *job);
 /* After `take_row` said that it was enough for now: more may come, with the next db_pool_run. */
 void db_stream_go(struct db_pool *pool, struct db_job *job);

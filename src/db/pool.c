@@ -113,19 +113,29 @@ int db_pool_fd(const struct db_pool *pool)
 	return pool->epoll;
 }
 
+/* Of its own lane: what waits long in one of them must not keep the others from taking any. A queue in which the first has waited for long is one that is served more
+ * slowly than it grows: those who came last would wait for longest, and whoever gives up meanwhile is served for nothing. */
+static bool takes_more(const struct db_pool *pool, enum lane lane, int64_t now_us)
+{
+	const struct job_queue *queue = &pool->queues[lane];
+	long wait_ms = pool->settings.queue_wait_ms[lane];
+	bool stands = wait_ms > 0 && queue->first != NULL && now_us - queue->first->enqueued_us > wait_ms * 1000;
+	return !stands && queue->n < (size_t)pool->settings.queue_limit;
+}
+
 int db_enqueue(struct db_pool *pool, struct db_job *job)
 {
-	/* Of its own lane: what waits long in one of them must not keep the others from taking any. */
-	if (pool->queues[job->lane].n >= (size_t)pool->settings.queue_limit)
-		return -EAGAIN;
+	int64_t now_us = clock_monotonic_us();
 	if (pool->away[job->lane])
 		return -ECONNREFUSED;
+	if (!takes_more(pool, job->lane, now_us))
+		return -EAGAIN;
 	job->row = NULL;
 	job->error = NULL;
 	job->actor = false;
 	job->stranger = false;
 	job->tries = 0;
-	job->enqueued_us = clock_monotonic_us();
+	job->enqueued_us = now_us;
 	queue_push(&pool->queues[job->lane], job);
 	pool->n_queued++;
 	pool->stats.jobs++;

@@ -136,6 +136,7 @@ static int open_pool(struct worker *worker)
 					  [LANE_HEAVY] = config->heavy_timeout_ms,
 					  [LANE_STREAM] = config->export_timeout_ms },
 		.queue_limit = config->queue_limit,
+		.queue_wait_ms = { [LANE_READ] = config->queue_wait_ms },
 		.setup = worker->server->database_setup,
 	};
 	return db_pool_new(&settings, &worker->pool);

@@ -99,3 +99,21 @@ def test_a_full_heavy_lane_refuses_its_own_alone(cluster, start_server, contract
     assert moved.status == 503, "it was tried among the reads for a fifth of a second, and there is no room in the heavy lane"
     assert 200 <= float(re.match("db;dur=([0-9.]+)", moved.headers["server-timing"])[1]) < 1500
     assert sorted(answer.result(30).status for answer in answers) == [200] * 4 + [503] * 2
+
+
+def test_reads_are_refused_while_one_has_waited_for_long(cluster, start_server, contract):
+    """Not when the queue is full, but when it stands."""
+    server = start_server(**{**ONE, "pipeline_depth": 1, "queue_wait_ms": 300})
+    with contextlib.closing(cluster.connect("postgres")) as connection, concurrent.futures.ThreadPoolExecutor(4) as pool:
+        table = Locked(connection.cursor(), lambda: Client(server, contract, COVERAGE), pool)
+        table.cursor.execute(f"BEGIN; LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        first = pool.submit(lambda: table.client().get("/v1/risk-scales"))
+        until(table.waiting, what="the first is waiting for the table")
+        waits = [pool.submit(lambda: table.client().get("/v1/partners")) for _ in range(2)]
+        until(lambda: server.metric("db_queued_jobs", 'lane="read"') == 2, what="two wait for the connection")
+        table.cursor.execute("SELECT pg_sleep(0.4)")  # longer than one may wait before others are refused
+        refused = table.client().get("/v1/partners?limit=1")
+        assert refused.status == 503 and refused.headers["retry-after"] == "1" and not any(answer.done() for answer in (first, *waits))
+        table.cursor.execute("ROLLBACK")
+        assert [answer.result(30).status for answer in (first, *waits)] == [200] * 3
+    until(lambda: table.client().get("/v1/partners").status == 200, what="reads are taken again")
