@@ -270,6 +270,7 @@ def test_a_read_is_tried_again(cluster, keys, host, anonymous):
     world = World(cluster, keys, host, anonymous, lane_read=2)
     try:
         client = world.client()
+        eventually(lambda: world.server.metric("db_connections") == 6)
         for n in range(5):
             name = unique(f"Reread {n}")
             world.proxy.cut_at(name, "before" if n % 2 else "after")
