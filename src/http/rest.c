@@ -3,12 +3,15 @@
  * memory for nothing. Given back to the kernel, pages of zeros come again as pages of zeros when they are touched: the library sees no difference.
  *
  * Where the pool lies the library does not say, but when no byte came but those of whole requests, none was skipped, and it has put the head of each at the
- * pool's first byte; and none of the next request has come that might lie there. Both show in one comparison with what the kernel counted. */
+ * pool's first byte; and none of the next request has come that might lie there. Both show in one comparison with what the kernel counted. That it still has a
+ * pool shows there, too: before it drops the pool of a connection the library shuts its socket down, and what lies there then is somebody else's. */
 #include "internal.h"
 
 #include <linux/tcp.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+enum { ESTABLISHED = 1 }; /* TCP_ESTABLISHED of <netinet/tcp.h>; see connection.c */
 
 void rest_note_head(struct http_connection *connection, const char *method)
 {
@@ -30,7 +33,7 @@ void rest_begin(struct http_connection *connection)
 	if (!connection->server->layout_known || pool == 0 || pool % page != 0 || CONNECTION_MEMORY < page)
 		return;
 	/* A kernel that does not count says 0. */
-	if (connection_tcp_info(connection, &info) && info.tcpi_bytes_received == connection->taken)
+	if (connection_tcp_info(connection, &info) && info.tcpi_state == ESTABLISHED && info.tcpi_bytes_received == connection->taken)
 		(void)madvise((void *)pool, CONNECTION_MEMORY - CONNECTION_MEMORY % page,
 			      MADV_DONTNEED); /* else it stays resident, no worse */
 }

@@ -30,12 +30,21 @@ static ssize_t break_off(struct http_exchange *exchange, char *to)
 	return 1;
 }
 
+/* What may be handed on. Of a body without chunks the last byte comes with its end: told of the end alone by a connection that was just resumed, the library closes it
+ * but never frees it, as above. */
+static size_t ready_bytes(const struct http_exchange *exchange)
+{
+	const struct http_stream *stream = exchange->stream;
+	size_t n = stream->len - stream->at;
+	return n > 0 && !exchange->chunks && !stream->ended ? n - 1 : n;
+}
+
 static ssize_t read_stream(void *context, uint64_t position, char *to, size_t room)
 {
 	(void)position;
 	struct http_exchange *exchange = context;
 	struct http_stream *stream = exchange->stream;
-	size_t n = stream->len - stream->at;
+	size_t n = ready_bytes(exchange);
 	if (exchange->connection->phase == PHASE_CUT)
 		return break_off(exchange, to);
 	if (n == 0 && stream->ended)

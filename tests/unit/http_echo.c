@@ -4,7 +4,8 @@
  *
  *   /echo       what arrived, as JSON                          /suspend?ms=N   the same, N ms later
  *   /big?bytes=N[&vectors=3][&gzip]  N bytes, released once    /early          403 before the body
- *   /large      the echo with a cap of 16 MiB (else 64 KiB)    /stats          the counters */
+ *   /large      the echo with a cap of 16 MiB (else 64 KiB)    /stats          the counters
+ *   /stream?ms=N[&cut]  a piece, and N ms later the end of the body, or of the connection */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -33,7 +34,7 @@ struct request {
 	struct http_exchange *exchange;
 	struct slice body;
 	int64_t due;
-	bool ended;
+	bool streams; /* a body was begun; due is its end */
 };
 
 static long number_of(struct slice query, const char *name, long otherwise)
@@ -140,6 +141,35 @@ static void reply_big(struct request *request)
 	http_reply(request->exchange, &answer);
 }
 
+static void wait_until_due(struct request *request)
+{
+	struct echo *echo = request->echo;
+	if (echo->n_suspended == SUSPENDED_MAX)
+		abort();
+	request->due = clock_monotonic_us() + 1000 * number_of(http_query(request->exchange), "ms", 0);
+	echo->suspended[echo->n_suspended++] = request;
+}
+
+static void begin_stream(struct request *request)
+{
+	static const char piece[] = "It begins.\n";
+	struct http_answer answer = { .status = 200, .stream = true };
+	answer.fields[answer.n_fields++] = (struct http_field){ "Content-Type", "text/plain" };
+	http_reply(request->exchange, &answer);
+	char *room = http_stream_room(request->exchange, sizeof piece - 1);
+	if (room == NULL)
+		abort();
+	memcpy(room, piece, sizeof piece - 1);
+	http_stream_add(request->exchange, sizeof piece - 1);
+	request->streams = true;
+	wait_until_due(request);
+}
+
+static void wanted(void *data)
+{
+	(void)data; /* more comes when it is due */
+}
+
 static void *begin(void *context, struct http_exchange *exchange, size_t *ret_body_max)
 {
 	struct echo *echo = context;
@@ -166,10 +196,11 @@ static void on_body(void *data, struct slice bytes)
 		reply(request, 200, stats(echo, http_arena(request->exchange)));
 	} else if (slice_is(path, "/big")) {
 		reply_big(request);
-	} else if (slice_is(path, "/suspend") && echo->n_suspended < SUSPENDED_MAX) {
-		request->due = clock_monotonic_us() + 1000 * number_of(http_query(request->exchange), "ms", 0);
-		echo->suspended[echo->n_suspended++] = request;
+	} else if (slice_is(path, "/suspend")) {
+		wait_until_due(request);
 		http_suspend(request->exchange);
+	} else if (slice_is(path, "/stream")) {
+		begin_stream(request);
 	} else {
 		reply(request, 200, echo_body(request));
 	}
@@ -178,8 +209,13 @@ static void on_body(void *data, struct slice bytes)
 static void end(void *data, bool sent)
 {
 	struct request *request = data;
-	request->echo->ended++;
-	request->echo->sent += sent;
+	struct echo *echo = request->echo;
+	for (size_t i = 0; i < echo->n_suspended; i++) {
+		if (echo->suspended[i] == request)
+			echo->suspended[i] = echo->suspended[--echo->n_suspended];
+	}
+	echo->ended++;
+	echo->sent += sent;
 	free(request);
 }
 
@@ -212,7 +248,10 @@ static int answer_due(struct echo *echo, int limit, bool all)
 			continue;
 		}
 		echo->suspended[i] = echo->suspended[--echo->n_suspended];
-		reply(request, 200, echo_body(request));
+		if (request->streams)
+			http_stream_end(request->exchange, !has_word(http_query(request->exchange), "cut"));
+		else
+			reply(request, 200, echo_body(request));
 		limit = 0;
 	}
 	return limit;
@@ -287,7 +326,9 @@ int main(int argc, char **argv)
 	int fd = -1;
 	const char *address;
 	struct echo echo = { .trace = open_trace(argc, argv) };
-	struct http_callbacks callbacks = { .context = &echo, .begin = begin, .body = on_body, .end = end, .refused = refused };
+	struct http_callbacks callbacks = {
+		.context = &echo, .begin = begin, .body = on_body, .wanted = wanted, .end = end, .refused = refused
+	};
 	if (signals < 0 || http_listen("127.0.0.1:0", &arena, &fd, &address) != 0 ||
 	    http_server_new(fd, &limits, &callbacks, &echo.server) != 0) {
 		fputs("cannot start\n", stderr);
