@@ -75,6 +75,9 @@ def _start(command, stage, processes, pool, **more):
 
 def fastify(stage, processes=PROCESSES, pool=None, pipeline=True):
     """Its packages are installed once for each package-lock.json. Without `pipeline` each message of a transaction awaits the answer to the last."""
+    found = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if int(found.lstrip("v").split(".")[0]) < 20:
+        raise RuntimeError(f"Fastify 5 needs node 20, and this is {found.strip()}: install a newer one, or leave the peer out (bench/run --peers '')")
     folder = VAR / "fastify"
     folder.mkdir(parents=True, exist_ok=True)
     lock, installed = HERE / "fastify/package-lock.json", folder / "installed.json"
