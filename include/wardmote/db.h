@@ -112,7 +112,8 @@ void db_stream_go(struct db_pool *pool, struct db_job *job);
 void db_stream_drop(struct db_pool *pool, struct db_job *job);
 /* Handles sockets and timers; then deals the queue and flushes each connection once. Calls done. */
 void db_pool_run(struct db_pool *pool);
-/* Every lane has at least one connection; or all but that for writes, because the database takes none just now. */
+/* Every lane has at least one connection; but for that for writes, while the database takes none, and that for exports, while those that clients gave up are
+ * made anew. */
 bool db_pool_ready(const struct db_pool *pool);
 void db_pool_stats(const struct db_pool *pool, struct db_stats *ret_stats);
 /* Fails all waiting jobs (drain deadline). */

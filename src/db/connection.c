@@ -64,9 +64,12 @@ static bool lane_connected(const struct db_pool *pool, enum lane lane)
 void connection_lose(struct connection *connection, int64_t now_us)
 {
 	struct db_pool *pool = connection->pool;
-	bool wanted = connection->state != CONNECTION_READY || !connection->retired;
+	/* One whose rows nobody took in time says nothing of the database either. */
+	bool given_up = connection->state == CONNECTION_READY && connection->paused;
+	bool wanted = connection->state != CONNECTION_READY || !(connection->retired || given_up);
 	if (connection->state == CONNECTION_READY)
 		pool->stats.lost++;
+	pool->given_up = pool->given_up || given_up;
 	connection_close(connection);
 	pool->random = pool->random * 6364136223846793005u + 1442695040888963407u;
 	long backoff = connection->backoff_ms == 0 ? BACKOFF_MIN_MS : connection->backoff_ms * 2;
@@ -91,6 +94,7 @@ void connection_lose(struct connection *connection, int64_t now_us)
 void connection_discard(struct connection *connection, int64_t now_us)
 {
 	connection_close(connection);
+	connection->pool->given_up = true;
 	connection->retry_at_us = now_us + BACKOFF_MIN_MS * 1000;
 	connection->fifo_n = 0;
 	connection->in_flight = 0;

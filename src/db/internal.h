@@ -106,6 +106,8 @@ struct db_pool {
 	struct job_queue resting; /* lost a race and wait a moment before they run again; sent_us says until when */
 	size_t n_queued;
 	bool away[LANES]; /* the last attempt failed and nothing is connected */
+	bool
+	    given_up; /* we have closed connections of LANE_STREAM: until an attempt fails, that there is none does not mean that there is no database */
 	uint64_t random;
 	struct db_stats stats;
 };

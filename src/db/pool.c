@@ -303,7 +303,8 @@ int db_pool_timeout(const struct db_pool *pool)
 bool db_pool_ready(const struct db_pool *pool)
 {
 	for (int lane = 0; lane < LANES; lane++) {
-		if (pool->stats.connected[lane] == 0 && !(lane == LANE_WRITE && pool->no_writes))
+		bool excused = (lane == LANE_WRITE && pool->no_writes) || (lane == LANE_STREAM && pool->given_up && !pool->away[lane]);
+		if (pool->stats.connected[lane] == 0 && !excused)
 			return false;
 	}
 	return true;

@@ -213,6 +213,19 @@ def test_a_client_that_leaves_frees_the_lane(site, server):
     assert '"client":"gone"' in server.log()
 
 
+def test_clients_that_leave_are_no_loss_of_the_database(site):
+    """The one connection of the lane is made anew each time: until it is there, exports wait, and whoever asks whether the server is ready hears that it is."""
+    with serving(site, lane_stream=1) as (server, client):
+        for _ in range(16):
+            Reader(client).begin().close()
+            enough = time.monotonic() + 0.3  # readiness is looked at five times a second
+            while time.monotonic() < enough:
+                with contextlib.closing(http.client.HTTPConnection(server.admin_url.removeprefix("http://"), timeout=30)) as admin:
+                    admin.request("GET", "/readyz")
+                    assert admin.getresponse().status == 200
+            assert client.get("/v1/communities.csv?limit=all&name=none").status == 200
+
+
 def test_the_deadline_of_exports(site):
     with serving(site, export_timeout_ms=1000) as (server, client), contextlib.closing(Reader(client).begin()) as reader:
         # 1 s, and the grace of 5 s that silence has: the backend waits in its write, where it cannot end its statement
