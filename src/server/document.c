@@ -34,7 +34,7 @@ char *document_fill(const char *base_url, size_t *ret_len)
 {
 	struct slice base = slice_of(base_url);
 	*ret_len = fill(NULL, base);
-	char *text = malloc(*ret_len);
+	char *text = calloc(1, *ret_len);
 	if (text != NULL)
 		fill(text, base);
 	return text;
