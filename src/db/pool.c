@@ -219,19 +219,33 @@ static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 	}
 }
 
-/* The one to connect next: of a lane that has none, where there is such a one. NULL: none. */
+static bool lane_connecting(const struct db_pool *pool, enum lane lane)
+{
+	for (size_t i = 0; i < pool->n_connections; i++) {
+		const struct connection *connection = &pool->connections[i];
+		if (connection->lane == lane && connection->state != CONNECTION_DOWN && connection->state != CONNECTION_READY)
+			return true;
+	}
+	return false;
+}
+
+/* The one to connect next: of a lane that has none, where there is such a one. One at a time, since by how an attempt ends the next one knows with which host
+ * to begin; but the first of each lane together as long as none has failed. NULL: none. */
 static struct connection *next_down(struct db_pool *pool, int64_t now_us)
 {
 	struct connection *next = NULL;
+	bool together = pool->first_host == 0;
+	if (pool->n_connecting > 0 && !together)
+		return NULL;
 	for (size_t i = 0; i < pool->n_connections; i++) {
 		struct connection *connection = &pool->connections[i];
 		if (connection->state != CONNECTION_DOWN || now_us < connection->retry_at_us)
 			continue;
-		if (pool->stats.connected[connection->lane] == 0)
+		if (pool->stats.connected[connection->lane] == 0 && !lane_connecting(pool, connection->lane))
 			return connection;
 		next = next == NULL ? connection : next;
 	}
-	return next;
+	return pool->n_connecting == 0 ? next : NULL;
 }
 
 /* Connects what is down, one attempt at a time, and drops what hangs. */
@@ -254,8 +268,8 @@ static void tend(struct db_pool *pool, int64_t now_us)
 		if (now_us - connection->heard_us > (pool->settings.statement_timeout_ms[connection->lane] + STALL_GRACE_MS) * 1000)
 			connection_lose(connection, now_us);
 	}
-	struct connection *next = pool->n_connecting == 0 ? next_down(pool, now_us) : NULL;
-	if (next != NULL)
+	struct connection *next;
+	for (int started = 0; started < LANES && (next = next_down(pool, now_us)) != NULL; started++)
 		connection_start(next, now_us);
 }
 
