@@ -31,7 +31,7 @@ def value(field):
     if name in rules:
         return rules[name]
     if kind == "text" and field["filter"]:
-        return f"left(coalesce(t.\"{name}\", 'x'), 20) || n"
+        return f"left(coalesce(t.\"{name}\", 'x'), 20) || '~' || n"  # not what the first record may be named
     if kind == "date":
         return f't."{name}" + n'
     if kind == "ref":
