@@ -40,7 +40,8 @@ struct call {
 	enum format format;
 	const char *id;
 	const char *expected_version; /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
-	const char *known_version; /* of a GET: the client has the representation of this version, and the body of its row is NULL; NULL: none */
+	const char
+	    *known_version; /* of a GET: the client has the representation of this version, and the body of its row is NULL; NULL: none */
 	struct query query;
 	struct body body;
 	bool create_only; /* If-None-Match: * of a PUT: 412 where the record exists */
