@@ -5,7 +5,7 @@ import re
 import urllib.parse
 
 import stage as stages
-from rows import Check, Plain, Row, bound, of_bound, rate
+from rows import Check, Plain, Row, rate
 
 CHANGED_SINCE = "2026-11-19T12:00:00Z"  # network.sql: 5,000 records are as young
 PULL_PAGE = 500

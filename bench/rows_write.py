@@ -5,7 +5,7 @@ import uuid
 
 import stage as stages
 from measure import driver
-from rows import Check, Plain, Row, bound, rate
+from rows import Check, Plain, rate
 from rows_read import ids
 
 PUTS = 10_000
