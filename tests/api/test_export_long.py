@@ -228,6 +228,7 @@ def test_clients_that_leave_are_no_loss_of_the_database(site):
 
 def test_the_deadline_of_exports(site):
     with serving(site, export_timeout_ms=1000) as (server, client), contextlib.closing(Reader(client).begin()) as reader:
+        until(lambda: running(server) == 1)
         # 1 s, and the grace of 5 s that silence has: the backend waits in its write, where it cannot end its statement
         until(lambda: idle(server), seconds=30)
         expect_cut(reader)
@@ -236,7 +237,8 @@ def test_the_deadline_of_exports(site):
 def test_a_reader_that_stops_is_cut_off(site):
     """16 KiB/s over any span of body_timeout_ms."""
     with serving(site, body_timeout_ms=1200) as (server, client), contextlib.closing(Reader(client).begin()) as reader:
-        until(lambda: idle(server), seconds=30)
+        until(lambda: server.metric("exports_cut_total") == 1, seconds=30)
+        until(lambda: idle(server))
         expect_cut(reader)
 
 
