@@ -3,7 +3,7 @@
  *
  *   driver URI SEGMENTS TABLE LANE CONNECTIONS DEPTH IN_FLIGHT SECONDS FIRST
  *
- * SEGMENTS is a file of JSON, [{"acts", "write", "answer", "steps": [{"text", "parameters": [text or null]}]}], which take turns. In a parameter `{n}` stands for the
+ * SEGMENTS is a file of JSON, [{"acts", "write", "records", "answer", "steps": [{"text", "parameters": [text or null]}]}], which take turns. In a parameter `{n}` stands for the
  * number of the segment (the first is FIRST), `{1}` to `{9}` for columns of a row of TABLE ("" for none; template.h). IN_FLIGHT segments are kept under way (0: as
  * many as connections hold).
  * Prints one JSON object: segments a second, outcomes, latency. */
@@ -28,8 +28,8 @@ enum { OUTCOMES = DB_UNKNOWN + 1, READY_MS = 10000, PARAMETERS_MAX = 64 };
 struct driver;
 
 struct segment {
-	bool write, acts;
-	size_t answer, n_steps;
+	bool write, acts, records;
+	size_t answer, n_steps; /* records: rows, not the uniform one */
 	struct {
 		const char *text;
 		uint64_t hash;
@@ -95,6 +95,7 @@ static void read_segments(struct driver *driver, const char *path)
 		struct segment *segment = &driver->segments[i];
 		segment->write = json_is_true(json_object_get(json, "write"));
 		segment->acts = json_is_true(json_object_get(json, "acts"));
+		segment->records = json_is_true(json_object_get(json, "records"));
 		segment->answer = (size_t)json_integer_value(json_object_get(json, "answer"));
 		segment->n_steps = json_array_size(steps);
 		if (segment->n_steps > DB_STEPS_MAX)
@@ -126,6 +127,7 @@ static void begin(struct slot *slot)
 	slot->job = (struct db_job){ .lane = driver->lane, .done = done };
 	slot->job.write = segment->write;
 	slot->job.acts = segment->acts;
+	slot->job.records = segment->records;
 	slot->job.answer = segment->answer;
 	slot->job.n_steps = segment->n_steps;
 	for (size_t i = 0; i < segment->n_steps; i++) {
@@ -148,7 +150,8 @@ static void done(struct db_job *job, const struct db_result *result)
 	struct driver *driver = slot->driver;
 	int64_t now_us = clock_monotonic_us();
 	driver->under_way--;
-	driver->outcomes[result->outcome]++;
+	bool none = job->records && result->outcome == DB_ROW && db_result_extent(result->owner).rows == 0;
+	driver->outcomes[none ? DB_NO_ROW : result->outcome]++;
 	driver->errors += result->outcome == DB_ROW && result->status >= 400;
 	histogram_add(&driver->latency, now_us - slot->begun_us);
 	db_result_release(result->owner);

@@ -81,7 +81,7 @@ class List(Plain):
     values = [("evaluated", "false"), ("closed", "false"), ("open", "false"), ("evaluated", "true"), ("fed_back", "false"), ("analysed", "true")]
 
     def make(self):
-        return stages.Ask("list", "GET", self.target, token=True, table=self.values)
+        return stages.Ask("list", "GET", self.target, token=True, table=self.values, each=True)
 
 
 class Depth(Row):

@@ -7,6 +7,7 @@ import re
 # $1 = 'it''s', $2 = NULL
 PARAMETER = re.compile(r"\$(\d+) = (?:'((?:[^']|'')*)'|(NULL))")
 EXECUTE = re.compile(r"execute w\d+: ", re.ASCII)
+RECORDS = re.compile(r"(WITH total AS .*\) )?SELECT (NULL|r\.\w+)::text, ", re.DOTALL)  # rows of records, not the uniform row
 SETTINGS = "-c log_destination=jsonlog -c logging_collector=on -c log_directory=log -c log_filename=segments"
 
 
@@ -22,7 +23,7 @@ class Log:
         return [json.loads(line) for line in text[skip:].splitlines()]
 
     def recorded(self, ask):
-        """The segment of the one request that ask() makes on a fresh connection of the server: {"acts", "write", "answer", "steps"}."""
+        """The segment of the one request that ask() makes on a fresh connection of the server: {"acts", "write", "records", "answer", "steps"}."""
         skip = len(self.path.read_text(encoding="utf-8")) if self.path.exists() else 0
         ask()
         steps = [step for step in map(_step, self._entries(skip)) if step is not None]
@@ -30,7 +31,8 @@ class Log:
         write = not any("transaction_read_only" in step["text"] for step in steps)
         acts = "api.acting" in steps[0]["text"]
         answer = max((number for number, step in enumerate(steps) if "answer AS" in step["text"]), default=len(steps) - 1)
-        return {"acts": acts, "write": write, "answer": answer, "steps": steps}
+        records = RECORDS.match(steps[answer]["text"]) is not None
+        return {"acts": acts, "write": write, "records": records, "answer": answer, "steps": steps}
 
 
 def _step(entry):

@@ -58,14 +58,6 @@ CREATE FUNCTION wardmote.granted(grants jsonb, access text) RETURNS uuid[] LANGU
 	FROM jsonb_array_elements(grants) AS g WHERE access = 'read' OR g ->> 'right' = access
 $$;
 
--- One field of a CSV row (RFC 4180). A leading = + - @ TAB or CR would be run as a formula by a spreadsheet: a ' disarms it.
-CREATE FUNCTION wardmote.csv(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-	SELECT CASE WHEN value IS NULL THEN ''
-		WHEN value ~ E'^[=+@\t\r-]' THEN '"''' || replace(value, '"', '""') || '"'
-		WHEN value ~ E'[",\r\n;]|^ | $' THEN '"' || replace(value, '"', '""') || '"'
-		ELSE value END
-$$;
-
 -- Somebody else's change came between reading and writing: the server runs the whole segment again (at most three times).
 CREATE FUNCTION wardmote.again() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -84,7 +76,7 @@ END
 $$;
 
 GRANT EXECUTE ON FUNCTION wardmote.uuid7(), wardmote.ctx_partner(), wardmote.ctx_account(), wardmote.ctx_rank(), wardmote.owns(uuid),
-	wardmote.may_write(uuid, uuid[]), wardmote.may_administer(), wardmote.granted(jsonb, text), wardmote.csv(text), wardmote.again(),
+	wardmote.may_write(uuid, uuid[]), wardmote.may_administer(), wardmote.granted(jsonb, text), wardmote.again(),
 	wardmote.moved_on(text, uuid, integer) TO wardmote_api;
 
 -- The API's name of a thing: boundary_set -> boundary-sets, locality -> localities.

@@ -85,7 +85,7 @@ const char *auth_secret(struct arena *arena, const char *prefix);
 const char *auth_sha256(struct arena *arena, struct slice text);
 /* 64 bits of BLAKE2b over several parts, for ETags. */
 uint64_t auth_hash(const struct slice *parts, size_t n);
-/* The same for long texts: keyed SipHash, three times as quick. Without the key folder nobody finds two texts of one tag. */
+/* The same for long texts, 20 times as quick: XXH3 with a secret made of the cursor key, without which nobody can aim at two texts of one tag. */
 uint64_t auth_tag(const struct auth_keys *keys, const struct slice *parts, size_t n);
 const char *auth_uuid(struct arena *arena); /* UUIDv7 */
 /* The same from random bytes that were drawn for many at once: for ids that need be no secret. Zero-initialise it. */

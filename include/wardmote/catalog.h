@@ -7,12 +7,13 @@
 #include "wardmote/arena.h"
 #include "wardmote/operation.h"
 
-enum { FIELDS_MAX = 64 };
+enum { FIELDS_MAX = 64, INCLUDES_MAX = 16 };
 
 /* A resource with all its fields, in the order in which they are rendered: id, the common ones, its own, then created_at, updated_at, version. */
 struct shape {
 	const struct resource *resource;
 	const struct field *fields[FIELDS_MAX];
+	struct slice keys[FIELDS_MAX]; /* "name": in JSON, with its colon */
 	size_t n_fields;
 	size_t n_sorts;
 	uint64_t visible[3]; /* by enum audience: bit i set when fields[i] is shown to it (A_OWNER: all) */

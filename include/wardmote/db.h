@@ -12,7 +12,7 @@
 #include "wardmote/operation.h"
 #include "wardmote/sql.h"
 
-enum { DB_STEPS_MAX = 6, DB_COLUMNS_MAX = 72 };
+enum { DB_STEPS_MAX = 6, DB_COLUMNS_MAX = 84 };
 
 enum db_outcome {
 	DB_ROW, /* the answer step returned its row */
@@ -45,12 +45,20 @@ struct db_result {
 };
 
 void db_result_release(void *owner);
+/* Of a job that asked for records: their number, that of columns, DB_COLUMNS_MAX at most, and the memory that they take. */
+struct db_extent {
+	size_t rows, columns, bytes;
+};
+struct db_extent db_result_extent(const void *owner);
+/* The cells of a row, which lie in `owner`. One without ptr is null. */
+void db_result_row(const void *owner, size_t row, struct slice *cells);
 
 struct db_job {
 	/* filled by the caller; steps and parameters live until done */
 	enum lane lane;
 	bool write; /* its loss may be DB_UNKNOWN; never tried again after a loss */
 	bool acts; /* step 0 is act-as: no row means DB_NO_ACTOR */
+	bool records; /* the answer step yields any number of rows, none too, for db_result_row; not the uniform row */
 	size_t n_steps;
 	size_t answer; /* index of the step whose row is the result */
 	struct db_step steps[DB_STEPS_MAX];
@@ -84,7 +92,8 @@ struct db_settings {
 	long connections[LANES];
 	long depth[LANES]; /* jobs in flight on one connection */
 	long queue_limit; /* of each lane */
-	long queue_wait_ms[LANES]; /* while one has waited for so long, a lane takes no more; 0: it does */
+	long queue_wait_ms
+	    [LANES]; /* while one has waited for so long, or more would have to wait for half of it, a lane takes no more; 0: it does */
 	long statement_timeout_ms[LANES];
 	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */
 };

@@ -37,7 +37,7 @@ struct query {
 	const struct sort *sort;
 	bool descending;
 	long limit; /* 1..500; or no limit: */
-	bool all; /* not a page but the whole list (wardmote/export.h) */
+	bool all; /* not a page but the whole list (src/server/export.c) */
 	uint64_t fields; /* bits of the shape's fields that fields= named; 0: the default set */
 	uint64_t include; /* bits of the fields whose include_name was named */
 	enum count_kind count;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The standard statements, derived from a shape. Every statement is `WITH ..., answer AS (SELECT status, body, etag, link) ` and the tail; it returns
- * zero or one row:
+/* The standard statements, derived from a shape. Lists and single records yield a row for each record (wardmote/view.h). Every other statement is
+ * `WITH ..., answer AS (SELECT status, body, etag, link) ` and the tail; it returns zero or one row, the uniform one:
  *   status int    HTTP status; zero rows is 404
  *   body   text   the representation; from 400 on the errors[] array, which C wraps into the problem
- *   etag   text   the record's version as text; NULL for lists
- *   link   text   Location of a created record; for a list the keys of the last row when there is a further page (sort key, 0x1f, id)
- * A list's body is `{"items":[...]` (or with ,"count":N) without the closing brace: C appends `,"links":[...]}`. CSV and GeoJSON bodies: CSV is
- * whole; GeoJSON is `{"type":"FeatureCollection","features":[...]` without the closing brace, as above.
+ *   etag   text   the record's version as text; NULL for a history
+ *   link   text   Location of a created record; for a history the keys of the last row when there is a further page (sort key, 0x1f, id)
+ * The body of a history is `{"items":[...]` without the closing brace: C appends `,"links":[...]}`.
  *
  * Hand-written statements (operation.sql) have the same form and end after the CTE `answer`; their parameters are
  *   $1 jsonb body   $2 uuid id   $3 int expected version (NULL: any)   $4.. the operation's own parameters as text, in the order of its table
@@ -26,6 +25,7 @@ struct statement {
 	const char *text;
 	uint64_t hash; /* of the text (wardmote/hash.h); 0: not known */
 	struct sql_text *held; /* where the text lies in a cache: see sql_release */
+	bool records; /* yields rows of records (wardmote/view.h), not the uniform row */
 	size_t n_parameters;
 	const char *parameters[STATEMENT_PARAMETERS_MAX]; /* text format; NULL is SQL null */
 };
@@ -40,8 +40,6 @@ struct call {
 	enum format format;
 	const char *id;
 	const char *expected_version; /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
-	const char
-	    *known_version; /* of a GET: the client has the representation of this version, and the body of its row is NULL; NULL: none */
 	struct query query;
 	struct body body;
 	bool create_only; /* If-None-Match: * of a PUT: 412 where the record exists */

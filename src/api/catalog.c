@@ -140,7 +140,7 @@ enum { N_OWNED = sizeof owned_fields / sizeof *owned_fields, N_LAST = sizeof las
 
 /* --- shapes --- */
 
-static void shape_add(struct shape *shape, const struct field *field)
+static void shape_add(struct arena *arena, struct shape *shape, const struct field *field)
 {
 	if (shape->n_fields == FIELDS_MAX)
 		return; /* the self-check counts again and says so */
@@ -151,24 +151,26 @@ static void shape_add(struct shape *shape, const struct field *field)
 		shape->heavy |= bit;
 	if (field->flags & F_PERSONAL)
 		shape->personal |= bit;
+	shape->keys[shape->n_fields] = slice_of(arena_printf(arena, "\"%s\":", field->name));
 	shape->fields[shape->n_fields++] = field;
 }
 
-static void shape_fill(struct shape *shape, const struct resource *resource)
+static void shape_fill(struct arena *arena, struct shape *shape, const struct resource *resource)
 {
 	shape->resource = resource;
-	shape_add(shape, &id_field);
+	shape_add(arena, shape, &id_field);
 	if (resource->flags & R_OWNED) {
-		shape_add(shape, resource->flags & R_SHAREABLE ? &shareable_partner : &own_partner);
-		shape_add(shape, resource->visibility != NULL && strcmp(resource->visibility, "public") == 0 ? &public_visibility
-													     : &private_visibility);
+		shape_add(arena, shape, resource->flags & R_SHAREABLE ? &shareable_partner : &own_partner);
+		shape_add(arena, shape,
+			  resource->visibility != NULL && strcmp(resource->visibility, "public") == 0 ? &public_visibility
+												      : &private_visibility);
 		for (size_t i = 0; i < N_OWNED; i++)
-			shape_add(shape, &owned_fields[i]);
+			shape_add(arena, shape, &owned_fields[i]);
 	}
 	for (size_t i = 0; i < resource->n_fields; i++)
-		shape_add(shape, &resource->fields[i]);
+		shape_add(arena, shape, &resource->fields[i]);
 	for (size_t i = 0; i < N_LAST; i++)
-		shape_add(shape, &last_fields[i]);
+		shape_add(arena, shape, &last_fields[i]);
 	while (resource->sorts != NULL && resource->sorts[shape->n_sorts].name != NULL)
 		shape->n_sorts++;
 }
@@ -344,7 +346,7 @@ static void catalog_fill(struct catalog *catalog, const struct resource *const *
 	catalog->shape_list = arena_alloc(&catalog->arena, catalog->n_shapes * sizeof *catalog->shape_list);
 	catalog->routes = arena_alloc(&catalog->arena, n_routes * sizeof *catalog->routes);
 	for (size_t i = 0; i < catalog->n_shapes; i++) {
-		shape_fill(&catalog->shapes[i], resources[i]);
+		shape_fill(&catalog->arena, &catalog->shapes[i], resources[i]);
 		catalog->shape_list[i] = &catalog->shapes[i];
 		add_resource_routes(catalog, &catalog->shapes[i]);
 	}

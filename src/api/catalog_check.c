@@ -130,6 +130,14 @@ static void check_include(struct check *check, const struct shape *shape, const 
 		       "two includes of one name");
 }
 
+static void check_includes(struct check *check, const struct shape *shape)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < shape->n_fields; i++)
+		n += shape->fields[i]->flags & F_INCLUDE ? 1 : 0;
+	expect(check, n <= INCLUDES_MAX, "more includes than a view has columns for");
+}
+
 static void check_sorts(struct check *check, const struct shape *shape)
 {
 	expect(check, shape->n_sorts > 0, "a list needs a default sort");
@@ -178,6 +186,7 @@ static void check_shape(struct check *check, const struct shape *shape)
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		check_field(check, shape->fields[i], resource->name);
 		check_include(check, shape, shape->fields[i]);
+		check_includes(check, shape);
 		expect(check, shape_field(shape, slice_of(shape->fields[i]->name)) == (int)i, "a name twice");
 		geometries += field_is_geometry(shape->fields[i]);
 		expect(check, !field_is_geometry(shape->fields[i]) || shape->fields[i]->audience == A_PUBLIC,

@@ -98,7 +98,8 @@ void sql_tail(struct sql *sql)
 
 static struct sql sql_begin(struct arena *arena, const struct call *call, struct statement *statement)
 {
-	*statement = (struct statement){ 0 };
+	enum verb verb = call->route->operation->verb;
+	*statement = (struct statement){ .records = verb == V_LIST || verb == V_GET };
 	return (
 	    struct sql){ .arena = arena, .call = call, .shape = call->route->shape, .text = { .arena = arena }, .statement = statement };
 }
@@ -257,6 +258,7 @@ int sql_build_cached(struct sql_cache *cache, struct arena *arena, const struct 
 int sql_probe(struct arena *arena, const struct call *call, struct statement *ret_statement)
 {
 	struct sql sql = sql_begin(arena, call, ret_statement);
+	ret_statement->records = false;
 	sql_add(&sql, "SELECT 403 AS status, NULL::text AS body, NULL::text AS etag, NULL::text AS link FROM api.%s WHERE id = $%d::uuid",
 		sql.shape->resource->thing, sql_parameter(&sql, call->id));
 	return sql_end(&sql);

@@ -9,6 +9,7 @@
 
 #include "catalog_internal.h"
 #include "wardmote/sql.h"
+#include "wardmote/view.h"
 
 struct sql {
 	struct arena *arena;
@@ -17,7 +18,7 @@ struct sql {
 	struct buffer text;
 	struct statement *statement;
 	/* numbers of parameters; 0: there is none */
-	int as_of, limit, id, known;
+	int as_of, limit, id;
 	int filters[FILTERS_MAX], search, corners[4], keys[SORT_KEYS_MAX]; /* of a list */
 	int body, key, expected, geometry; /* of a write; key: id, or external_id of a PUT */
 	int given[OPERATION_VALUES_MAX]; /* of a hand-written statement */
@@ -69,15 +70,11 @@ void sql_tail(struct sql *sql);
 uint64_t sql_shown(const struct sql *sql);
 /* Those that a caller sees of a record that is not his partner's. */
 uint64_t sql_visible_to_others(const struct sql *sql);
+/* The record as one value of JSON. */
 void sql_render_object(struct sql *sql, uint64_t fields);
-void sql_render_feature(struct sql *sql, uint64_t fields);
-void sql_render_csv_header(struct sql *sql, uint64_t fields);
-void sql_render_csv(struct sql *sql, uint64_t fields);
-/* Is the field of the shape a column, where the call shows these? */
-bool sql_is_csv_column(const struct shape *shape, uint64_t fields, size_t i);
-
-/* sql_export.c: what a row of an export has */
-void sql_render_all(struct sql *sql, uint64_t fields);
+/* The columns of a view but for those that lead; `r.is_own` is there where one of them is the owner's alone. */
+void sql_render_columns(struct sql *sql, const struct view *view);
+bool view_has_owners(const struct view *view);
 
 /* sql_list.c */
 void sql_list(struct sql *sql);

@@ -231,39 +231,20 @@ static void add_branches(struct sql *sql, const struct page *page)
 	}
 }
 
+/* What count= asks for, as a CTE `total`; "" for no count. */
 static void add_count(struct sql *sql, const struct page *page)
 {
 	const char *source = sql_source(sql, sql->shape->resource);
 	if (sql->call->query.count == COUNT_EXACT) {
-		sql_add(sql, ", total AS (SELECT count(*) AS n FROM %s t WHERE true", source);
+		sql_add(sql, "WITH total AS (SELECT count(*) AS n FROM %s t WHERE true", source);
 		buffer_add(&sql->text, page->where);
-		sql_add(sql, "%s)", sql_moment(sql, "t"));
+		sql_add(sql, "%s) ", sql_moment(sql, "t"));
 	} else if (sql->call->query.count == COUNT_ESTIMATED) {
 		/* The count stops where it gets dear. The planner's figure for the table would tell of what the caller may not see. */
-		sql_add(sql, ", total AS (SELECT count(*) AS n FROM (SELECT FROM %s t WHERE true", source);
+		sql_add(sql, "WITH total AS (SELECT count(*) AS n FROM (SELECT FROM %s t WHERE true", source);
 		buffer_add(&sql->text, page->where);
-		sql_add(sql, "%s LIMIT " ESTIMATE_MOST ") few)", sql_moment(sql, "t"));
+		sql_add(sql, "%s LIMIT " ESTIMATE_MOST ") few) ", sql_moment(sql, "t"));
 	}
-}
-
-static void add_body(struct sql *sql, uint64_t fields)
-{
-	enum format format = sql->call->format;
-	const char *count = sql->call->query.count == COUNT_NONE ? "" : " || ',\"count\":' || (SELECT n FROM total)";
-	if (format == FORMAT_CSV) {
-		sql_render_csv_header(sql, fields);
-		sql_add(sql, " || E'\\r\\n' || coalesce(string_agg(");
-		sql_render_csv(sql, fields);
-		sql_add(sql, ", E'\\r\\n' ORDER BY r.row_n) || E'\\r\\n', '')");
-		return;
-	}
-	sql_add(sql, format == FORMAT_JSON ? "'{\"items\":[' || coalesce(string_agg(("
-					   : "'{\"type\":\"FeatureCollection\",\"features\":[' || coalesce(string_agg((");
-	if (format == FORMAT_JSON)
-		sql_render_object(sql, fields);
-	else
-		sql_render_feature(sql, fields);
-	sql_add(sql, ")::text, ',' ORDER BY r.row_n), '') || ']'%s", count);
 }
 
 static struct page page_of(struct sql *sql)
@@ -283,72 +264,49 @@ static struct page page_of(struct sql *sql)
 	return page;
 }
 
-/* Not one row with a page but a row for each record: all branches are walked in their order by index, however many there are. */
-static void add_all(struct sql *sql, const struct page *page, int limit)
-{
-	const char *direction = page->descending ? " DESC" : "";
-	sql->text.len = 0;
-	sql_add(sql, "SELECT ");
-	sql_render_all(sql, sql_shown(sql));
-	sql_add(sql, " FROM (");
-	add_branches(sql, page);
-	sql_add(sql, ") r ORDER BY r.%s%s, r.id%s LIMIT $%d::bigint", page->key, direction, direction, limit);
-}
-
+/* A row for each record of the page, and one more where there is a further page; or for each of all: the branches are walked in their order by index, however many
+ * records there are. Columns are made last, for these rows alone. */
 void sql_list(struct sql *sql)
 {
-	int limit = sql->limit;
-	sql_add(sql, "WITH "); /* text must exist before parts are cut from it */
+	const struct query *query = &sql->call->query;
+	sql_add(sql, " "); /* text must exist before parts are cut from it */
 	struct page page = page_of(sql);
-	if (sql->call->query.all) {
-		add_all(sql, &page, limit);
-		return;
-	}
 	const char *direction = page.descending ? " DESC" : "";
-	/* Around the branches, since one alone would have two ORDER BY. */
-	sql_add(sql, "merged AS (SELECT b.* FROM (");
-	add_branches(sql, &page);
-	sql_add(sql, ") b ORDER BY b.%s%s, b.id%s LIMIT $%d::integer + 1)", page.key, direction, direction, limit);
-	sql_add(sql, ", page AS (SELECT m.*, row_number() OVER (ORDER BY m.%s%s, m.id%s) AS row_n FROM merged m)", page.key, direction,
-		direction);
+	bool counts = query->count != COUNT_NONE;
+	struct view view;
+	view_of(sql->arena, sql->call, &view);
+	bool owners = view_has_owners(&view);
+	sql->text.len = 0;
 	add_count(sql, &page);
-	sql_add(sql, ", answer AS (SELECT 200 AS status, ");
-	add_body(sql, sql_shown(sql));
-	sql_add(sql,
-		" AS body, NULL::text AS etag, (SELECT l.%1$s::text || chr(31) || l.id::text FROM page l WHERE l.row_n = $%2$d::integer"
-		" AND EXISTS (SELECT FROM page n WHERE n.row_n > $%2$d::integer)) AS link FROM page r WHERE r.row_n <= $%2$d::integer)",
-		page.key, limit);
-	sql_tail(sql);
+	if (query->all)
+		sql_add(sql, "SELECT NULL::text");
+	else
+		sql_add(sql, "SELECT r.%s::text", page.key);
+	sql_add(sql, ", %s, %s", counts ? "total.n" : "NULL::bigint", owners ? "r.is_own" : "NULL::boolean");
+	sql_render_columns(sql, &view);
+	sql_add(sql, " FROM %s(SELECT b.*", counts ? "total LEFT JOIN " : "");
+	if (owners)
+		sql_add(sql, ", %s AS is_own", sql_is_own(sql, "b"));
+	sql_add(sql, " FROM (");
+	add_branches(sql, &page);
+	sql_add(sql, ") b ORDER BY b.%s%s, b.id%s LIMIT $%d::%s) r%s ORDER BY r.%s%s, r.id%s", page.key, direction, direction, sql->limit,
+		query->all ? "bigint" : "integer + 1", counts ? " ON true" : "", page.key, direction, direction);
 }
 
 /* --- one record --- */
 
-static void add_record(struct sql *sql, uint64_t fields)
-{
-	if (sql->call->format == FORMAT_CSV) {
-		sql_render_csv_header(sql, fields);
-		sql_add(sql, " || E'\\r\\n' || ");
-		sql_render_csv(sql, fields);
-		sql_add(sql, " || E'\\r\\n'");
-	} else if (sql->call->format == FORMAT_GEOJSON) {
-		sql_render_feature(sql, fields);
-		sql_add(sql, "::text");
-	} else {
-		sql_add(sql, "(");
-		sql_render_object(sql, fields);
-		sql_add(sql, ")::text");
-	}
-}
-
 void sql_get(struct sql *sql)
 {
-	sql_add(sql, "WITH answer AS (SELECT 200 AS status, ");
-	if (sql->known > 0)
-		sql_add(sql, "CASE WHEN r.version <> $%d::integer THEN ", sql->known);
-	add_record(sql, sql_shown(sql));
-	if (sql->known > 0)
-		sql_add(sql, " END");
-	sql_add(sql, " AS body, r.version::text AS etag, NULL::text AS link FROM %s r WHERE r.id = $%d::uuid%s)",
-		sql_source(sql, sql->shape->resource), sql->id, sql_moment(sql, "r"));
-	sql_tail(sql);
+	struct view view;
+	view_of(sql->arena, sql->call, &view);
+	const char *source = sql_source(sql, sql->shape->resource);
+	bool owners = view_has_owners(&view);
+	sql_add(sql, "SELECT r.version::text, NULL::bigint, %s", owners ? "r.is_own" : "NULL::boolean");
+	sql_render_columns(sql, &view);
+	/* Whose it is is found out once: OFFSET keeps the planner from copying that into each column. */
+	if (owners)
+		sql_add(sql, " FROM (SELECT t.*, %s AS is_own FROM %s t WHERE t.id = $%d::uuid%s OFFSET 0) r", sql_is_own(sql, "t"), source,
+			sql->id, sql_moment(sql, "t"));
+	else
+		sql_add(sql, " FROM %s r WHERE r.id = $%d::uuid%s", source, sql->id, sql_moment(sql, "r"));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Rendering: a row `r` as JSON, as a GeoJSON feature, as a line of CSV. Who may not see a field does not see its name either: where a row can be
- * the caller's own or somebody else's there are two renderings, and the row picks. */
+/* Rendering: a row `r` as columns for a view, or as one value of JSON, which writes answer and keep. Who may not see a field does not see its name either: where a
+ * row can be the caller's own or somebody else's there are two renderings of that, and the row picks; a column is null, and the view leaves it out. */
 #include "sql_internal.h"
 
 #define BIT(i) (UINT64_C(1) << (i))
@@ -53,12 +53,12 @@ static void render_include(struct sql *sql, const struct field *field)
 	const struct shape *target = catalog_shape(sql->call->catalog, reference->refers);
 	const char *source = sql_source(sql, target->resource), *moment = sql_moment(sql, "i");
 	if (field->type == T_REF) {
-		sql_add(sql, ", (SELECT row_to_json(s) FROM (SELECT ");
+		sql_add(sql, "(SELECT row_to_json(s) FROM (SELECT ");
 		render_summary_columns(sql, target);
-		sql_add(sql, " FROM %s i WHERE i.id = r.%s%s) s) AS %s", source, field->name, moment, field->include_name);
+		sql_add(sql, " FROM %s i WHERE i.id = r.%s%s) s)", source, field->name, moment);
 		return;
 	}
-	sql_add(sql, ", (SELECT coalesce(json_agg(row_to_json(s) ORDER BY u.n), '[]') FROM ");
+	sql_add(sql, "(SELECT coalesce(json_agg(row_to_json(s) ORDER BY u.n), '[]') FROM ");
 	if (field->type == T_REFS)
 		sql_add(sql, "unnest(r.%s) WITH ORDINALITY u (id, n)", field->name);
 	else
@@ -66,7 +66,7 @@ static void render_include(struct sql *sql, const struct field *field)
 			reference->name, field->name);
 	sql_add(sql, " CROSS JOIN LATERAL (SELECT ");
 	render_summary_columns(sql, target);
-	sql_add(sql, " FROM %s i WHERE i.id = u.id%s) s) AS %s", source, moment, field->include_name);
+	sql_add(sql, " FROM %s i WHERE i.id = u.id%s) s)", source, moment);
 }
 
 /* --- JSON --- */
@@ -84,9 +84,13 @@ static void render_row(struct sql *sql, uint64_t fields, uint64_t visible)
 		sql_add(sql, " AS \"%s\"", shape->fields[i]->name);
 		comma = ", ";
 	}
-	for (size_t i = 0; i < shape->n_fields; i++)
-		if (sql->call->query.include & visible & BIT(i))
-			render_include(sql, shape->fields[i]);
+	for (size_t i = 0; i < shape->n_fields; i++) {
+		if (!(sql->call->query.include & visible & BIT(i)))
+			continue;
+		sql_add(sql, ", ");
+		render_include(sql, shape->fields[i]);
+		sql_add(sql, " AS %s", shape->fields[i]->include_name);
+	}
 	sql_add(sql, ") o)");
 }
 
@@ -104,80 +108,38 @@ void sql_render_object(struct sql *sql, uint64_t fields)
 	sql_add(sql, " END");
 }
 
-void sql_render_feature(struct sql *sql, uint64_t fields)
+/* --- columns --- */
+
+/* As PostgreSQL writes it where that will do: view_put.c makes the rest. */
+static void render_cell(struct sql *sql, const struct view *view, const struct view_column *column)
 {
-	int geometry = shape_geometry(sql->shape);
-	sql_add(sql, "json_build_object('type', 'Feature', 'id', r.id, 'geometry', ");
-	render_value(sql, "r", sql->shape->fields[geometry]);
-	sql_add(sql, ", 'properties', ");
-	sql_render_object(sql, fields & ~BIT((size_t)geometry));
-	sql_add(sql, ")");
+	const struct field *field = column->field;
+	bool is_list = field->type == T_REFS || field->type == T_CODES || field->type == T_TEXTS;
+	if (column->included)
+		render_include(sql, field);
+	else if (field_is_geometry(field))
+		sql_add(sql, "ST_AsGeoJSON(r.%s, 6)", field->name);
+	else if (is_list && view->format == FORMAT_CSV)
+		sql_add(sql, "array_to_string(r.%s, ';')", field->name);
+	else
+		sql_add(sql, "r.%s", field->name);
 }
 
-/* --- CSV --- */
-
-bool sql_is_csv_column(const struct shape *shape, uint64_t fields, size_t i)
+bool view_has_owners(const struct view *view)
 {
-	return (fields & BIT(i)) && !field_is_geometry(shape->fields[i]);
+	bool has = false;
+	for (size_t i = 0; i < view->n; i++)
+		has = has || view->columns[i].owners;
+	return has;
 }
 
-void sql_render_csv_header(struct sql *sql, uint64_t fields)
+/* The names of columns say nothing, and libpq keeps those of each row that comes alone: so they are short. */
+void sql_render_columns(struct sql *sql, const struct view *view)
 {
-	const char *comma = "'";
-	for (size_t i = 0; i < sql->shape->n_fields; i++) {
-		if (!sql_is_csv_column(sql->shape, fields, i))
-			continue;
-		sql_add(sql, "%s%s", comma, sql->shape->fields[i]->name);
-		comma = ",";
-	}
-	sql_add(sql, "'");
-}
-
-static void render_csv_value(struct sql *sql, const struct field *field)
-{
-	switch (field->type) {
-	case T_TEXT:
-	case T_ENUM:
-	case T_URL:
-		sql_add(sql, "wardmote.csv(r.%s)", field->name);
-		break;
-	case T_REFS:
-	case T_CODES:
-	case T_TEXTS:
-		sql_add(sql, "wardmote.csv(array_to_string(r.%s, ';'))", field->name);
-		break;
-	case T_OBJECTS:
-		sql_add(sql, "wardmote.csv(r.%s::text)", field->name);
-		break;
-	case T_UUID:
-	case T_REF:
-	case T_BOOL:
-	case T_INT:
-	case T_DATE:
-	case T_TIME:
-	case T_TIMESTAMP:
-	case T_GEOMETRY:
-	case T_POINT:
-		sql_add(sql, "coalesce((");
-		render_value(sql, "r", field);
-		sql_add(sql, ")::text, '')");
-		break;
-	}
-}
-
-void sql_render_csv(struct sql *sql, uint64_t fields)
-{
-	uint64_t others = sql_visible_to_others(sql);
-	const char *join = "";
-	for (size_t i = 0; i < sql->shape->n_fields; i++) {
-		if (!sql_is_csv_column(sql->shape, fields, i))
-			continue;
-		sql_add(sql, "%s", join);
-		if (!(others & BIT(i)))
-			sql_add(sql, "CASE WHEN %s THEN ", sql_is_own(sql, "r"));
-		render_csv_value(sql, sql->shape->fields[i]);
-		if (!(others & BIT(i)))
-			sql_add(sql, " ELSE '' END");
-		join = " || ',' || ";
+	for (size_t i = 0; i < view->n; i++) {
+		const struct view_column *column = &view->columns[i];
+		sql_add(sql, column->owners ? ", CASE WHEN r.is_own THEN " : ", ");
+		render_cell(sql, view, column);
+		sql_add(sql, column->owners ? " END AS c" : " AS c");
 	}
 }

@@ -13,6 +13,7 @@ enum {
 	KID_TEXT = 44, /* base64url of a SHA-256, with its NUL */
 	COORDINATE_LEN = 32, /* P-256 */
 	CURSOR_KEY_LEN = 32,
+	TAGS_SECRET_LEN = 192,
 	KEY_FILE_MAX = 16 << 10,
 	SIGNATURE_LEN = 64, /* r and s */
 	PEM_MAX = 1024, /* a P-256 key as PEM, private or public, with its NUL */
@@ -32,6 +33,7 @@ struct auth_keys {
 	size_t n;
 	struct auth_key keys[KEYS_MAX]; /* by signs_from, then kid */
 	unsigned char cursor[CURSOR_KEY_LEN];
+	unsigned char tags[TAGS_SECRET_LEN]; /* made of it */
 };
 
 /* The key that signs now: the newest that may, else (clocks disagree) the oldest. */
@@ -43,6 +45,9 @@ const struct auth_key *auth_keys_find(const struct auth_keys *keys, struct slice
 void base64url_encode(char *ret_text, size_t size, const unsigned char *bytes, size_t len);
 /* Canonical only: no padding, no foreign character, no stray bits. 0 or -EINVAL. */
 int base64url_decode(unsigned char *ret_bytes, size_t size, struct slice text, size_t *ret_len);
+
+/* The secret of auth_tag. */
+void tags_secret(const unsigned char *cursor_key, unsigned char *ret_secret);
 
 /* --- signing (sign.c) --- */
 /* 0 or -ENOMEM. */

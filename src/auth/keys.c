@@ -118,6 +118,8 @@ static int load_cursor(int folder, struct arena *arena, struct auth_keys *keys, 
 	}
 	if (r == 0)
 		memcpy(keys->cursor, text.ptr, CURSOR_KEY_LEN);
+	if (r == 0)
+		tags_secret(keys->cursor, keys->tags);
 	return r;
 }
 

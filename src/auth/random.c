@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Randomness, hashes, base64url, sealed texts: thin over libsodium. */
+/* Randomness, hashes, base64url, sealed texts: thin over libsodium, and libxxhash for what needs speed. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include <sodium.h>
+
+#define XXH_INLINE_ALL /* the type of its state is no part of its library's interface */
+#include <xxhash.h>
 
 #include "internal.h"
 #include "wardmote/clock.h"
@@ -87,20 +90,27 @@ uint64_t auth_hash(const struct slice *parts, size_t n)
 	return value;
 }
 
-uint64_t auth_tag(const struct auth_keys *keys, const struct slice *parts, size_t n)
+_Static_assert(TAGS_SECRET_LEN >= XXH3_SECRET_SIZE_MIN && CURSOR_KEY_LEN == randombytes_SEEDBYTES, "the lengths that the libraries take");
+
+void tags_secret(const unsigned char *cursor_key, unsigned char *ret_secret)
 {
 	static const char purpose[] = "tags of representations";
-	unsigned char key[2][crypto_shorthash_KEYBYTES];
-	crypto_generichash(key[0], sizeof key, (const unsigned char *)purpose, sizeof purpose, keys->cursor, sizeof keys->cursor);
-	/* What was so far, the next part, and its length. */
-	uint64_t chain[3] = { 0 };
+	unsigned char seed[randombytes_SEEDBYTES];
+	crypto_generichash(seed, sizeof seed, (const unsigned char *)purpose, sizeof purpose, cursor_key, CURSOR_KEY_LEN);
+	randombytes_buf_deterministic(ret_secret, TAGS_SECRET_LEN, seed);
+	sodium_memzero(seed, sizeof seed);
+}
+
+uint64_t auth_tag(const struct auth_keys *keys, const struct slice *parts, size_t n)
+{
+	XXH3_state_t state;
+	XXH3_64bits_reset_withSecret(&state, keys->tags, sizeof keys->tags);
 	for (size_t i = 0; i < n; i++) {
-		crypto_shorthash((unsigned char *)&chain[1], (const unsigned char *)parts[i].ptr, parts[i].len, key[0]);
-		chain[2] = parts[i].len;
-		crypto_shorthash((unsigned char *)&chain[0], (const unsigned char *)chain, sizeof chain, key[1]);
+		uint64_t len = parts[i].len;
+		XXH3_64bits_update(&state, &len, sizeof len);
+		XXH3_64bits_update(&state, parts[i].ptr, parts[i].len);
 	}
-	sodium_memzero(key, sizeof key);
-	return chain[0];
+	return XXH3_64bits_digest(&state);
 }
 
 enum { UUID_RANDOM = 10 }; /* bytes; before them are six of the time */

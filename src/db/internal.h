@@ -103,6 +103,10 @@ struct db_pool {
 	size_t n_connections;
 	size_t n_connecting;
 	struct job_queue queues[LANES];
+	struct pace {
+		int64_t left_us; /* when one left the queue; 0: it was the last */
+		double mean_us;
+	} paces[LANES];
 	struct job_queue resting; /* lost a race and wait a moment before they run again; sent_us says until when */
 	size_t n_queued;
 	bool away[LANES]; /* the last attempt failed and nothing is connected */
@@ -138,6 +142,8 @@ void connection_read(struct connection *connection, int64_t now_us);
 /* stream.c: the next result is awaited: are its rows to come one by one? False: that could not be had, and they must not come all at once. */
 bool stream_begin(struct connection *connection);
 /* One of them: handed on, and freed. */
+/* The cells of a row; how many. */
+size_t result_row(const PGresult *result, int row, struct slice *cells);
 void stream_row(struct connection *connection, struct db_job *job, PGresult *result);
 /* Reads on where a pause has ended. */
 void stream_resume(struct db_pool *pool, int64_t now_us);

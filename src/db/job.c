@@ -27,6 +27,37 @@ void job_fail(struct db_pool *pool, struct db_job *job, enum db_outcome outcome)
 	finish(pool, job, &(struct db_result){ .outcome = outcome });
 }
 
+/* Each look at a cell costs, and a row has dozens. */
+static struct slice cell(const PGresult *result, int row, int column)
+{
+	size_t len = (size_t)PQgetlength(result, row, column);
+	if (len > 0)
+		return (struct slice){ PQgetvalue(result, row, column), len };
+	return (struct slice){ PQgetisnull(result, row, column) ? NULL : "", 0 };
+}
+
+size_t result_row(const PGresult *result, int row, struct slice *cells)
+{
+	int n = PQnfields(result);
+	if (n > DB_COLUMNS_MAX)
+		n = DB_COLUMNS_MAX;
+	for (int i = 0; i < n; i++)
+		cells[i] = cell(result, row, i);
+	return (size_t)n;
+}
+
+struct db_extent db_result_extent(const void *owner)
+{
+	size_t columns = (size_t)PQnfields(owner);
+	return (struct db_extent){ (size_t)PQntuples(owner), columns < DB_COLUMNS_MAX ? columns : DB_COLUMNS_MAX,
+				   PQresultMemorySize(owner) };
+}
+
+void db_result_row(const void *owner, size_t row, struct slice *cells)
+{
+	result_row(owner, (int)row, cells);
+}
+
 static const char *text_cell(const PGresult *row, int column)
 {
 	return PQgetisnull(row, 0, column) ? NULL : PQgetvalue(row, 0, column);
@@ -39,8 +70,13 @@ static void decode(const struct db_job *job, struct db_result *result)
 		result->outcome = DB_NO_ACTOR;
 		return;
 	}
-	if (row == NULL || PQntuples(row) == 0) {
+	if (row == NULL || (PQntuples(row) == 0 && !job->records)) {
 		result->outcome = DB_NO_ROW;
+		return;
+	}
+	if (job->records) {
+		result->outcome = DB_ROW;
+		result->owner = row;
 		return;
 	}
 	if (PQnfields(row) != 4) {

@@ -113,14 +113,28 @@ int db_pool_fd(const struct db_pool *pool)
 	return pool->epoll;
 }
 
-/* Of its own lane: what waits long in one of them must not keep the others from taking any. A queue in which the first has waited for long is one that is served more
- * slowly than it grows: those who came last would wait for longest, and whoever gives up meanwhile is served for nothing. */
+/* How quickly a queue gets shorter: the mean time between two that leave it while there are others, of about the last 64. */
+static void count_pace(struct db_pool *pool, enum lane lane, int64_t now_us)
+{
+	struct pace *pace = &pool->paces[lane];
+	if (pace->left_us > 0)
+		pace->mean_us += ((double)(now_us - pace->left_us) - pace->mean_us) / 64;
+	pace->left_us = pool->queues[lane].n > 0 ? now_us : 0;
+	/* A queue that came to its end says that the rush is over, or was none. */
+	if (pace->left_us == 0)
+		pace->mean_us /= 2;
+}
+
+/* Of its own lane: what waits long in one of them must not keep the others from taking any. A queue in which one has waited for long is served more slowly than it grows,
+ * and whoever gives up meanwhile is served for nothing; but that is seen late, when as many have come again, and then it is empty before more are taken. So it is kept
+ * at half of that, by what the pace of the last ones promises. */
 static bool takes_more(const struct db_pool *pool, enum lane lane, int64_t now_us)
 {
 	const struct job_queue *queue = &pool->queues[lane];
-	long wait_ms = pool->settings.queue_wait_ms[lane];
-	bool stands = wait_ms > 0 && queue->first != NULL && now_us - queue->first->enqueued_us > wait_ms * 1000;
-	return !stands && queue->n < (size_t)pool->settings.queue_limit;
+	int64_t most_us = (int64_t)pool->settings.queue_wait_ms[lane] * 1000;
+	bool would_wait = (double)queue->n * pool->paces[lane].mean_us > (double)most_us / 2;
+	bool stands = queue->first != NULL && now_us - queue->first->enqueued_us > most_us;
+	return !(most_us > 0 && (would_wait || stands)) && queue->n < (size_t)pool->settings.queue_limit;
 }
 
 int db_enqueue(struct db_pool *pool, struct db_job *job)
@@ -216,6 +230,7 @@ static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 			job_fail(pool, job, DB_UNAVAILABLE);
 		else
 			count_wait(pool, job, now_us);
+		count_pace(pool, lane, now_us);
 	}
 }
 

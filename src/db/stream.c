@@ -13,25 +13,12 @@ bool stream_begin(struct connection *connection)
 	return !rows || PQsetSingleRowMode(connection->pg) == 1;
 }
 
-/* Each look at a cell costs, and a row has dozens. */
-static struct slice cell(const PGresult *result, int column)
-{
-	size_t len = (size_t)PQgetlength(result, 0, column);
-	if (len > 0)
-		return (struct slice){ PQgetvalue(result, 0, column), len };
-	return (struct slice){ PQgetisnull(result, 0, column) ? NULL : "", 0 };
-}
-
 void stream_row(struct connection *connection, struct db_job *job, PGresult *result)
 {
 	struct slice cells[DB_COLUMNS_MAX];
-	int n = PQnfields(result);
-	if (n > DB_COLUMNS_MAX)
-		n = DB_COLUMNS_MAX;
-	for (int i = 0; i < n; i++)
-		cells[i] = cell(result, i);
+	size_t n = result_row(result, 0, cells);
 	job->tries = TRIES_MAX; /* what was handed on cannot be taken back: no other try */
-	connection->paused = !job->take_row(job, cells, (size_t)n);
+	connection->paused = !job->take_row(job, cells, n);
 	PQclear(result);
 }
 

@@ -5,7 +5,7 @@
 #include "request.h"
 #include "wardmote/clock.h"
 
-enum { SHARE_OF_TIMEOUT = 20, /* 250 ms by default */ REMEMBERED_US = 60000000 };
+enum { SHARE_OF_TIMEOUT = 40, /* 125 ms by default: as long as a read may wait for its turn */ REMEMBERED_US = 60000000 };
 
 static bool has_conditions(const struct query *query)
 {

@@ -4,14 +4,17 @@
 #include <errno.h>
 
 #include "request.h"
-#include "wardmote/export.h"
 #include "wardmote/log.h"
+#include "wardmote/view.h"
 
 struct export_flow {
-	struct export export;
+	struct view view;
+	struct statement statement;
+	struct buffer row; /* the bytes of one, again and again */
 	struct slice links; /* the end of a JSON body */
 	bool running; /* its job is the database's */
 	bool begun; /* answered */
+	bool followed; /* a record was put */
 	bool stranger; /* counted among those of the worker */
 };
 
@@ -53,7 +56,7 @@ static bool begin(struct request *request)
 	answer.stream = true;
 	respond_send(request, &answer);
 	atomic_fetch_add_explicit(&request->worker->metrics.exports, 1, memory_order_relaxed);
-	return put(request, flow->export.head);
+	return put(request, flow->view.head);
 }
 
 static bool take_row(struct db_job *job, const struct slice *cells, size_t n)
@@ -61,10 +64,18 @@ static bool take_row(struct db_job *job, const struct slice *cells, size_t n)
 	struct request *request = request_of(job);
 	struct export_flow *flow = request->export;
 	request->worker->replied = true;
-	bool good = flow->begun || begin(request);
-	char *to = good ? http_stream_room(request->exchange, export_room(cells, n)) : NULL;
-	if (to != NULL)
-		return http_stream_add(request->exchange, export_put(&flow->export, cells, n, to));
+	bool good = n == VIEW_LEAD + flow->view.n && (flow->begun || begin(request));
+	flow->row.len = 0;
+	if (good && flow->followed)
+		buffer_add(&flow->row, flow->view.between);
+	if (good)
+		view_put(&flow->view, cells, &flow->row);
+	flow->followed = true;
+	char *to = good && !arena_lacking(request->arena) ? http_stream_room(request->exchange, flow->row.len) : NULL;
+	if (to != NULL) {
+		memcpy(to, flow->row.ptr, flow->row.len);
+		return http_stream_add(request->exchange, flow->row.len);
+	}
 	request->cut = true;
 	http_stream_end(request->exchange, false);
 	return false; /* the end of the exchange drops the job */
@@ -110,7 +121,7 @@ static void export_done(struct db_job *job, const struct db_result *result)
 		return;
 	}
 	bool whole = result->outcome == DB_ROW && (flow->begun || begin(request));
-	if (whole && put(request, flow->export.tail) && put(request, flow->links))
+	if (whole && put(request, flow->view.tail) && put(request, flow->links))
 		http_stream_end(request->exchange, true);
 	else
 		cut_off(request, result);
@@ -134,11 +145,13 @@ void export_start(struct request *request)
 	}
 	if (head)
 		request->call.query.limit = 1;
-	if (export_build(request->arena, &request->call, &flow->export) < 0) {
+	if (sql_build(request->arena, &request->call, &flow->statement) < 0) {
 		respond_problem(request, PROBLEM_INVALID_REQUEST, "The request has more filters than one statement takes.");
 		return;
 	}
-	const struct statement *statement = &flow->export.statement;
+	view_of(request->arena, &request->call, &flow->view);
+	flow->row.arena = request->arena;
+	const struct statement *statement = &flow->statement;
 	request->export = flow;
 	segment_begin(request, LANE_STREAM, false);
 	segment_add(request, statement->text, statement->n_parameters, statement->parameters, true);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* From the uniform row of a segment to an answer: ETag, caching, links, and what a failed segment means. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "request.h"
 #include "wardmote/log.h"
+#include "wardmote/view.h"
+
+_Static_assert(VIEW_LEAD + (int)VIEW_COLUMNS_MAX < (int)DB_COLUMNS_MAX, "all columns of a view arrive, and one more would");
 
 static bool is_write(const struct request *request)
 {
@@ -99,25 +103,6 @@ bool respond_unchanged(struct request *request, const char *etag)
 	return field.ptr != NULL && tags_parse(field, &tags) == 0 && tags_match(&tags, etag);
 }
 
-void respond_expect_known(struct request *request)
-{
-	struct slice field = http_header(request->exchange, "if-none-match");
-	struct tags tags;
-	const char *version;
-	bool get = request_operation(request)->verb == V_GET && request->call.query.include == 0;
-	if (!get || field.ptr == NULL || tags_parse(field, &tags) < 0 || tags_version(request->arena, &tags, &version) < 0 ||
-	    version == NULL)
-		return;
-	const char *count = arena_copy(request->arena, (struct slice){ version, strcspn(version, ".") });
-	const char *today = on_timeline(request, count, atomic_load(&request->worker->server->fence.timeline));
-	/* Of the coding that a long answer would have; where the answer is too short for it the body decides, as ever. */
-	const char *etag = etag_compose(request->arena, today, representation_hash(request, http_accepts_gzip(request->exchange)));
-	if (!tags_match(&tags, etag))
-		return;
-	request->known_etag = etag;
-	request->call.known_version = count;
-}
-
 static void respond_not_modified(struct request *request, const char *etag, void *owner)
 {
 	struct http_answer answer;
@@ -127,20 +112,6 @@ static void respond_not_modified(struct request *request, const char *etag, void
 	answer.compress = true; /* it varies as the whole answer would */
 	db_result_release(owner);
 	respond_send(request, &answer);
-}
-
-/* The record has the version that the client knows, and was not rendered. */
-static void respond_known(struct request *request, const struct db_result *result)
-{
-	const char *version = on_timeline(request, result->etag, result->timeline);
-	const char *etag = etag_compose(request->arena, version, representation_hash(request, http_accepts_gzip(request->exchange)));
-	if (strcmp(etag, request->known_etag) == 0) {
-		respond_not_modified(request, request->known_etag, result->owner);
-		return;
-	}
-	/* The database moved to its standby in this very moment: there the version is another one. */
-	db_result_release(result->owner);
-	respond_problem(request, PROBLEM_UNAVAILABLE, "The database has just moved to its standby. Try again.");
 }
 
 static enum problem problem_of(int status)
@@ -211,17 +182,40 @@ static void respond_success(struct request *request, const struct db_result *res
 	respond_send(request, &answer);
 }
 
+/* Rows of records become the body of the answer. */
+static void render(struct request *request, struct db_result *result)
+{
+	struct db_extent extent = db_result_extent(result->owner);
+	struct view_rows rows = { extent.rows, extent.columns, extent.bytes, db_result_row, result->owner };
+	struct view_answer answer;
+	int error = view_render(request->arena, &request->call, &rows, &answer);
+	if (error < 0) {
+		result->outcome = error == -ENOENT ? DB_NO_ROW : DB_ERROR;
+		memcpy(result->sqlstate, "XX000", 6); /* a mistake of ours */
+		return;
+	}
+	db_result_release(result->owner);
+	result->owner = NULL;
+	result->status = 200;
+	result->body = answer.body;
+	result->etag = answer.etag;
+	result->link = answer.link;
+}
+
 void respond_result(struct request *request, const struct db_result *result)
 {
-	if (result->outcome == DB_NO_ROW) {
-		db_result_release(result->owner);
+	struct db_result answer = *result;
+	if (request->job.records && result->outcome == DB_ROW)
+		render(request, &answer);
+	if (answer.outcome == DB_ERROR) {
+		respond_failure(request, &answer);
+	} else if (answer.outcome == DB_NO_ROW) {
+		db_result_release(answer.owner);
 		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
-	} else if (request->probe || result->status >= 400) {
-		respond_refusal(request, result);
-	} else if (request->known_etag != NULL && result->body.len == 0) {
-		respond_known(request, result);
+	} else if (request->probe || answer.status >= 400) {
+		respond_refusal(request, &answer);
 	} else {
-		respond_success(request, result);
+		respond_success(request, &answer);
 	}
 }
 

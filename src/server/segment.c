@@ -92,6 +92,7 @@ void segment_add_statement(struct request *request)
 	const struct statement *statement = &request->statement;
 	segment_add(request, statement->text, statement->n_parameters, statement->parameters, true);
 	request->job.steps[request->job.answer].hash = statement->hash;
+	request->job.records = statement->records;
 }
 
 void request_wait(struct request *request)

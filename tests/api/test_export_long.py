@@ -96,7 +96,7 @@ def idle(server):
 def backends(site):
     """Of exports that are at work."""
     with contextlib.closing(site[0].connect("postgres", "exports")) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'wardmote_api' AND state = 'active' AND query LIKE 'SELECT r.%'")
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'wardmote_api' AND state = 'active' AND query LIKE 'SELECT NULL::text%'")
         return [pid for (pid,) in cursor.fetchall()]
 
 

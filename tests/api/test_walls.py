@@ -344,7 +344,7 @@ def test_whose_versions_each_view_shows(wall, records, partner, other, host, adm
 CALLED = {
     "auth": "client_credentials enrol_begin enrol_finish enrolment_create erase login_begin login_finish my_sessions my_sessions_end password_begin password_change"
             " refresh revoke secret_rotate session_end sweep",
-    "wardmote": "again claim_key code_uses consultation_gates consultation_moves consultation_place csv ctx_account ctx_partner ctx_rank expect_timeline forget_keys granted"
+    "wardmote": "again claim_key code_uses consultation_gates consultation_moves consultation_place ctx_account ctx_partner ctx_rank expect_timeline forget_keys granted"
                 " has_manager key_lifetime may_administer may_manage may_write moved_on owns risk_register_scored risk_scale_has risk_scale_lost risk_scale_misses role_rank"
                 " sequence_changes today uuid7 within_scopes",
     "api": ""}

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The pure part of a request, from target to statement, for test_sql.py: reads lines of JSON
  *   {"method", "target", "caller" (0..4), "body" (text), "version", "key", "keys": [..], "replay": bool}
- * and writes for each {"text", "parameters"}, {"faults": [[name, code, detail]]} or {"status"}. With `describe NAME` prints the statements of a
+ * and writes for each {"text", "parameters", "records"}, {"faults": [[name, code, detail]]} or {"status"}; with "rows": [[text or null]] what the statement of a read
+ * yielded, {"status", "body", "etag", "link"}. With `describe NAME` prints the statements of a
  * resource. Its resources are those of demo.c, with `all` the server's. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,7 +12,7 @@
 
 #include "demo.h"
 #include "wardmote/resources.h"
-#include "wardmote/sql.h"
+#include "wardmote/view.h"
 
 static json_t *faults_json(const struct faults *faults)
 {
@@ -25,7 +27,7 @@ static json_t *statement_json(const struct statement *statement)
 	json_t *parameters = json_array();
 	for (size_t i = 0; i < statement->n_parameters; i++)
 		json_array_append_new(parameters, statement->parameters[i] == NULL ? json_null() : json_string(statement->parameters[i]));
-	return json_pack("{ssso}", "text", statement->text, "parameters", parameters);
+	return json_pack("{sssosb}", "text", statement->text, "parameters", parameters, "records", statement->records);
 }
 
 static int read_body(struct arena *arena, const struct route *route, const char *text, struct body *body, struct faults *faults)
@@ -42,6 +44,24 @@ static int read_body(struct arena *arena, const struct route *route, const char 
 static const char *member(const json_t *request, const char *name)
 {
 	return json_string_value(json_object_get(request, name));
+}
+
+static void take_row(const void *context, size_t at, struct slice *cells)
+{
+	const json_t *row = json_array_get(context, at), *cell;
+	size_t i;
+	json_array_foreach(row, i, cell) cells[i] = (struct slice){ json_string_value(cell), json_string_length(cell) };
+}
+
+static json_t *rendered_json(struct arena *arena, const struct call *call, const json_t *cells)
+{
+	struct view_rows rows = { json_array_size(cells), json_array_size(json_array_get(cells, 0)), 0, take_row, cells };
+	struct view_answer answer;
+	int r = view_render(arena, call, &rows, &answer);
+	if (r < 0)
+		return json_pack("{si}", "status", r == -ENOENT ? 404 : 500);
+	return json_pack("{siss%ss?ss?}", "status", 200, "body", answer.body.ptr, answer.body.len, "etag", answer.etag, "link",
+			 answer.link);
 }
 
 static json_t *answer(struct arena *arena, const struct catalog *catalog, const json_t *request)
@@ -69,6 +89,9 @@ static json_t *answer(struct arena *arena, const struct catalog *catalog, const 
 		return faults_json(&faults);
 	for (size_t i = 0; i < SORT_KEYS_MAX; i++)
 		call.query.keys[i] = json_string_value(json_array_get(json_object_get(request, "keys"), i));
+	const json_t *rows = json_object_get(request, "rows");
+	if (rows != NULL)
+		return rendered_json(arena, &call, rows);
 	struct statement statement;
 	bool replay = json_is_true(json_object_get(request, "replay"));
 	r = replay ? sql_replay(arena, &call, &statement) : sql_build(arena, &call, &statement);

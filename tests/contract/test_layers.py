@@ -13,7 +13,7 @@ CALLS = {"base": set(), "api": {"base"}, "resources": {"api", "base"}, "auth": {
 # Where each header of include/wardmote/ is at home. "vocabulary": types that the folders share, and nothing to call but what CALLS allows.
 HOME = {"arena": "base", "clock": "base", "config": "base", "hash": "base", "log": "base", "memory": "base", "network": "base", "slice": "base",
         "operation": "vocabulary", "problem": "vocabulary", "resource": "vocabulary", "sql": "vocabulary",
-        "catalog": "api", "export": "api", "negotiate": "api", "openapi": "api", "query": "api", "validate": "api",
+        "catalog": "api", "negotiate": "api", "openapi": "api", "query": "api", "validate": "api", "view": "api",
         "resources": "resources", "auth": "auth", "db": "db", "http": "http"}
 
 # A header that a folder includes without calling its functions.
@@ -23,7 +23,7 @@ TYPES_ONLY = {("resources", "auth")}  # the claims of a token, which statements 
 FOREIGN = [
     (r"libpq-fe\.h|postgres.*", {"db"}),
     (r"microhttpd\.h|zlib\.h", {"http"}),
-    (r"jwt\.h|sodium\.h|openssl/.*", {"auth"}),
+    (r"jwt\.h|sodium\.h|xxhash\.h|openssl/.*", {"auth"}),
     (r"curl/.*", {"server"}),
     (r"jansson\.h", {"api", "auth", "resources", "server"}),
 ]

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import threading
 import time
+import urllib.parse
 import uuid
 
 import psycopg2
@@ -24,9 +25,13 @@ ACCOUNT = str(uuid.UUID(int=0xACC))
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
 
 
+NOTHING = {"body": None, "etag": None, "link": None}
+AS_IT_COMES = (16, 17, 20, 21, 23, 114, 1009, 1082, 1083, 1184, 1700, 2951, 3802)  # pg_type: what psycopg2 would make something of
+
+
 class Answer:
     def __init__(self, status, body, etag, link):
-        self.status, self.body, self.etag, self.link = status, body, etag, link
+        self.status, self.body, self.etag, self.link = int(status), body, etag, link
 
     def json(self):
         return json.loads(self.body)
@@ -69,8 +74,10 @@ class Caller:
         cursor.execute("SELECT set_config('wardmote.partner', %s, true), set_config('wardmote.account', %s, true), set_config('wardmote.rank', %s, true)",
                        (self.partner or "", ACCOUNT if self.partner else "", str(self.rank)))
 
-    def run(self, statement, before=None):
+    def fetch(self, statement, before=None):
+        """The rows, each value as PostgreSQL writes it."""
         with self.connection.cursor() as cursor:
+            psycopg2.extensions.register_type(psycopg2.extensions.new_type(AS_IT_COMES, "AS_IT_COMES", lambda value, _: value), cursor)
             try:
                 self.begin(cursor)
                 if before:
@@ -79,17 +86,25 @@ class Caller:
                 literals = [cursor.mogrify("%s", (value,)).decode() for value in statement["parameters"]]
                 cursor.execute("EXECUTE asked" + (f"({', '.join(literals)})" if literals else ""))
                 rows = cursor.fetchall()
-                assert len(rows) <= 1
                 cursor.execute("COMMIT")
-                return Answer(*rows[0]) if rows else Answer(404, None, None, None)
+                return rows
             finally:
                 cursor.execute("ROLLBACK; DEALLOCATE ALL")
 
+    def run(self, statement, before=None):
+        """Of a statement that yields the uniform row."""
+        rows = self.fetch(statement, before)
+        assert len(rows) <= 1
+        return Answer(*rows[0]) if rows else Answer(404, None, None, None)
+
     def __call__(self, method, target, body=None, before=None, **more):
         text = body if body is None or isinstance(body, str) else json.dumps(body)
-        statement = self.world.driver.statement(method=method, target=target, caller=self.rank, body=text, **more)
+        request = dict(method=method, target=target, caller=self.rank, body=text, **more)
+        statement = self.world.driver.statement(**request)
         assert "text" in statement, statement
-        return self.run(statement, before)
+        if not statement["records"]:
+            return self.run(statement, before)
+        return Answer(**NOTHING | self.world.driver.statement(**request, rows=self.fetch(statement, before)))
 
     def get(self, target, **more):
         return self("GET", target, **more)
@@ -216,6 +231,22 @@ def test_create_stores_and_shows_every_type(officer, administrator):
     assert officer.get(f"/v1/notes/{record['id']}").json() == record
     assert list(record)[:7] == ["id", "partner_id", "visibility", "grants", "external_id", "source", "title"]
     assert uuid.UUID(record["id"]).version == 7
+
+
+HARD = ["", "NULL", "null", "a,b", "{}", 'a "quoted" \\ word', "tab\there", "line\nbreak\r\n", "eight or more plain \"characters\"", "\u00e9\u4e2d\U0001f600 \u2028", "\x7f", " ", "'"]
+
+
+@pytest.mark.parametrize("seen_at", ["2026-05-01T09:00:00Z", "2026-05-01T09:00:00.1Z", "2026-05-01T09:00:00.123456Z", "1000-01-01T00:00:00Z", None])
+def test_what_is_read_is_what_a_write_answers_byte_for_byte(officer, seen_at):
+    """A write answers in PostgreSQL's JSON, reading puts it together itself."""
+    texts = [text for text in HARD if text.strip() and "\x7f" not in text and "\u2028" not in text]
+    one_line = [text for text in texts if not any(c in text for c in "\t\r\n")]
+    made = officer("POST", "/v1/notes", note(title=texts[4], body=" ".join(texts), tags=one_line, seen_at=seen_at, hours=0, pinned=True))
+    assert made.status == 201, made.body
+    path = f"/v1/notes/{made.json()['id']}"
+    assert officer.get(path).body == made.body
+    assert made.body in officer.get(f"/v1/notes?title.contains={urllib.parse.quote(texts[4][:3])}&limit=500&sort=-updated_at").body
+    assert made.json()["tags"] == one_line and made.json()["body"] == " ".join(texts)
 
 
 def test_what_may_not_be_seen_does_not_exist(anonymous, officer, other, viewer):

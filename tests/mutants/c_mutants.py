@@ -41,7 +41,7 @@ CHECKS = {
     "src/resources/accounts/flows.c": {"checks": "flow_token_parse narrow flow_grant take_claims take_scopes"},
     "src/api/query.c": {"checks": "query_knows is_searched parse_sort query_parse", "both": "widest default_sort"},
     "src/api/query_filter.c": {"checks": "find"},
-    "src/api/sql_render.c": {"both": "visible_to_others sql_shown sql_render_object sql_render_csv"},
+    "src/api/sql_render.c": {"both": "visible_to_others sql_shown sql_render_object"},
     "src/api/sql_list.c": {"both": "is_own_only add_conditions add_branches"},
     "src/api/sql_faults.c": {"both": "is_news may_refer add_reference_faults sql_faults sql_is_owners_alone add_owners_alone sql_forbidden"},
     "src/api/sql_write.c": {"both": "add_hidden add_verdict"},

@@ -155,7 +155,6 @@ static void vary_call(struct world *world, struct call *call)
 		break;
 	default:
 		call->expected_version = maybe(world);
-		call->known_version = maybe(world);
 		break;
 	}
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Records as bytes. A statement that reads records yields a row for each with a column for each field, as PostgreSQL writes it; what these become as JSON, as a
+ * GeoJSON feature or as a line of CSV is put together here. (In SQL, row_to_json looks up the type of each column for each row: a page takes three times as
+ * long.) The columns are
+ *   VIEW_KEY    of a list the sort key of the row as text, of a record its version; NULL in a list that is not cut into pages
+ *   VIEW_COUNT  of a list with count=: how many records there are; the first row may then have no record
+ *   VIEW_OWN    whether the caller's partner owns the record; NULL where nothing depends on it
+ * and from VIEW_LEAD on those of the view. */
+#ifndef WARDMOTE_VIEW_H
+#define WARDMOTE_VIEW_H
+
+#include "wardmote/sql.h"
+
+enum { VIEW_KEY, VIEW_COUNT, VIEW_OWN, VIEW_LEAD, VIEW_COLUMNS_MAX = FIELDS_MAX + INCLUDES_MAX };
+
+/* What a value is, which says how it is written. */
+enum cell {
+	CELL_PLAIN, /* as it comes: a number, JSON */
+	CELL_WORD, /* in quotes, with nothing to escape: a UUID, a date */
+	CELL_TEXT,
+	CELL_BOOLEAN,
+	CELL_TIME,
+	CELL_TIMESTAMP,
+	CELL_ARRAY,
+};
+
+struct view_column {
+	const struct field *field;
+	struct slice key; /* in JSON, with its colon */
+	enum cell cell;
+	bool owners; /* of others' records it is null, and the member is left out */
+	bool included; /* what include= embeds for the field */
+};
+
+struct view {
+	enum format format;
+	struct slice head, between, tail; /* of a list; JSON then still lacks `,"links":[...]}` */
+	int geometry; /* the column that is the geometry of a feature; -1: none */
+	size_t n;
+	struct view_column columns[VIEW_COLUMNS_MAX];
+};
+
+/* Of a call of V_LIST or V_GET. */
+void view_of(struct arena *arena, const struct call *call, struct view *ret_view);
+/* Adds the bytes of a row, of which all columns are given. A cell without ptr is null. */
+void view_put(const struct view *view, const struct slice *cells, struct buffer *out);
+
+/* All rows of an answer. */
+struct view_rows {
+	size_t n, columns;
+	size_t bytes; /* about what they take, which is about what they make; 0: not known */
+	void (*row)(const void *context, size_t at, struct slice *cells);
+	const void *context;
+};
+
+struct view_answer {
+	struct slice body;
+	const char *etag; /* of one record: its version */
+	const char *link; /* of a list with a further page: the keys of the last row (sort key, 0x1f, id) */
+};
+
+/* 0; -ENOENT: there is no such record; -EINVAL: these are no rows of this call. */
+int view_render(struct arena *arena, const struct call *call, const struct view_rows *rows, struct view_answer *ret_answer);
+
+#endif
