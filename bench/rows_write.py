@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Rows that write. Each request writes something of its own: numbers run on from round to round."""
+import concurrent.futures
 import json
+import time
 import uuid
 
 import stage as stages
@@ -119,6 +121,8 @@ class Changes(Plain):
     """What a copy asks for: the last 5,000 changes."""
 
     name = "/v1/changes over the same 5,000, in pages of 500"
+    write = at = None
+    made = missed = twice = 0  # over all rounds
 
     def make(self):
         with self.stage.serving() as server:
@@ -127,6 +131,49 @@ class Changes(Plain):
             for _ in range(9):
                 found.append(json.loads(stages.get(server, f"/v1/changes?limit=500&after={found[-1]}", token))["cursor"])
         return stages.Ask("changes", "GET", "/v1/changes?limit=500&after={1}", table=[(cursor,) for cursor in found], each=True, token=True)
+
+    def prepare(self):
+        own = self.stage.whole.host["partner_id"]
+        table = ids(self.stage, f"partner_id = '{own}'", 1000)
+        self.write = stages.Ask("changed while followed", "PATCH", "/v1/consultations/{1}", {"If-Match": "*", "Content-Type": "application/merge-patch+json"},
+                                {"notes": "followed {n}"}, table=table, token=True, lane="write")
+        self.stage.write(self.write)
+        self.at = self.end_of(self.ask.table[-1][0])
+
+    def end_of(self, cursor):
+        while (page := self.page(cursor))["items"]:
+            cursor = page["cursor"]
+        return cursor
+
+    def page(self, cursor):
+        return json.loads(stages.get(self.stage.server, f"/v1/changes?limit=500&after={cursor}", self.stage.token))
+
+    def measures(self):
+        return {**super().measures(), "followed": self.follow}
+
+    def follow(self, seconds, _):
+        """While 64 connections write, one reader asks for what is new, again and again; then what it was told is held against what was written."""
+        told, since = [], self.stage.query("SELECT clock_timestamp()")[0][0]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(self.stage.wardmote, self.write, seconds)
+            quiet = 0
+            while quiet < 20:  # a second without news after the last write
+                over = writing.done()
+                page = self.page(self.at)
+                told += [(item["id"], item["version"]) for item in page["items"]]
+                self.at = page["cursor"]
+                quiet = quiet + 1 if over and not page["items"] else 0
+                if not page["items"]:
+                    time.sleep(0.05)  # nothing is new
+        made = self.stage.query("SELECT record_id::text, version FROM wardmote.change WHERE at > %s", since)
+        self.made += len(made)
+        self.missed += len(set(made) - set(told))
+        self.twice += len(told) - len(set(told))
+        return {"n": len(made)}
+
+    def judge(self, medians):
+        return [*super().judge(medians), Check(f"changes missed of {self.made:,} while writers run", float(self.missed), "<= 0"),
+                Check("changes told twice", float(self.twice), "<= 0")]
 
 
 def before_last(server, token, many):

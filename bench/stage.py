@@ -15,8 +15,16 @@ import urllib.request
 import network  # finds the helpers of the tests
 import segments
 import wardmote_server
-from measure import Child, children, driver, load
+from measure import CONNECTIONS, Child, children, driver, load
 
+WRK = """local values = {{}}
+for line in io.lines("{table}") do values[#values + 1] = line end
+local n = 0
+request = function()
+	n = n + 1
+	return wrk.format("GET", (string.gsub("{target}", "{{1}}", values[n * 7919 % #values + 1])))
+end
+"""
 NUMBER = 987654321  # stands for {n} where an answer or a segment is taken
 WORKERS = 2
 PUBLIC_URL = "http://bench.example"  # the issuer of tokens, whichever port a server has
@@ -246,6 +254,15 @@ class Stage:
                         pids=[child.process.pid], **options)
         finally:
             child.close()
+
+    def wrk(self, ask, seconds):
+        """The same GET by wrk, the check from outside."""
+        script = self.file(ask, "lua")
+        script.write_text(WRK.format(table=self.file(ask, "table"), target=ask.target), encoding="utf-8")
+        done = subprocess.run(["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(script), self.server.url], capture_output=True, text=True, check=True)
+        if "Non-2xx" in done.stdout:
+            raise RuntimeError(f"{ask.name}: {done.stdout}")
+        return {"per_second": float(re.search(r"Requests/sec:\s*([0-9.]+)", done.stdout)[1])}
 
     def driven(self, ask, seconds, **options):
         options = {"lane": ask.lane, **options}

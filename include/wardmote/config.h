@@ -23,7 +23,7 @@ struct config {
 	long lane_read, lane_write, lane_heavy, lane_stream; /* connections per worker: 2, 8, 2, 2 */
 	long pipeline_depth; /* requests in flight on one read connection: 16 */
 	long queue_limit; /* jobs waiting in each lane of a worker: 1024; above it 503 */
-	long queue_wait_ms; /* of a read: while one has waited for longer, 503: 125 */
+	long queue_wait_ms; /* of a read: while one has waited for longer, 503: 150 */
 	long request_timeout_ms; /* deadline of an ordinary request: 5000 */
 	long heavy_timeout_ms; /* of the heavy lane: 30000 */
 	long export_timeout_ms; /* of an export, from its statement to its last row: 1800000 */

@@ -92,8 +92,8 @@ struct db_settings {
 	long connections[LANES];
 	long depth[LANES]; /* jobs in flight on one connection */
 	long queue_limit; /* of each lane */
-	long queue_wait_ms
-	    [LANES]; /* while one has waited for so long, or more would have to wait for half of it, a lane takes no more; 0: it does */
+	/* While one has waited for so long, or, when the queue has not been empty for as long, more would have to wait for a third of it, a lane takes no more; 0: it does. */
+	long queue_wait_ms[LANES];
 	long statement_timeout_ms[LANES];
 	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */
 };

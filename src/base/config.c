@@ -43,7 +43,7 @@ static const struct setting settings[] = {
 	  .meaning = "requests in flight on one read connection" },
 	{ MEMBER(queue_limit), .type = SETTING_NUMBER, .initial = "1024", .min = 1, .max = 1000000,
 	  .meaning = "requests waiting in each lane of a worker; above it 503" },
-	{ MEMBER(queue_wait_ms), .type = SETTING_NUMBER, .initial = "125", .min = 1, .max = 600000,
+	{ MEMBER(queue_wait_ms), .type = SETTING_NUMBER, .initial = "150", .min = 1, .max = 600000,
 	  .meaning = "how long a read may wait for a connection before further reads get 503" },
 	{ MEMBER(request_timeout_ms), .type = SETTING_NUMBER, .initial = "5000", .min = 100, .max = 600000,
 	  .meaning = "deadline of an ordinary request" },
