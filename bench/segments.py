@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import time
 
 # $1 = 'it''s', $2 = NULL
 PARAMETER = re.compile(r"\$(\d+) = (?:'((?:[^']|'')*)'|(NULL))")
@@ -26,8 +27,11 @@ class Log:
         """The segment of the one request that ask() makes on a fresh connection of the server: {"acts", "write", "records", "answer", "steps"}."""
         skip = len(self.path.read_text(encoding="utf-8")) if self.path.exists() else 0
         ask()
-        steps = [step for step in map(_step, self._entries(skip)) if step is not None]
-        assert steps, "nothing was logged"
+        steps, before, patience = [], None, time.monotonic() + 10
+        while not steps or steps != before:
+            assert time.monotonic() < patience, "nothing was logged"
+            time.sleep(0.05)  # the collector of the log is a process of its own
+            before, steps = steps, [step for step in map(_step, self._entries(skip)) if step is not None]
         write = not any("transaction_read_only" in step["text"] for step in steps)
         acts = "api.acting" in steps[0]["text"]
         answer = max((number for number, step in enumerate(steps) if "answer AS" in step["text"]), default=len(steps) - 1)

@@ -92,7 +92,8 @@ struct db_settings {
 	long connections[LANES];
 	long depth[LANES]; /* jobs in flight on one connection */
 	long queue_limit; /* of each lane */
-	/* While one has waited for so long, or, when the queue has not been empty for as long, more would have to wait for a third of it, a lane takes no more; 0: it does. */
+	/* A lane takes no more when its queue has not been empty for so long, and none has left it for as long, or more wait than are under way and the next would wait for a
+	 * third of it; 0: it does. */
 	long queue_wait_ms[LANES];
 	long statement_timeout_ms[LANES];
 	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */

@@ -104,8 +104,8 @@ struct db_pool {
 	size_t n_connecting;
 	struct job_queue queues[LANES];
 	struct pace {
-		int64_t since_us; /* when the queue got its first; 0: it is empty */
-		int64_t left_us; /* when one left it; 0: it was the last */
+		int64_t since_us; /* when the queue, which was empty, got one */
+		int64_t left_us; /* when the last one left it; since_us: none has */
 		double mean_us;
 	} paces[LANES];
 	struct job_queue resting; /* lost a race and wait a moment before they run again; sent_us says until when */

@@ -117,24 +117,24 @@ int db_pool_fd(const struct db_pool *pool)
 static void count_pace(struct db_pool *pool, enum lane lane, int64_t now_us)
 {
 	struct pace *pace = &pool->paces[lane];
-	if (pace->left_us > 0)
-		pace->mean_us += ((double)(now_us - pace->left_us) - pace->mean_us) / 64;
-	pace->left_us = pool->queues[lane].n > 0 ? now_us : 0;
-	if (pace->left_us == 0)
-		pace->since_us = 0;
+	pace->mean_us += ((double)(now_us - pace->left_us) - pace->mean_us) / 64;
+	pace->left_us = now_us;
 }
 
-/* Of its own lane: what waits long in one of them must not keep the others from taking any. A queue in which one has waited for long is served more slowly than it grows,
- * and whoever gives up meanwhile is served for nothing; but that is seen late, when as many have come again, and then it is empty before more are taken. So one that has
- * not been empty for so long (no mere burst) is kept at a third of that, by what the pace of the last ones promises. */
+/* Of its own lane: what waits long in one of them must not keep the others from taking any. A queue that stands is served more slowly than it grows, or not at all, and
+ * whoever gives up meanwhile is served for nothing. It stands when it has not been empty for so long (a burst is none), and either none has left it for as long, or there
+ * are more than are under way and the pace promises the next one a third of that. (That the first has waited for long is seen too late: by then as many have
+ * come again, and then it is empty before more are taken.) */
 static bool takes_more(const struct db_pool *pool, enum lane lane, int64_t now_us)
 {
 	const struct job_queue *queue = &pool->queues[lane];
-	int64_t most_us = (int64_t)pool->settings.queue_wait_ms[lane] * 1000;
 	const struct pace *pace = &pool->paces[lane];
-	bool would_wait = pace->since_us > 0 && now_us - pace->since_us > most_us && (double)queue->n * pace->mean_us > (double)most_us / 3;
-	bool stands = queue->first != NULL && now_us - queue->first->enqueued_us > most_us;
-	return !(most_us > 0 && (would_wait || stands)) && queue->n < (size_t)pool->settings.queue_limit;
+	int64_t most_us = (int64_t)pool->settings.queue_wait_ms[lane] * 1000;
+	size_t under_way = (size_t)pool->settings.connections[lane] * (size_t)pool->settings.depth[lane];
+	bool stands = most_us > 0 && queue->n > 0 && now_us - pace->since_us > most_us;
+	bool stuck = now_us - pace->left_us > most_us;
+	bool slow = queue->n > under_way && (double)queue->n * pace->mean_us > (double)most_us / 3;
+	return !(stands && (stuck || slow)) && queue->n < (size_t)pool->settings.queue_limit;
 }
 
 int db_enqueue(struct db_pool *pool, struct db_job *job)
@@ -150,8 +150,8 @@ int db_enqueue(struct db_pool *pool, struct db_job *job)
 	job->stranger = false;
 	job->tries = 0;
 	job->enqueued_us = now_us;
-	if (pool->paces[job->lane].since_us == 0)
-		pool->paces[job->lane].since_us = now_us;
+	if (pool->queues[job->lane].n == 0)
+		pool->paces[job->lane].since_us = pool->paces[job->lane].left_us = now_us;
 	queue_push(&pool->queues[job->lane], job);
 	pool->n_queued++;
 	pool->stats.jobs++;
