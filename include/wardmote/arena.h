@@ -65,8 +65,6 @@ struct buffer {
 	size_t capacity;
 };
 
-/* Room for so many more bytes and a NUL; where they go. Who writes them adds to `len`. */
-char *buffer_reserve(struct buffer *buffer, size_t extra);
 void buffer_add(struct buffer *buffer, struct slice text);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -40,6 +40,8 @@ const struct route *catalog_routes(const struct catalog *catalog, size_t *ret_n)
 const struct shape *const *catalog_shapes(const struct catalog *catalog, size_t *ret_n);
 /* -1 when there is none. */
 int shape_field(const struct shape *shape, struct slice name);
+/* The index of the shape's geometry, or -1. */
+int shape_geometry(const struct shape *shape);
 /* What a T_REF, T_REFS or T_OBJECTS refers to: the field itself, or the member that holds the id; NULL when it refers to nothing. */
 const struct field *field_reference(const struct field *field);
 

@@ -40,6 +40,7 @@ struct call {
 	enum format format;
 	const char *id;
 	const char *expected_version; /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
+	const char *known_version; /* of a GET: the client has this version, so that of the same one the geometry may be null; NULL: none */
 	struct query query;
 	struct body body;
 	bool create_only; /* If-None-Match: * of a PUT: 412 where the record exists */

@@ -42,8 +42,16 @@ struct view {
 
 /* Of a call of V_LIST or V_GET. */
 void view_of(struct arena *arena, const struct call *call, struct view *ret_view);
-/* Adds the bytes of a row, of which all columns are given. A cell without ptr is null. */
-void view_put(const struct view *view, const struct slice *cells, struct buffer *out);
+/* Bytes that grow, on the heap and not in an arena: a body is let go when it has been sent, or when a shorter coding of it has been made. Zero-initialise; free(ptr). */
+struct view_bytes {
+	char *ptr;
+	size_t len, capacity;
+};
+
+/* 0 or -ENOMEM. */
+int view_add(struct view_bytes *bytes, struct slice text);
+/* Adds the bytes of a row, of which all columns are given. A cell without ptr is null. 0 or -ENOMEM. */
+int view_put(const struct view *view, const struct slice *cells, struct view_bytes *out);
 
 /* All rows of an answer. */
 struct view_rows {
@@ -54,12 +62,12 @@ struct view_rows {
 };
 
 struct view_answer {
-	struct slice body;
+	struct view_bytes body; /* free(ptr) */
 	const char *etag; /* of one record: its version */
 	const char *link; /* of a list with a further page: the keys of the last row (sort key, 0x1f, id) */
 };
 
-/* 0; -ENOENT: there is no such record; -EINVAL: these are no rows of this call. */
+/* 0; -ENOENT: there is no such record; -EINVAL: these are no rows of this call; -ENOMEM. */
 int view_render(struct arena *arena, const struct call *call, const struct view_rows *rows, struct view_answer *ret_answer);
 
 #endif

@@ -39,7 +39,4 @@ static inline bool field_is_geometry(const struct field *field)
 	return field->type == T_GEOMETRY || field->type == T_POINT;
 }
 
-/* The index of the shape's geometry, or -1. */
-int shape_geometry(const struct shape *shape);
-
 #endif

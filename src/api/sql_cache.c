@@ -146,6 +146,7 @@ void sql_form_of(const struct call *call, struct sql_form *ret_form)
 				 query->keys[0] != NULL,
 				 query->dry_run,
 				 call->create_only,
+				 call->known_version != NULL,
 				 call->idempotency_key != NULL };
 	uint64_t bits = 0;
 	for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)

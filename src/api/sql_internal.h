@@ -18,7 +18,7 @@ struct sql {
 	struct buffer text;
 	struct statement *statement;
 	/* numbers of parameters; 0: there is none */
-	int as_of, limit, id;
+	int as_of, limit, id, known;
 	int filters[FILTERS_MAX], search, corners[4], keys[SORT_KEYS_MAX]; /* of a list */
 	int body, key, expected, geometry; /* of a write; key: id, or external_id of a PUT */
 	int given[OPERATION_VALUES_MAX]; /* of a hand-written statement */
@@ -72,9 +72,11 @@ uint64_t sql_shown(const struct sql *sql);
 uint64_t sql_visible_to_others(const struct sql *sql);
 /* The record as one value of JSON. */
 void sql_render_object(struct sql *sql, uint64_t fields);
-/* The columns of a view but for those that lead; `r.is_own` is there where one of them is the owner's alone. */
+/* The columns of a view but for those that lead. `r.is_own` is there where one of them is the owner's alone, and in a page `r.row_n` where one is dear: those are null in the
+ * row after the last one that is shown. */
 void sql_render_columns(struct sql *sql, const struct view *view);
 bool view_has_owners(const struct view *view);
+bool view_has_dear(const struct view *view);
 
 /* sql_list.c */
 void sql_list(struct sql *sql);

@@ -264,6 +264,23 @@ static struct page page_of(struct sql *sql)
 	return page;
 }
 
+/* `r`: the rows of the page in their order and one more, or all. */
+static void add_rows(struct sql *sql, const struct page *page, const struct view *view)
+{
+	const char *direction = page->descending ? " DESC" : "";
+	bool all = sql->call->query.all, numbered = !all && view_has_dear(view);
+	if (numbered)
+		sql_add(sql, "(SELECT p.*, row_number() OVER (ORDER BY p.%s%s, p.id%s) AS row_n FROM ", page->key, direction, direction);
+	sql_add(sql, "(SELECT b.*");
+	if (view_has_owners(view))
+		sql_add(sql, ", %s AS is_own", sql_is_own(sql, "b"));
+	sql_add(sql, " FROM (");
+	add_branches(sql, page);
+	sql_add(sql, ") b ORDER BY b.%s%s, b.id%s LIMIT $%d::%s)", page->key, direction, direction, sql->limit,
+		all ? "bigint" : "integer + 1");
+	sql_add(sql, numbered ? " p) r" : " r");
+}
+
 /* A row for each record of the page, and one more where there is a further page; or for each of all: the branches are walked in their order by index, however many
  * records there are. Columns are made last, for these rows alone. */
 void sql_list(struct sql *sql)
@@ -275,22 +292,17 @@ void sql_list(struct sql *sql)
 	bool counts = query->count != COUNT_NONE;
 	struct view view;
 	view_of(sql->arena, sql->call, &view);
-	bool owners = view_has_owners(&view);
 	sql->text.len = 0;
 	add_count(sql, &page);
 	if (query->all)
 		sql_add(sql, "SELECT NULL::text");
 	else
 		sql_add(sql, "SELECT r.%s::text", page.key);
-	sql_add(sql, ", %s, %s", counts ? "total.n" : "NULL::bigint", owners ? "r.is_own" : "NULL::boolean");
+	sql_add(sql, ", %s, %s", counts ? "total.n" : "NULL::bigint", view_has_owners(&view) ? "r.is_own" : "NULL::boolean");
 	sql_render_columns(sql, &view);
-	sql_add(sql, " FROM %s(SELECT b.*", counts ? "total LEFT JOIN " : "");
-	if (owners)
-		sql_add(sql, ", %s AS is_own", sql_is_own(sql, "b"));
-	sql_add(sql, " FROM (");
-	add_branches(sql, &page);
-	sql_add(sql, ") b ORDER BY b.%s%s, b.id%s LIMIT $%d::%s) r%s ORDER BY r.%s%s, r.id%s", page.key, direction, direction, sql->limit,
-		query->all ? "bigint" : "integer + 1", counts ? " ON true" : "", page.key, direction, direction);
+	sql_add(sql, counts ? " FROM total LEFT JOIN " : " FROM ");
+	add_rows(sql, &page, &view);
+	sql_add(sql, "%s ORDER BY r.%s%s, r.id%s", counts ? " ON true" : "", page.key, direction, direction);
 }
 
 /* --- one record --- */

@@ -45,6 +45,8 @@ static void of_get(struct sql *sql)
 	if (sql->call->query.as_of != NULL)
 		sql->as_of = sql_parameter(sql, sql->call->query.as_of);
 	sql->id = sql_parameter(sql, sql->call->id);
+	if (sql->call->known_version != NULL)
+		sql->known = sql_parameter(sql, sql->call->known_version);
 }
 
 static void of_history(struct sql *sql)

@@ -125,6 +125,30 @@ static void render_cell(struct sql *sql, const struct view *view, const struct v
 		sql_add(sql, "r.%s", field->name);
 }
 
+static bool is_dear(const struct view_column *column)
+{
+	return column->included || field_is_geometry(column->field);
+}
+
+bool view_has_dear(const struct view *view)
+{
+	bool has = false;
+	for (size_t i = 0; i < view->n; i++)
+		has = has || is_dear(&view->columns[i]);
+	return has;
+}
+
+/* Not of a version that the client has, and not in the row that only says that there are more. */
+static bool begin_dear(struct sql *sql)
+{
+	bool page = sql->call->route->operation->verb == V_LIST && !sql->call->query.all;
+	if (page)
+		sql_add(sql, "CASE WHEN r.row_n <= $%d::integer THEN ", sql->limit);
+	else if (sql->known > 0)
+		sql_add(sql, "CASE WHEN r.version <> $%d::integer THEN ", sql->known);
+	return page || sql->known > 0;
+}
+
 bool view_has_owners(const struct view *view)
 {
 	bool has = false;
@@ -139,7 +163,10 @@ void sql_render_columns(struct sql *sql, const struct view *view)
 	for (size_t i = 0; i < view->n; i++) {
 		const struct view_column *column = &view->columns[i];
 		sql_add(sql, column->owners ? ", CASE WHEN r.is_own THEN " : ", ");
+		bool dear = is_dear(column) && begin_dear(sql);
 		render_cell(sql, view, column);
+		if (dear)
+			sql_add(sql, " END");
 		sql_add(sql, column->owners ? " END AS c" : " AS c");
 	}
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The bytes of a record. JSON is as row_to_json writes it, byte for byte: what a write answers comes from there. In CSV what has a comma, a quote, a semicolon, a line
  * break or a space at its ends is in quotes (RFC 4180), and what a spreadsheet would take for a formula begins with an apostrophe. */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "wardmote/view.h"
 
 enum {
@@ -109,7 +112,7 @@ static char *put_timestamp(char *to, struct slice text)
 {
 	if (text.len < SECONDS_LEN + ZONE_LEN)
 		return put(to, text);
-	const char *point = memchr(text.ptr, '.', text.len);
+	const char *point = memchr(text.ptr, '.', text.len - ZONE_LEN);
 	size_t digits = point == NULL ? 0 : (size_t)(text.ptr + text.len - point) - 1 - ZONE_LEN;
 	size_t whole = point == NULL ? text.len - ZONE_LEN : (size_t)(point - text.ptr);
 	char *start = to;
@@ -279,11 +282,38 @@ static size_t room(const struct view *view, const struct slice *cells)
 	return most;
 }
 
-void view_put(const struct view *view, const struct slice *row, struct buffer *out)
+static int reserve(struct view_bytes *bytes, size_t extra)
+{
+	if (extra > SIZE_MAX / 4 || bytes->len > SIZE_MAX / 4)
+		return -ENOMEM;
+	size_t need = bytes->len + extra, capacity = bytes->capacity + bytes->capacity / 2;
+	if (need <= bytes->capacity)
+		return 0;
+	if (capacity < need)
+		capacity = need;
+	char *grown = realloc(bytes->ptr, capacity);
+	if (grown == NULL)
+		return -ENOMEM;
+	bytes->ptr = grown;
+	bytes->capacity = capacity;
+	return 0;
+}
+
+int view_add(struct view_bytes *bytes, struct slice text)
+{
+	int error = reserve(bytes, text.len);
+	if (error == 0)
+		bytes->len += (size_t)(put(bytes->ptr + bytes->len, text) - (bytes->ptr + bytes->len));
+	return error;
+}
+
+int view_put(const struct view *view, const struct slice *row, struct view_bytes *out)
 {
 	const struct slice *cells = row + VIEW_LEAD;
 	bool own = row[VIEW_OWN].len > 0 && row[VIEW_OWN].ptr[0] == 't';
-	char *start = buffer_reserve(out, room(view, cells)), *to = start;
+	if (reserve(out, room(view, cells)) < 0)
+		return -ENOMEM;
+	char *start = out->ptr + out->len, *to = start;
 	switch (view->format) {
 	case FORMAT_CSV:
 		to = put_line(view, cells, to);
@@ -295,6 +325,6 @@ void view_put(const struct view *view, const struct slice *row, struct buffer *o
 		to = put_feature(view, cells, own, to);
 		break;
 	}
-	*to = '\0';
 	out->len += (size_t)(to - start);
+	return 0;
 }

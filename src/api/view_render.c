@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* From the rows of a reading statement to the body of an answer. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "wardmote/view.h"
 
@@ -10,57 +11,59 @@ static bool has_record(const struct slice *cells)
 	return cells[VIEW_LEAD].ptr != NULL;
 }
 
-static void render_list(struct arena *arena, const struct view *view, const struct view_rows *rows, size_t limit,
-			struct view_answer *answer)
+static int put_rows(const struct view *view, const struct view_rows *rows, size_t n, struct slice *cells, struct view_bytes *body)
+{
+	for (size_t i = 0; i < n; i++) {
+		rows->row(rows->context, i, cells);
+		if (!has_record(cells))
+			continue;
+		if (i > 0 && view_add(body, view->between) < 0)
+			return -ENOMEM;
+		if (view_put(view, cells, body) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int render_list(struct arena *arena, const struct view *view, const struct view_rows *rows, size_t limit, struct view_answer *answer)
 {
 	size_t n = rows->n < limit ? rows->n : limit;
 	struct slice cells[VIEW_LEAD + VIEW_COLUMNS_MAX] = { { NULL, 0 } };
-	struct buffer body = { .arena = arena };
-	const char *count = NULL;
-	buffer_reserve(&body, rows->bytes);
-	buffer_add(&body, view->head);
-	for (size_t i = 0; i < n; i++) {
-		rows->row(rows->context, i, cells);
-		if (cells[VIEW_COUNT].ptr != NULL)
-			count = cells[VIEW_COUNT].ptr;
-		if (!has_record(cells))
-			continue;
-		if (i > 0)
-			buffer_add(&body, view->between);
-		view_put(view, cells, &body);
-	}
-	buffer_add(&body, view->tail);
-	if (count != NULL)
-		buffer_format(&body, ",\"count\":%s", count);
+	struct view_bytes *body = &answer->body;
+	if (view_add(body, view->head) < 0 || put_rows(view, rows, n, cells, body) < 0 || view_add(body, view->tail) < 0)
+		return -ENOMEM;
 	if (rows->n > limit)
 		answer->link = arena_printf(arena, "%s\x1f%s", cells[VIEW_KEY].ptr, cells[VIEW_LEAD].ptr);
-	answer->body = buffer_slice(&body);
+	if (n == 0 || cells[VIEW_COUNT].ptr == NULL)
+		return 0;
+	return view_add(body, slice_of(arena_printf(arena, ",\"count\":%s", cells[VIEW_COUNT].ptr)));
 }
 
-static void render_record(struct arena *arena, const struct view *view, const struct view_rows *rows, struct view_answer *answer)
+static int render_record(struct arena *arena, const struct view *view, const struct view_rows *rows, struct view_answer *answer)
 {
 	struct slice cells[VIEW_LEAD + VIEW_COLUMNS_MAX];
-	struct buffer body = { .arena = arena };
 	rows->row(rows->context, 0, cells);
-	if (view->format == FORMAT_CSV)
-		buffer_add(&body, view->head);
-	view_put(view, cells, &body);
 	answer->etag = arena_copy(arena, cells[VIEW_KEY]);
-	answer->body = buffer_slice(&body);
+	if (view->format == FORMAT_CSV && view_add(&answer->body, view->head) < 0)
+		return -ENOMEM;
+	return view_put(view, cells, &answer->body);
 }
 
 int view_render(struct arena *arena, const struct call *call, const struct view_rows *rows, struct view_answer *ret_answer)
 {
+	bool list = call->route->operation->verb == V_LIST;
 	struct view view;
 	view_of(arena, call, &view);
 	*ret_answer = (struct view_answer){ .etag = NULL };
 	if (rows->n > 0 && rows->columns != VIEW_LEAD + view.n)
 		return -EINVAL;
-	if (call->route->operation->verb == V_LIST)
-		render_list(arena, &view, rows, (size_t)call->query.limit, ret_answer);
-	else if (rows->n == 0)
+	if (rows->n == 0 && !list)
 		return -ENOENT;
-	else
-		render_record(arena, &view, rows, ret_answer);
-	return 0;
+	ret_answer->body.ptr = malloc(rows->bytes + 1); /* mostly it needs no more */
+	ret_answer->body.capacity = ret_answer->body.ptr == NULL ? 0 : rows->bytes + 1;
+	int error =
+	    list ? render_list(arena, &view, rows, (size_t)call->query.limit, ret_answer) : render_record(arena, &view, rows, ret_answer);
+	if (error < 0)
+		free(ret_answer->body.ptr);
+	return error;
 }

@@ -204,13 +204,13 @@ char *arena_printf(struct arena *arena, const char *format, ...)
 	return text;
 }
 
-char *buffer_reserve(struct buffer *buffer, size_t extra)
+static void buffer_reserve(struct buffer *buffer, size_t extra)
 {
 	if (extra > SIZE_MAX / 4 || buffer->len > SIZE_MAX / 4)
 		abort();
 	size_t need = buffer->len + extra + 1;
 	if (need <= buffer->capacity)
-		return buffer->ptr + buffer->len;
+		return;
 	size_t capacity = buffer->capacity == 0 ? 256 : buffer->capacity * 2;
 	if (capacity < need)
 		capacity = need;
@@ -219,7 +219,6 @@ char *buffer_reserve(struct buffer *buffer, size_t extra)
 		memcpy(grown, buffer->ptr, buffer->len);
 	buffer->ptr = grown;
 	buffer->capacity = capacity;
-	return grown + buffer->len;
 }
 
 void buffer_add(struct buffer *buffer, struct slice text)

@@ -142,9 +142,9 @@ void connection_read(struct connection *connection, int64_t now_us);
 
 /* stream.c: the next result is awaited: are its rows to come one by one? False: that could not be had, and they must not come all at once. */
 bool stream_begin(struct connection *connection);
-/* One of them: handed on, and freed. */
 /* The cells of a row; how many. */
 size_t result_row(const PGresult *result, int row, struct slice *cells);
+/* One of them: handed on, and freed. */
 void stream_row(struct connection *connection, struct db_job *job, PGresult *result);
 /* Reads on where a pause has ended. */
 void stream_resume(struct db_pool *pool, int64_t now_us);

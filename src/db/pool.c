@@ -214,6 +214,7 @@ static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 	while (queue->n > 0) {
 		if (queue->first->deadline_us <= now_us || pool->away[lane]) {
 			pool->n_queued--;
+			pool->paces[lane] = (struct pace){ .since_us = now_us, .left_us = now_us }; /* this is no pace */
 			job_fail(pool, queue_pop(queue), DB_UNAVAILABLE);
 			continue;
 		}

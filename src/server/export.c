@@ -2,6 +2,7 @@
 /* A list that is asked for whole (limit=all). Rows go from the database's lane for exports through one block of memory to the client: when the block is full no
  * more are read, when it is empty the client's connection waits. What cannot be finished is cut off where the client can tell, never short and well-formed. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "request.h"
 #include "wardmote/log.h"
@@ -10,7 +11,7 @@
 struct export_flow {
 	struct view view;
 	struct statement statement;
-	struct buffer row; /* the bytes of one, again and again */
+	struct view_bytes row; /* of one, again and again */
 	struct slice links; /* the end of a JSON body */
 	bool running; /* its job is the database's */
 	bool begun; /* answered */
@@ -67,11 +68,10 @@ static bool take_row(struct db_job *job, const struct slice *cells, size_t n)
 	bool good = n == VIEW_LEAD + flow->view.n && (flow->begun || begin(request));
 	flow->row.len = 0;
 	if (good && flow->followed)
-		buffer_add(&flow->row, flow->view.between);
-	if (good)
-		view_put(&flow->view, cells, &flow->row);
+		good = view_add(&flow->row, flow->view.between) == 0;
+	good = good && view_put(&flow->view, cells, &flow->row) == 0;
 	flow->followed = true;
-	char *to = good && !arena_lacking(request->arena) ? http_stream_room(request->exchange, flow->row.len) : NULL;
+	char *to = good ? http_stream_room(request->exchange, flow->row.len) : NULL;
 	if (to != NULL) {
 		memcpy(to, flow->row.ptr, flow->row.len);
 		return http_stream_add(request->exchange, flow->row.len);
@@ -150,7 +150,6 @@ void export_start(struct request *request)
 		return;
 	}
 	view_of(request->arena, &request->call, &flow->view);
-	flow->row.arena = request->arena;
 	const struct statement *statement = &flow->statement;
 	request->export = flow;
 	segment_begin(request, LANE_STREAM, false);
@@ -174,6 +173,8 @@ void export_end(struct request *request, bool sent)
 	struct export_flow *flow = request->export;
 	if (flow == NULL)
 		return;
+	free(flow->row.ptr);
+	flow->row = (struct view_bytes){ .len = 0 };
 	if (flow->running) {
 		leave(request);
 		db_stream_drop(request->worker->pool, &request->job);

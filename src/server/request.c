@@ -325,6 +325,7 @@ static void submit(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
 	bool write = operation->lane == LANE_WRITE && !request->probe;
+	respond_expect_known(request);
 	int error = request->probe ? sql_probe(request->arena, &request->call, &request->statement)
 				   : sql_build_cached(request->worker->texts, request->arena, &request->call, &request->statement);
 	if (error < 0) {

@@ -37,6 +37,7 @@ struct request {
 	struct db_job job;
 	const char *actor[4]; /* parameters of act-as */
 	const char *claim[4]; /* of the idempotency claim */
+	const char *known_etag; /* the client's, of the version in call.known_version */
 	const char *expected_timeline[1]; /* of the version that If-Match names; NULL: any */
 	const char *patience[1]; /* milliseconds of a list that is tried */
 	const char *address; /* see request_address */
@@ -117,6 +118,9 @@ void respond_send(struct request *request, struct http_answer *answer);
 void respond_options(struct request *request);
 /* Does If-None-Match name this ETag? */
 bool respond_unchanged(struct request *request, const char *etag);
+
+/* Tells the statement which version the client has. */
+void respond_expect_known(struct request *request);
 
 /* What the answers of lists have: self and, where there is more, next; as a header and, in JSON, as the last part of the body. */
 void respond_links(struct request *request, const char *more, struct http_answer *answer);

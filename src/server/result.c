@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "request.h"
 #include "wardmote/log.h"
@@ -13,6 +14,15 @@ _Static_assert(VIEW_LEAD + (int)VIEW_COLUMNS_MAX < (int)DB_COLUMNS_MAX, "all col
 static bool is_write(const struct request *request)
 {
 	return request_operation(request)->lane == LANE_WRITE;
+}
+
+/* Of records the body is the owner: it was made here (view_render). */
+static void result_release(const struct request *request, void *owner)
+{
+	if (request->job.records)
+		free(owner);
+	else
+		db_result_release(owner);
 }
 
 /* Was a personal field asked for? Whether the caller may see it does not matter: at worst a cache stores less than it could. */
@@ -34,7 +44,8 @@ const char *respond_cache_control(const struct request *request)
 /* What a representation depends on beside the record's version. */
 static uint64_t representation_hash(const struct request *request, bool gzip)
 {
-	const uint64_t form[] = { (uint64_t)request->format, gzip, request->call.query.fields };
+	enum { MANNER = 2 }; /* another one when the same record gets other bytes */
+	const uint64_t form[] = { MANNER, (uint64_t)request->format, gzip, request->call.query.fields };
 	const struct slice parts[] = { { (const char *)form, sizeof form }, slice_of(request->claims.partner), SLICE(WARDMOTE_VERSION) };
 	return auth_hash(parts, sizeof parts / sizeof *parts);
 }
@@ -103,15 +114,51 @@ bool respond_unchanged(struct request *request, const char *etag)
 	return field.ptr != NULL && tags_parse(field, &tags) == 0 && tags_match(&tags, etag);
 }
 
-static void respond_not_modified(struct request *request, const char *etag, void *owner)
+/* Where the client has the ETag that an answer to this GET would carry if the record still has the version that the tag names, its boundary, which may be long, need not
+ * be read. */
+void respond_expect_known(struct request *request)
+{
+	struct slice field = http_header(request->exchange, "if-none-match");
+	const struct shape *shape = request->match.route->shape;
+	struct tags tags;
+	const char *version;
+	bool get = request_operation(request)->verb == V_GET && request->call.query.include == 0 && shape_geometry(shape) >= 0;
+	if (!get || field.ptr == NULL || tags_parse(field, &tags) < 0 || tags_version(request->arena, &tags, &version) < 0 ||
+	    version == NULL)
+		return;
+	const char *count = arena_copy(request->arena, (struct slice){ version, strcspn(version, ".") });
+	const char *today = on_timeline(request, count, atomic_load(&request->worker->server->fence.timeline));
+	/* Of the coding that a long answer would have; where the answer is too short for it the body decides, as ever. */
+	const char *etag = etag_compose(request->arena, today, representation_hash(request, http_accepts_gzip(request->exchange)));
+	if (!tags_match(&tags, etag))
+		return;
+	request->known_etag = etag;
+	request->call.known_version = count;
+}
+
+static void respond_not_modified(struct request *request, const char *etag, const struct db_result *result)
 {
 	struct http_answer answer;
 	respond_start(request, &answer, 304);
 	respond_field(&answer, "ETag", etag);
 	respond_field(&answer, "Cache-Control", respond_cache_control(request));
 	answer.compress = true; /* it varies as the whole answer would */
-	db_result_release(owner);
+	result_release(request, result->owner);
 	respond_send(request, &answer);
+}
+
+/* The record has the version that the client knows, and was not read whole. */
+static void respond_known(struct request *request, const struct db_result *result)
+{
+	const char *version = on_timeline(request, result->etag, result->timeline);
+	const char *etag = etag_compose(request->arena, version, representation_hash(request, http_accepts_gzip(request->exchange)));
+	if (strcmp(etag, request->known_etag) == 0) {
+		respond_not_modified(request, request->known_etag, result);
+		return;
+	}
+	/* The database moved to its standby in this very moment: there the version is another one. */
+	result_release(request, result->owner);
+	respond_problem(request, PROBLEM_UNAVAILABLE, "The database has just moved to its standby. Try again.");
 }
 
 static enum problem problem_of(int status)
@@ -138,7 +185,7 @@ static void respond_refusal(struct request *request, const struct db_result *res
 {
 	const char *errors = result->body.len > 2 ? arena_copy(request->arena, result->body) : NULL;
 	int status = result->status;
-	db_result_release(result->owner);
+	result_release(request, result->owner);
 	respond_faults(request, problem_of(status), NULL, errors);
 }
 
@@ -164,7 +211,7 @@ static void respond_success(struct request *request, const struct db_result *res
 	bool gzip = http_accepts_gzip(request->exchange) && total > HTTP_COMPRESS_MIN;
 	const char *etag = !empty && !dry && (result->etag != NULL || get) ? etag_of(request, result, &answer, gzip) : NULL;
 	if (get && etag != NULL && respond_unchanged(request, etag)) {
-		respond_not_modified(request, etag, result->owner);
+		respond_not_modified(request, etag, result);
 		return;
 	}
 	respond_field(&answer, "ETag", etag);
@@ -177,7 +224,7 @@ static void respond_success(struct request *request, const struct db_result *res
 	if (request->format == FORMAT_CSV)
 		respond_field(&answer, "Content-Disposition", respond_disposition(request));
 	answer.compress = true;
-	answer.release = db_result_release;
+	answer.release = request->job.records ? free : db_result_release;
 	answer.release_data = result->owner;
 	respond_send(request, &answer);
 }
@@ -189,15 +236,18 @@ static void render(struct request *request, struct db_result *result)
 	struct view_rows rows = { extent.rows, extent.columns, extent.bytes, db_result_row, result->owner };
 	struct view_answer answer;
 	int error = view_render(request->arena, &request->call, &rows, &answer);
-	if (error < 0) {
-		result->outcome = error == -ENOENT ? DB_NO_ROW : DB_ERROR;
-		memcpy(result->sqlstate, "XX000", 6); /* a mistake of ours */
-		return;
-	}
 	db_result_release(result->owner);
-	result->owner = NULL;
-	result->status = 200;
-	result->body = answer.body;
+	*result = (struct db_result){ .outcome = DB_ROW, .status = 200, .timeline = result->timeline };
+	if (error == -ENOMEM)
+		arena_lack(request->arena);
+	if (error == -ENOENT)
+		result->outcome = DB_NO_ROW;
+	if (error == -EINVAL) /* a statement and a view that do not fit: a mistake of ours */
+		*result = (struct db_result){ .outcome = DB_ERROR, .sqlstate = "XX000" };
+	if (error < 0)
+		return;
+	result->owner = answer.body.ptr;
+	result->body = (struct slice){ answer.body.ptr, answer.body.len };
 	result->etag = answer.etag;
 	result->link = answer.link;
 }
@@ -210,10 +260,12 @@ void respond_result(struct request *request, const struct db_result *result)
 	if (answer.outcome == DB_ERROR) {
 		respond_failure(request, &answer);
 	} else if (answer.outcome == DB_NO_ROW) {
-		db_result_release(answer.owner);
+		result_release(request, answer.owner);
 		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
 	} else if (request->probe || answer.status >= 400) {
 		respond_refusal(request, &answer);
+	} else if (request->known_etag != NULL && answer.etag != NULL && strcmp(answer.etag, request->call.known_version) == 0) {
+		respond_known(request, &answer);
 	} else {
 		respond_success(request, &answer);
 	}

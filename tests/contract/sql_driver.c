@@ -60,8 +60,10 @@ static json_t *rendered_json(struct arena *arena, const struct call *call, const
 	int r = view_render(arena, call, &rows, &answer);
 	if (r < 0)
 		return json_pack("{si}", "status", r == -ENOENT ? 404 : 500);
-	return json_pack("{siss%ss?ss?}", "status", 200, "body", answer.body.ptr, answer.body.len, "etag", answer.etag, "link",
-			 answer.link);
+	json_t *json =
+	    json_pack("{siss%ss?ss?}", "status", 200, "body", answer.body.ptr, answer.body.len, "etag", answer.etag, "link", answer.link);
+	free(answer.body.ptr);
+	return json;
 }
 
 static json_t *answer(struct arena *arena, const struct catalog *catalog, const json_t *request)

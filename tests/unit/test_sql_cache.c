@@ -154,6 +154,7 @@ static void vary_call(struct world *world, struct call *call)
 		query->keys[0] = maybe(world);
 		break;
 	default:
+		call->known_version = maybe(world);
 		call->expected_version = maybe(world);
 		break;
 	}
