@@ -2,6 +2,7 @@
 /* Localities: the places of a boundary set, with or without their boundary. */
 #include "wardmote/resources.h"
 
+#include "../by_place.h"
 #include "../vocabulary.h"
 
 extern const char locality_check_sql[];
@@ -38,7 +39,7 @@ static const struct field fields[] = {
 	{ .name = "population_as_at", .type = T_DATE, .flags = F_NULLABLE, .doc = "Day that the population was counted or estimated for." },
 	{ .name = "households", .type = T_INT, .flags = F_NULLABLE, .min = 0, .max = 100000000, .doc = "Households.", .example = "4000" },
 	{ .name = "valid_from", .type = T_DATE, .flags = F_NULLABLE | F_FILTER, .doc = "First day on which the locality exists; null: as its boundary set." },
-	{ .name = "valid_to", .type = T_DATE, .flags = F_NULLABLE | F_FILTER, .doc = "Last day on which it exists; null while it is current, or as its boundary set says." },
+	{ .name = "valid_to", .type = T_DATE, .flags = F_NULLABLE | F_FILTER, .doc = "Last day on which it exists; null: until the day before changed_on, else as its boundary set." },
 	{ .name = "successor_ids", .type = T_REFS, .refers = "localities", .include_name = "successors", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .max = 100, .initial = "[]", .doc = "Localities that took its place when it was abolished, of the same set or the next edition. The change was on changed_on, else on the "
 		 "day after valid_to." },
@@ -52,6 +53,49 @@ static const struct field fields[] = {
 	{ .name = "geometry", .type = T_GEOMETRY, .flags = F_NULLABLE | F_HEAVY,
 	  .doc = "Boundary as GeoJSON, WGS 84, longitude first (crs= names another system); left out of lists unless named by fields= or asked for by "
 		 "geometry=." },
+};
+/* clang-format on */
+
+/* What lies within another, give or take 1 % of its area: the boundaries of different makers never nest exactly. */
+#define OTHER "(SELECT l.geometry FROM api.locality l WHERE l.id = @)"
+#define OTHERS(relation) "t.geometry && " OTHER " AND t.id <> @ AND " relation
+
+/* clang-format off */
+static const struct clause clauses[] = {
+	{ .name = "point", .type = T_POSITION, .selective = true,
+	  .sql = "t.geometry && (SELECT wardmote.position(@)) AND ST_Covers(t.geometry, (SELECT wardmote.position(@)))",
+	  .doc = "Only localities in which this position (longitude,latitude) lies, or on whose edge: of every boundary set, unless others are named.",
+	  .example = "1.2974,52.6309" },
+	{ .name = "near", .type = T_POSITION, .needs = "radius", .selective = true,
+	  .sql = "t.geometry && (SELECT wardmote.around(wardmote.position(@), @radius::float8)) AND "
+		 "ST_DWithin(t.geometry::geography, (SELECT wardmote.position(@)::geography), @radius::float8)",
+	  .doc = "Only localities that come within `radius` of this position (longitude,latitude).", .example = "1.2974,52.6309" },
+	RADIUS_CLAUSE,
+	{ .name = "postcode", .type = T_TEXT, .min = POSTCODE_MIN, .max = POSTCODE_MAX, .selective = true,
+	  .sql = "t.geometry && (SELECT wardmote.postcode_point(@)) AND ST_Covers(t.geometry, (SELECT wardmote.postcode_point(@)))",
+	  .doc = "Only localities in which the point of this postcode lies. None has a postcode that is not known.", .example = "NR1 1AA" },
+	{ .name = "within", .type = T_UUID, .selective = true,
+	  .sql = OTHERS("EXISTS (SELECT FROM api.locality l WHERE l.id = @ AND (ST_CoveredBy(t.geometry, l.geometry) OR "
+			"ST_Area(ST_Intersection(t.geometry, l.geometry)) >= 0.99 * ST_Area(t.geometry)))"),
+	  .doc = "Only localities that lie in this one (an id) with at least 99 % of their area: lines of different makers never nest exactly.",
+	  .example = "01976f3a-1111-7000-8000-000000000001" },
+	{ .name = "intersects", .type = T_UUID, .selective = true,
+	  .sql = OTHERS("ST_Intersects(t.geometry, " OTHER ") AND NOT ST_Touches(t.geometry, " OTHER ")"),
+	  .doc = "Only localities that share ground with this one (an id), however little.", .example = "01976f3a-1111-7000-8000-000000000001" },
+	{ .name = "touches", .type = T_UUID, .selective = true, .sql = OTHERS("ST_Touches(t.geometry, " OTHER ")"),
+	  .doc = "Only localities that have a border or a corner with this one (an id), but no ground.",
+	  .example = "01976f3a-1111-7000-8000-000000000001" },
+	{ .name = "descendants_of", .type = T_UUID, .selective = true, .sql = "t.id = ANY ((SELECT wardmote.descendants(@))::uuid[])",
+	  .doc = "Only localities below this one (an id) by parent_id, at any depth.", .example = "01976f3a-1111-7000-8000-000000000001" },
+	{ .name = "as_at", .type = T_DATE,
+	  .sql = "coalesce(t.valid_from, '-infinity') <= @ AND coalesce(t.valid_to, t.changed_on - 1, 'infinity') >= @ AND NOT EXISTS ("
+		 "SELECT FROM api.boundary_set s WHERE s.id = t.boundary_set_id AND ((t.valid_from IS NULL AND s.valid_from > @) OR "
+		 "(coalesce(t.valid_to, t.changed_on) IS NULL AND s.valid_to < @)))",
+	  .doc = "Only localities in force on this day. (as_of asks something else: what the records said at a moment.)", .example = "2026-05-07" },
+	{ .name = "scheme_code", .type = T_TEXT, .min = 3, .max = SCHEME_MAX_CHARS + 1 + CODE_MAX_CHARS, .selective = true,
+	  .sql = "t.codes @> jsonb_build_array(jsonb_build_object('scheme', split_part(@, ':', 1), 'code', substring(@ FROM position(':' IN @) + 1)))",
+	  .doc = "Only localities with this code in `codes`: the scheme, a colon, the code.", .example = "ons:E05012902" },
+	{ 0 },
 };
 /* clang-format on */
 
@@ -90,6 +134,7 @@ const struct resource locality_resource = {
 	.sorts = sorts,
 	.check_sql = locality_check_sql,
 	.ordered = ordered,
+	.clauses = clauses,
 	.operations = operations,
 	.example = "{\"boundary_set_id\":\"01976f3a-1111-7000-8000-000000000001\",\"code\":\"EX000001\",\"name\":\"Example Ward\","
 		   "\"population\":9000,\"population_as_at\":\"2021-03-21\"}",
