@@ -22,5 +22,10 @@ extern const struct resource activity_resource;
 extern const struct resource risk_scale_resource;
 extern const struct resource risk_register_resource;
 extern const struct resource risk_resource;
+extern const struct resource community_group_resource;
+extern const struct resource mapping_exercise_resource;
+extern const struct resource map_item_resource;
+extern const struct resource need_resource;
+extern const struct resource locality_plan_resource;
 
 #endif

@@ -14,5 +14,6 @@ const struct resource *const resources_all[] = {
 	&risk_scale_resource,
 	&risk_register_resource,
 	&risk_resource,
+#include "community/resources.inc"
 	NULL,
 };
