@@ -113,7 +113,7 @@ def resource_names():
 def test_api_names_no_resource():
     """Nor do the folders below and beside it: a new resource is a descriptor, and no other folder hears of it."""
     names = resource_names()
-    assert len(names) == 24
+    assert len(names) >= 24
     said = re.compile(r"\b(%s)\b" % "|".join(sorted(names - KNOWN_TO_API, key=len, reverse=True)))
     # A word of everyday English in a text for people is no name: names stand alone in a string, or with the marks of a path or a table.
     as_name = re.compile(r'"(?:/v1/|api\.|wardmote\.)?(%s)(?:["/.]|_id)' % "|".join(names - KNOWN_TO_API))
