@@ -117,6 +117,7 @@ SELECT wardmote.refers('community_group', 'community_ids', 'community', true);
 SELECT wardmote.refers('community_group', 'led_by_community_id', 'community', false);
 SELECT wardmote.refers('community_group', 'parent_id', 'community_group', false);
 SELECT wardmote.refers('community_group', 'links', 'community_group', true, 'group_id');
+SELECT wardmote.expires('community_group', 'consent_until', '{contact_name,contact_details}');
 
 -- Groups stay a tree, as localities do.
 CREATE FUNCTION wardmote.community_group_tree() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
@@ -218,6 +219,7 @@ SELECT wardmote.refers('map_item', 'mapping_exercise_id', 'mapping_exercise', fa
 SELECT wardmote.refers('map_item', 'locality_id', 'locality', false);
 SELECT wardmote.refers('map_item', 'community_group_id', 'community_group', false);
 SELECT wardmote.refers('map_item', 'player_partner_id', 'partner', false);
+SELECT wardmote.expires('map_item', 'consent_until', '{person_name,person_role,person_contact}');
 
 -- --- needs and plans ----------------------------------------------------------------------------------------------------------------
 

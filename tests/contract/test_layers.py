@@ -33,8 +33,8 @@ STANDARD = re.compile(r"(assert|ctype|errno|fcntl|ftw|getopt|glob|grp|inttypes|l
 # What api itself is about: partners own records, and codes are the values of fields of the type T_CODES.
 KNOWN_TO_API = {"partner", "partners", "code", "codes"}
 
-# An identifier that is spelled like a resource and means something else: the account that acts.
-WORDS = {"account"}
+# Identifiers that are spelled like a resource and mean something else: the account that acts, what something cannot do without.
+WORDS = {"account", "need", "needs"}
 
 
 def files_of(folder):

@@ -6,7 +6,7 @@
 #include "../vocabulary.h"
 
 /* A field that tells who somebody is. */
-enum { PERSON_FIELD = F_NULLABLE | F_PERSONAL };
+enum { PERSON_FIELD = F_NULLABLE | F_PERSONAL | F_LOGGED };
 
 #define PERSON_PURPOSE "So that partners can reach people through those whom a community knows."
 #define PERSON_RETENTION "While the person has a public role, or until consent_until; then it is erased from the record, its history and stored answers."
