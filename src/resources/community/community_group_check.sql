@@ -32,9 +32,9 @@ SELECT '/visibility', 'consent_required', 'a person is public in a public role o
 FROM new
 WHERE new.visibility = 'public' AND num_nonnulls(new.contact_name, new.contact_details) > 0 AND NOT new.public_role AND NOT new.consent_public
 UNION ALL
-SELECT '/consent_until', 'consent_required', 'the consent has ended: nothing about the person can be recorded'
+SELECT '/consent_until', 'consent_required', 'the consent has ended: nothing about a person can be recorded with it'
 FROM new LEFT JOIN cur ON true
-WHERE NOT new.public_role AND new.consent_until < wardmote.today()
+WHERE new.consent_until < wardmote.today()
 	AND ((new.contact_name IS NOT NULL AND new.contact_name IS DISTINCT FROM cur.contact_name)
 		OR (new.contact_details IS NOT NULL AND new.contact_details IS DISTINCT FROM cur.contact_details))
 UNION ALL

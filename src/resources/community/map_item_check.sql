@@ -20,9 +20,9 @@ UNION ALL
 SELECT '/visibility', 'consent_required', 'a person is public in a public role only, or with consent to that (consent_public)'
 FROM new WHERE new.visibility = 'public' AND new.kind = 'key_player_individual' AND NOT new.public_role AND NOT new.consent_public
 UNION ALL
-SELECT '/consent_until', 'consent_required', 'the consent has ended: nothing about the person can be recorded'
+SELECT '/consent_until', 'consent_required', 'the consent has ended: nothing about a person can be recorded with it'
 FROM new LEFT JOIN cur ON true
-WHERE NOT new.public_role AND new.consent_until < wardmote.today() AND ((new.person_name IS NOT NULL AND new.person_name IS DISTINCT FROM cur.person_name)
+WHERE new.consent_until < wardmote.today() AND ((new.person_name IS NOT NULL AND new.person_name IS DISTINCT FROM cur.person_name)
 	OR (new.person_role IS NOT NULL AND new.person_role IS DISTINCT FROM cur.person_role)
 	OR (new.person_contact IS NOT NULL AND new.person_contact IS DISTINCT FROM cur.person_contact))
 UNION ALL
