@@ -63,5 +63,5 @@ def test_plans_that_are_due(partner, locality):
     days = {day: made(plan(partner.officer, locality, due_on=day))["id"] for day in ("2027-03-31", None, "2026-03-31")}
     listed = partner.officer.get("/v1/locality-plans", params={"locality_id": locality["id"], "sort": "due_on"}).json()["items"]
     assert [each["id"] for each in listed] == [days["2026-03-31"], days["2027-03-31"], days[None]]
-    late = partner.officer.get("/v1/locality-plans", params={"locality_id": locality["id"], "due_on[lt]": "2027-01-01", "status": "draft,agreed"}).json()["items"]
+    late = partner.officer.get("/v1/locality-plans", params={"locality_id": locality["id"], "due_on.lt": "2027-01-01", "status": "draft,agreed"}).json()["items"]
     assert [each["id"] for each in late] == [days["2026-03-31"]]
