@@ -2,6 +2,7 @@
 /* Community groups: organised people, from an informal circle to a social enterprise, and how they wish to be engaged. */
 #include "wardmote/resources.h"
 
+#include "clauses.h"
 #include "consent.h"
 
 extern const char community_group_check_sql[];
@@ -69,6 +70,8 @@ static const struct field fields[] = {
 };
 /* clang-format on */
 
+static const struct clause clauses[] = { MAP_CLAUSES("groups"), { 0 } };
+
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },
 	{ .name = "updated_at", .type = "timestamptz" },
@@ -90,6 +93,7 @@ const struct resource community_group_resource = {
 	.fields = fields,
 	.n_fields = ROWS(fields),
 	.sorts = sorts,
+	.clauses = clauses,
 	.check_sql = community_group_check_sql,
 	.ordered = ordered,
 	.example = "{\"name\":\"Example Residents' Association\",\"kind\":\"residents\",\"size_band\":\"10_to_49\",\"services\":\"Tea and "

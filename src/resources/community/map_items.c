@@ -2,6 +2,7 @@
 /* Map items: what the community map shows. The one place where a private person may be recorded, with consent, purpose and end. */
 #include "wardmote/resources.h"
 
+#include "clauses.h"
 #include "consent.h"
 
 extern const char map_item_check_sql[];
@@ -56,6 +57,8 @@ static const struct field fields[] = {
 };
 /* clang-format on */
 
+static const struct clause clauses[] = { MAP_CLAUSES("items"), { 0 } };
+
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },
 	{ .name = "last_verified_on", .column = "last_verified_sort", .type = "date" },
@@ -76,6 +79,7 @@ const struct resource map_item_resource = {
 	.fields = fields,
 	.n_fields = ROWS(fields),
 	.sorts = sorts,
+	.clauses = clauses,
 	.check_sql = map_item_check_sql,
 	.example = "{\"name\":\"Example "
 		   "Hall\",\"kind\":\"facility\",\"aspect\":\"strength\",\"locality_id\":\"01976f3a-3333-7000-8000-000000000001\","

@@ -53,6 +53,18 @@ static const struct field fields[] = {
 };
 /* clang-format on */
 
+static const struct clause clauses[] = {
+	{ .name = "unanswered",
+	  .type = T_BOOL,
+	  .sql = "wardmote.may_read('activities') AND @ = NOT EXISTS (SELECT FROM api.activity a WHERE a.need_ids @> ARRAY[t.id] AND "
+		 "a.status <> "
+		 "'cancelled')",
+	  .doc = "Whether no activity that you can see answers them; one that was cancelled answers none. It takes the scope of "
+		 "activities, too.",
+	  .example = "true" },
+	{ 0 },
+};
+
 static const struct sort sorts[] = {
 	{ .name = "title", .type = "text" },
 	{ .name = "raised_on", .column = "raised_on_sort", .type = "date" },
@@ -73,6 +85,7 @@ const struct resource need_resource = {
 	.fields = fields,
 	.n_fields = ROWS(fields),
 	.sorts = sorts,
+	.clauses = clauses,
 	.check_sql = need_check_sql,
 	.example =
 	    "{\"title\":\"A place for young people to meet\",\"nature\":\"need\",\"locality_id\":\"01976f3a-3333-7000-8000-000000000001\","
