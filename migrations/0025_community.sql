@@ -184,7 +184,7 @@ CREATE TABLE wardmote.map_item (
 	interpreter         boolean,
 	accessibility       text CONSTRAINT map_item_accessibility CHECK (char_length(accessibility) BETWEEN 1 AND 4000),
 	community_group_id  uuid,
-	player_partner_id   uuid,
+	key_partner_id      uuid,
 	person_name         text CONSTRAINT map_item_person_name CHECK (char_length(person_name) BETWEEN 1 AND 200),
 	person_role         text CONSTRAINT map_item_person_role CHECK (char_length(person_role) BETWEEN 1 AND 200),
 	person_contact      text CONSTRAINT map_item_person_contact CHECK (char_length(person_contact) BETWEEN 1 AND 500),
@@ -202,7 +202,6 @@ CREATE TABLE wardmote.map_item (
 	CONSTRAINT map_item_locality_id_place CHECK (num_nonnulls(locality_id, point) > 0),
 	CONSTRAINT map_item_point_person CHECK (kind <> 'key_player_individual' OR point IS NULL),
 	CONSTRAINT map_item_person_name_kind CHECK (kind = 'key_player_individual' OR num_nonnulls(person_name, person_role, person_contact) = 0),
-	CONSTRAINT map_item_player_partner_id_kind CHECK (kind = 'key_player_partner' OR player_partner_id IS NULL),
 	CONSTRAINT map_item_consent_until_given CHECK (public_role OR kind <> 'key_player_individual'
 		OR num_nonnulls(consent_on, consent_purpose, consent_until) = 3)
 );
@@ -218,7 +217,7 @@ SELECT wardmote.track('map_item');
 SELECT wardmote.refers('map_item', 'mapping_exercise_id', 'mapping_exercise', false);
 SELECT wardmote.refers('map_item', 'locality_id', 'locality', false);
 SELECT wardmote.refers('map_item', 'community_group_id', 'community_group', false);
-SELECT wardmote.refers('map_item', 'player_partner_id', 'partner', false);
+SELECT wardmote.refers('map_item', 'key_partner_id', 'partner', false);
 SELECT wardmote.expires('map_item', 'consent_until', '{person_name,person_role,person_contact}');
 
 -- --- needs and plans ----------------------------------------------------------------------------------------------------------------

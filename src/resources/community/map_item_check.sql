@@ -8,9 +8,6 @@ SELECT '/' || p.name, 'not_allowed', 'only a key_player_individual is a person'
 FROM new CROSS JOIN LATERAL (VALUES ('person_name', new.person_name), ('person_role', new.person_role), ('person_contact', new.person_contact)) AS p (name, value)
 WHERE new.kind <> 'key_player_individual' AND p.value IS NOT NULL
 UNION ALL
-SELECT '/player_partner_id', 'not_allowed', 'only a key_player_partner is a partner' FROM new
-WHERE new.kind <> 'key_player_partner' AND new.player_partner_id IS NOT NULL
-UNION ALL
 -- R34: a private person is recorded with consent, purpose and end only, and made public only where the consent says so.
 SELECT '/' || c.name, 'consent_required', 'a person is recorded in a public role (public_role), or with a consent: when it was given, for what, until when'
 FROM new

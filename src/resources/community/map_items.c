@@ -40,8 +40,8 @@ static const struct field fields[] = {
 	  .example = "\"Ramp at the back\"" },
 	{ .name = "community_group_id", .type = T_REF, .refers = "community-groups", .include_name = "community_group",
 	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "The group that is the key player, or that runs the facility or activity." },
-	{ .name = "player_partner_id", .type = T_REF, .refers = "partners", .include_name = "player_partner", .flags = F_NULLABLE | F_FILTER | F_INCLUDE,
-	  .doc = "The partner that is the key player; only with that kind." },
+	{ .name = "key_partner_id", .type = T_REF, .refers = "partners", .include_name = "key_partner", .flags = F_NULLABLE | F_FILTER | F_INCLUDE,
+	  .doc = "The partner that is the key player, or that runs the facility or activity." },
 
 	/* a person: only with kind key_player_individual */
 	{ .name = "person_name", .type = T_TEXT, .flags = PERSON_FIELD, .min = 1, .max = NAME_MAX_CHARS,
