@@ -30,12 +30,13 @@ CREATE FUNCTION wardmote.forget_personal_reads() RETURNS bigint LANGUAGE plpgsql
 DECLARE
 	n bigint;
 BEGIN
-	DELETE FROM wardmote.personal_read WHERE at < now() - interval '24 months';
+	DELETE FROM wardmote.personal_read WHERE seq IN (
+		SELECT p.seq FROM wardmote.personal_read p WHERE p.at < now() - interval '24 months' ORDER BY p.at LIMIT 200);
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END
 $$;
-INSERT INTO wardmote.prunes VALUES ('forget_personal_reads');
+INSERT INTO wardmote.prunes VALUES ('wardmote.forget_personal_reads');
 
 -- --- service areas and contacts -----------------------------------------------------------------------------------------------------
 
