@@ -245,3 +245,88 @@ ALTER TABLE wardmote.activity ADD COLUMN lead_contact_id uuid;
 SELECT wardmote.protect('activity', 'owned');
 SELECT wardmote.track('activity');
 SELECT wardmote.refers('activity', 'lead_contact_id', 'contact', false);
+
+-- --- Open Referral (HSDS 3.0) -------------------------------------------------------------------------------------------------------
+
+-- The id of a part that is no record of ours, always the same for the same name: a UUID of version 3.
+CREATE FUNCTION wardmote.hsds_id(part_name text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT encode(set_byte(set_byte(h, 6, (get_byte(h, 6) & 15) | 48), 8, (get_byte(h, 8) & 63) | 128), 'hex')::uuid
+	FROM (SELECT decode(md5(part_name), 'hex') AS h) AS hash
+$$;
+
+-- A partner as an organization. HSDS asks for a description: the kind of body, in words.
+CREATE FUNCTION wardmote.hsds_organization(partner uuid) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT json_strip_nulls(json_build_object('id', p.id, 'name', p.name, 'alternate_name', p.short_name,
+		'description', upper(left(p.kind, 1)) || replace(substr(p.kind, 2), '_', ' '), 'website', p.website, 'parent_organization_id', p.parent_id))
+	FROM api.partner p WHERE p.id = partner
+$$;
+
+-- What a service has more than one of. Each part only as far as it is public, and the token may read such records.
+CREATE FUNCTION wardmote.hsds_contacts(service api.service_entry) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT json_agg(json_build_object('id', wardmote.hsds_id('contact ' || service.id || ' ' || c.id), 'name', c.name, 'title', c.post,
+		'department', a.name, 'email', c.email,
+		'phones', CASE WHEN c.phone IS NOT NULL THEN json_build_array(json_build_object('id', wardmote.hsds_id('phone ' || c.id), 'number', c.phone)) END))
+	FROM api.contact c LEFT JOIN api.service_area a ON a.id = c.service_area_id AND a.visibility = 'public' AND wardmote.may_read('service-areas')
+	WHERE c.id = service.accountable_contact_id AND c.visibility = 'public' AND wardmote.may_read('contacts')
+$$;
+
+CREATE FUNCTION wardmote.hsds_service_areas(service api.service_entry) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT json_agg(json_build_object('id', wardmote.hsds_id('service_area ' || service.id || ' ' || l.id), 'name', l.name,
+		'extent', public.ST_AsGeoJSON(g.simple, 5), 'extent_type', CASE WHEN g.simple IS NOT NULL THEN 'geojson' END) ORDER BY u.n)
+	FROM unnest(service.locality_ids) WITH ORDINALITY u (id, n)
+	JOIN api.locality l ON l.id = u.id
+	CROSS JOIN LATERAL (SELECT public.ST_Multi(public.ST_SimplifyPreserveTopology(l.geometry, greatest(public.ST_XMax(l.geometry) - public.ST_XMin(l.geometry),
+		public.ST_YMax(l.geometry) - public.ST_YMin(l.geometry)) / 300)) AS simple) AS g
+	WHERE l.visibility = 'public' AND wardmote.may_read('localities')
+$$;
+
+-- Topics as terms, and the published standard as a text of its own.
+CREATE FUNCTION wardmote.hsds_attributes(service api.service_entry) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT json_agg(x.attribute ORDER BY x.n)
+	FROM (
+		SELECT u.n, json_build_object('id', wardmote.hsds_id('attribute ' || service.id || ' ' || u.code), 'link_type', 'topic', 'link_entity', 'service',
+			'taxonomy_term', json_build_object('id', wardmote.hsds_id('topic ' || u.code), 'code', u.code, 'name', coalesce(c.label, u.code),
+				'description', coalesce(c.description, c.label, u.code), 'taxonomy', 'topic')) AS attribute
+		FROM unnest(service.topics) WITH ORDINALITY u (code, n)
+		LEFT JOIN LATERAL (SELECT k.label, k.description FROM api.code k WHERE k.list = 'topic' AND k.code = u.code AND k.visibility = 'public'
+			ORDER BY k.partner_id IS DISTINCT FROM service.partner_id LIMIT 1) AS c ON true
+		UNION ALL
+		SELECT 0, json_build_object('id', wardmote.hsds_id('standard ' || service.id), 'link_type', 'service standard', 'link_entity', 'service',
+			'value', service.standard)
+		WHERE service.standard IS NOT NULL
+	) AS x
+$$;
+
+CREATE FUNCTION wardmote.hsds_locations(service api.service_entry) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT json_build_array(json_build_object('id', wardmote.hsds_id('service_at_location ' || service.id),
+		'location', json_build_object('id', wardmote.hsds_id('location ' || service.id), 'location_type', 'physical', 'name', service.address,
+			'latitude', public.ST_Y(service.point), 'longitude', public.ST_X(service.point))))
+	WHERE service.point IS NOT NULL OR service.address IS NOT NULL
+$$;
+
+-- A service entry as a service: what it has one of, or all. HSDS knows no null.
+CREATE FUNCTION wardmote.hsds_service(service api.service_entry, whole boolean) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT json_strip_nulls(json_build_object('id', service.id, 'name', service.name, 'description', service.description, 'url', service.url,
+		'email', service.email, 'status', replace(service.status, '_', ' '), 'eligibility_description', service.eligibility,
+		'last_modified', to_char(service.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+		'organization', wardmote.hsds_organization(service.partner_id),
+		'phones', CASE WHEN whole AND service.phone IS NOT NULL THEN
+			json_build_array(json_build_object('id', wardmote.hsds_id('phone ' || service.id), 'number', service.phone)) END,
+		'schedules', CASE WHEN whole AND service.opening IS NOT NULL THEN
+			json_build_array(json_build_object('id', wardmote.hsds_id('schedule ' || service.id), 'description', service.opening)) END,
+		'contacts', CASE WHEN whole THEN wardmote.hsds_contacts(service) END,
+		'service_areas', CASE WHEN whole THEN wardmote.hsds_service_areas(service) END,
+		'service_at_locations', CASE WHEN whole THEN wardmote.hsds_locations(service) END,
+		'attributes', CASE WHEN whole THEN wardmote.hsds_attributes(service) END))
+$$;
+
+-- A page of HSDS around its contents.
+CREATE FUNCTION wardmote.hsds_page(total bigint, page bigint, size bigint, contents json) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT json_build_object('total_items', total, 'total_pages', pages, 'page_number', page, 'size', json_array_length(contents),
+		'first_page', page = 1, 'last_page', page >= pages, 'empty', json_array_length(contents) = 0, 'contents', contents)
+	FROM (SELECT greatest((total + size - 1) / size, 1) AS pages) AS counted
+$$;
+
+GRANT EXECUTE ON FUNCTION wardmote.hsds_id(text), wardmote.hsds_organization(uuid), wardmote.hsds_contacts(api.service_entry),
+	wardmote.hsds_service_areas(api.service_entry), wardmote.hsds_attributes(api.service_entry), wardmote.hsds_locations(api.service_entry),
+	wardmote.hsds_service(api.service_entry, boolean), wardmote.hsds_page(bigint, bigint, bigint, json) TO wardmote_api;
