@@ -275,8 +275,7 @@ CREATE FUNCTION wardmote.hsds_service_areas(service api.service_entry) RETURNS j
 		'extent', public.ST_AsGeoJSON(g.simple, 5), 'extent_type', CASE WHEN g.simple IS NOT NULL THEN 'geojson' END) ORDER BY u.n)
 	FROM unnest(service.locality_ids) WITH ORDINALITY u (id, n)
 	JOIN api.locality l ON l.id = u.id
-	CROSS JOIN LATERAL (SELECT public.ST_Multi(public.ST_SimplifyPreserveTopology(l.geometry, greatest(public.ST_XMax(l.geometry) - public.ST_XMin(l.geometry),
-		public.ST_YMax(l.geometry) - public.ST_YMin(l.geometry)) / 300)) AS simple) AS g
+	CROSS JOIN LATERAL (SELECT wardmote.simplified(l.geometry) AS simple) AS g
 	WHERE l.visibility = 'public' AND wardmote.may_read('localities')
 $$;
 

@@ -229,3 +229,37 @@ def test_an_activity_has_a_lead(partner, anonymous):
     made = partner.officer.post("/v1/activities", {"title": unique("Walk"), "kind": "event", "visibility": "public", "lead_contact_id": holder["id"]})
     shown = anonymous.get(made.headers["location"], params={"include": "lead_contact"}).json()
     assert shown["lead_contact"]["post"] == holder["post"]
+
+
+# --- who is responsible here ---
+
+def test_contacts_of_a_place(partner, other, records):
+    district = fresh_locality(records)
+    ward = records.make("localities", visibility="public", parent_id=district)["id"]
+    area, manager, former, coming = (contact(partner.officer, visibility="shared").json()["id"] for _ in range(4))
+    assignment(partner.officer, area, district, visibility="shared")
+    assignment(partner.officer, manager, ward, role="neighbourhood_manager", visibility="shared")
+    assignment(partner.officer, former, ward, valid_from="2020-01-01", valid_to="2020-12-31", visibility="shared")
+    assignment(partner.officer, coming, ward, valid_from="2090-01-01", visibility="shared")
+
+    def found(client=partner.viewer, **params):
+        return {item["id"] for item in client.get("/v1/contacts", params={"partner_id": partner.id, **params}).json()["items"]}
+
+    assert found(locality_id=ward) == {area, manager}
+    assert found(locality_id=district) == {area}
+    assert found(locality_id=ward, role="neighbourhood_manager") == {manager}
+    assert found(locality_id=ward, in_force_on="2020-06-01") == {former}
+    assert found(locality_id=ward, in_force_on="2020-06-01", role="neighbourhood_manager") == set()
+    assert found(locality_id=ward, in_force_on="2091-01-01") == {area, manager, coming}
+    assert {area, manager} & found(role="locality_contact") == {area}
+    assert found(in_force_on="2020-06-01") & {area, manager, former, coming} == {former}
+    assert found(locality_id=records.shared("localities")["id"]) & {area, manager} == set()
+    assert found(other.viewer, locality_id=ward) == {area, manager}
+
+
+def test_an_assignment_that_is_hidden_tells_nothing(partner, other, records):
+    place = fresh_locality(records)
+    known = contact(partner.officer, visibility="shared").json()["id"]
+    assignment(partner.officer, known, place)
+    answer = other.viewer.get("/v1/contacts", params={"locality_id": place})
+    assert answer.json()["items"] == []

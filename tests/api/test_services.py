@@ -73,3 +73,25 @@ def test_a_code_that_a_service_holds_is_in_use(partner, resource, body):
     assert refused.status == 409, refused.text()
     assert partner.officer.delete(holder.headers["location"], headers={"If-Match": "*"}).status == 204
     assert partner.officer.delete(code.headers["location"], headers={"If-Match": "*"}).status == 204
+
+
+SQUARE = {"type": "Polygon", "coordinates": [[[-3.02, 50.01], [-3.0, 50.01], [-3.0, 50.03], [-3.02, 50.03], [-3.02, 50.01]]]}
+
+
+def test_services_of_a_place(partner, records, anonymous):
+    """For it, or at it: with one question, whatever the boundaries are."""
+    locality = records.make("localities", visibility="public", geometry=SQUARE)["id"]
+    served = partner.officer.post("/v1/service-entries", {"name": unique("Served"), "locality_ids": [locality]}).json()["id"]
+    there = partner.officer.post("/v1/service-entries", {"name": unique("There"), "point": {"type": "Point", "coordinates": [-3.04, 50.02]}}).json()["id"]
+
+    def found(**params):
+        return {item["id"] for item in anonymous.get("/v1/service-entries", params={"partner_id": partner.id, **params}).json()["items"]} & {served, there}
+
+    assert found(point="-3.01,50.02") == {served}
+    assert found(near="-3.03,50.02", radius=1000) == {served, there}
+    assert found(near="-3.04,50.02", radius=100) == {there}
+    assert found(bbox="-3.05,50.0,-3.03,50.03") == {there}
+    assert found(bbox="-3.05,50.0,-3.01,50.03") == {served, there}
+    assert found(point="-3.06,50.02") == set()
+    assert anonymous.get("/v1/service-entries", params={"near": "-3.03,50.02"}).status == 400
+    assert found(postcode="ZZ99 9ZZ") == set()
