@@ -204,3 +204,76 @@ def test_the_answer_of_a_create_is_kept_for_its_owner(partner):
     first, again = (partner.officer.post("/v1/contacts", body, headers=key) for _ in range(2))
     assert again.headers["idempotency-replayed"] == "true" and again.body == first.body
     assert person(again.json()) == PERSON
+
+
+# --- what the owner is told ---
+
+@pytest.fixture(name="told")
+def _told(partner):
+    """The owner's list of reads of a record, by any of its accounts: [(partner, resource)]."""
+    def of(record, client=None, **params):
+        answer = (client or partner.manager).get("/v1/personal-reads", params={"record_id": record["id"], **params})
+        assert answer.status == 200, answer.text()
+        return [(item["partner"]["id"], item["resource"]) for item in answer.json()["items"]]
+
+    return of
+
+
+def test_managers_of_the_owner_are_told(partner, other, shared, told):
+    account = other.viewer.get("/v1/me").json()["account_id"]
+    other.viewer.get(f"/v1/contacts/{shared['id']}")
+    answer = partner.manager.get("/v1/personal-reads", params={"record_id": shared["id"], "resource": "contacts"})
+    assert answer.headers["cache-control"] == "no-store"
+    (item,) = answer.json()["items"]
+    assert (item["account_id"], item["partner"], item["resource"], item["record_id"]) == (
+        account, {"id": other.id, "name": other.record["name"]}, "contacts", shared["id"])
+    assert told(shared, since=item["at"]) == [(other.id, "contacts")]
+    assert told(shared, since="2099-01-01T00:00:00Z") == []
+    assert told(shared, resource="map-items") == []
+
+
+def test_nobody_else_is_told(partner, other, administrator, anonymous, shared, told):
+    other.viewer.get(f"/v1/contacts/{shared['id']}")
+    for client in (partner.viewer, partner.officer, other.manager, administrator):
+        assert told(shared, client) == []
+    assert anonymous.get("/v1/personal-reads").status == 401
+
+
+def test_a_token_is_told_of_what_it_may_read(partner, other, records, shared, told):
+    other.viewer.get(f"/v1/contacts/{shared['id']}")
+    assert told(shared, records.account(partner.id, "manager", ["contacts:read"])) == [(other.id, "contacts")]
+    assert told(shared, records.account(partner.id, "manager", ["risks:read"])) == []
+
+
+def test_page_by_page_the_newest_first(partner, other, shared):
+    for _ in range(5):
+        other.viewer.get(f"/v1/contacts/{shared['id']}")
+    params = {"record_id": shared["id"], "limit": 2}
+    whole = partner.manager.get("/v1/personal-reads", params={"record_id": shared["id"]}).json()["items"]
+    pages = list(partner.manager.pages("/v1/personal-reads", params=params))
+    assert [len(page.json()["items"]) for page in pages] == [2, 2, 1]
+    assert [item for page in pages for item in page.json()["items"]] == whole
+    assert [item["at"] for item in whole] == sorted((item["at"] for item in whole), reverse=True)
+
+
+def test_reads_are_forgotten_after_two_years(cluster, other, shared, told):
+    for _ in range(2):
+        other.viewer.get(f"/v1/contacts/{shared['id']}")
+    with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE wardmote.personal_read SET at = now() - interval '25 months'"
+                       " WHERE seq = (SELECT min(seq) FROM wardmote.personal_read WHERE record_id = %s)", (shared["id"],))
+        cursor.execute("SELECT wardmote.forget_personal_reads()")
+        assert cursor.fetchone() == (1,)
+        connection.commit()
+    assert len(told(shared)) == 1
+
+
+def test_the_note_cannot_be_made_up(cluster, partner, other, shared):
+    """The server's own role neither reads, changes nor takes back notes, nor says who read."""
+    with contextlib.closing(cluster.connect("wardmote_api")) as connection:
+        for text in ("SELECT * FROM wardmote.personal_read", "DELETE FROM wardmote.personal_read", "UPDATE wardmote.personal_read SET at = now()",
+                     f"INSERT INTO wardmote.personal_read (resource, record_id, owner_id, partner_id) VALUES ('contacts', '{shared['id']}', '{partner.id}', '{other.id}')",
+                     f"INSERT INTO wardmote.personal_read (resource, record_id, owner_id) VALUES ('contacts', '{shared['id']}', '{partner.id}')"):
+            with connection.cursor() as cursor, pytest.raises(Exception, match="permission denied|row-level security|null value"):
+                cursor.execute(text)
+            connection.rollback()
