@@ -319,7 +319,8 @@ static void add_note(struct sql *sql)
 	const struct shape *shape = sql->shape;
 	const char *comma = "";
 	sql_add(sql,
-		"WITH noted AS (INSERT INTO wardmote.personal_read (resource, record_id, owner_id) SELECT '%s', r.id, r.partner_id FROM api.%s r"
+		"WITH noted AS (INSERT INTO wardmote.personal_read (resource, record_id, owner_id) SELECT '%s', r.id, r.partner_id FROM "
+		"api.%s r"
 		" WHERE r.id = $%d::uuid AND r.visibility <> 'public' AND r.partner_id IS DISTINCT FROM (SELECT wardmote.ctx_partner())"
 		" AND num_nonnulls(",
 		shape->resource->name, shape->resource->thing, sql->id);

@@ -42,8 +42,9 @@ static const char *const ordered[] = { "valid_from", "valid_to", NULL };
 const struct resource contact_assignment_resource = {
 	.name = "contact-assignments",
 	.thing = "contact_assignment",
-	.doc = "A contact assignment says that a contact is responsible for a locality or a consultation, in what role and from when to when. "
-	       "The past is kept: an assignment ends, and the next one begins.",
+	.doc =
+	    "A contact assignment says that a contact is responsible for a locality or a consultation, in what role and from when to when. "
+	    "The past is kept: an assignment ends, and the next one begins.",
 	.flags = R_OWNED,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_OFFICER,

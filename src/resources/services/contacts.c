@@ -11,7 +11,7 @@ static const char *const kinds[] = { "officer", "councillor", "portfolio_holder"
 
 #define PURPOSE "So that people and partners can reach who is responsible."
 #define RETENTION                                                                                                                          \
-	"Until consent_until; then blanked in the record, in every earlier version and in stored answers. In a public role while the "    \
+	"Until consent_until; then blanked in the record, in every earlier version and in stored answers. In a public role while the "     \
 	"post is held."
 
 /* clang-format off */
@@ -77,8 +77,9 @@ static const struct sort sorts[] = {
 const struct resource contact_resource = {
 	.name = "contacts",
 	.thing = "contact",
-	.doc = "A contact is a post that people or partners can turn to, with who holds it. Name, telephone number and address of another "
-	       "partner's contact that is not public are shown by GET of that one contact alone, and each such read is noted for its owner.",
+	.doc =
+	    "A contact is a post that people or partners can turn to, with who holds it. Name, telephone number and address of another "
+	    "partner's contact that is not public are shown by GET of that one contact alone, and each such read is noted for its owner.",
 	.flags = R_OWNED,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_OFFICER,

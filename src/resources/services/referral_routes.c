@@ -42,7 +42,8 @@ static const char *const ordered[] = { "valid_from", "valid_to", NULL };
 const struct resource referral_route_resource = {
 	.name = "referral-routes",
 	.thing = "referral_route",
-	.doc = "A referral route says to whom what people say about a topic or a place is passed on when another partner or team has to answer it.",
+	.doc = "A referral route says to whom what people say about a topic or a place is passed on when another partner or team has to "
+	       "answer it.",
 	.flags = R_OWNED,
 	.read = CALLER_ANONYMOUS,
 	.write = CALLER_OFFICER,
@@ -52,5 +53,6 @@ const struct resource referral_route_resource = {
 	.sorts = sorts,
 	.check_sql = referral_route_check_sql,
 	.ordered = ordered,
-	.example = "{\"title\":\"Fly-tipping on housing land\",\"to_partner_id\":\"01976f3a-2222-7000-8000-000000000001\",\"within_days\":2}",
+	.example =
+	    "{\"title\":\"Fly-tipping on housing land\",\"to_partner_id\":\"01976f3a-2222-7000-8000-000000000001\",\"within_days\":2}",
 };

@@ -80,7 +80,8 @@ static const struct sort sorts[] = {
 const struct resource service_entry_resource = {
 	.name = "service-entries",
 	.thing = "service_entry",
-	.doc = "A service entry says what a partner delivers where, to what published standard, and who is accountable. Public ones are also read in "
+	.doc = "A service entry says what a partner delivers where, to what published standard, and who is accountable. Public ones are "
+	       "also read in "
 	       "the form of Open Referral (HSDS 3.0) at /hsds.",
 	.flags = R_OWNED,
 	.read = CALLER_ANONYMOUS,
@@ -91,5 +92,6 @@ const struct resource service_entry_resource = {
 	.sorts = sorts,
 	.clauses = clauses,
 	.check_sql = service_entry_check_sql,
-	.example = "{\"name\":\"Housing advice\",\"description\":\"Advice on renting, repairs and homelessness\",\"opening\":\"Monday to Friday, 9 to 5\"}",
+	.example = "{\"name\":\"Housing advice\",\"description\":\"Advice on renting, repairs and homelessness\",\"opening\":\"Monday to "
+		   "Friday, 9 to 5\"}",
 };
