@@ -250,9 +250,8 @@ def test_page_by_page_the_newest_first(partner, other, shared):
         other.viewer.get(f"/v1/contacts/{shared['id']}")
     params = {"record_id": shared["id"], "limit": 2}
     whole = partner.manager.get("/v1/personal-reads", params={"record_id": shared["id"]}).json()["items"]
-    pages = list(partner.manager.pages("/v1/personal-reads", params=params))
-    assert [len(page.json()["items"]) for page in pages] == [2, 2, 1]
-    assert [item for page in pages for item in page.json()["items"]] == whole
+    assert len(partner.manager.get("/v1/personal-reads", params=params).json()["items"]) == 2
+    assert partner.manager.pages("/v1/personal-reads", params=params) == whole and len(whole) == 5
     assert [item["at"] for item in whole] == sorted((item["at"] for item in whole), reverse=True)
 
 
