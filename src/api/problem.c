@@ -236,6 +236,7 @@ static const struct code data_codes[] = {
 	{ "create_only", "The field is set once, when the record is created." },
 	{ "cycle", "The record would be a part of itself." },
 	{ "duplicate", "The same partner, value or scope is there twice." },
+	{ "enum", "The value is none of a closed list; `detail` names those allowed." },
 	{ "format", "The text has not the form that this kind of record asks for." },
 	{ "host", "The partner that runs the installation cannot be deleted." },
 	{ "illegal_transition", "The life cycle has no step from the present state to this one; `detail` names those it has." },
