@@ -152,3 +152,8 @@ class Records:
 def absent_id():
     """The id of nothing."""
     return str(uuid.uuid4())
+
+
+# Public service entries, and who delivers them, in another form.
+Records.makers["/hsds/services"] = lambda records, by: records.shared("service-entries", by)
+Records.makers["/hsds/organizations"] = lambda records, by: {"id": records.shared("service-entries", by)["partner_id"]}

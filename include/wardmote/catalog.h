@@ -19,6 +19,7 @@ struct shape {
 	uint64_t visible[3]; /* by enum audience: bit i set when fields[i] is shown to it (A_OWNER: all) */
 	uint64_t heavy; /* fields left out of a list unless named */
 	uint64_t personal;
+	uint64_t logged; /* F_LOGGED: see sql_notes */
 };
 
 struct route {

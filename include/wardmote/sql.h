@@ -60,6 +60,9 @@ int sql_cache_new(size_t bytes_max, struct sql_cache **ret_cache);
 /* After all that is held has been released. */
 void sql_cache_free(struct sql_cache *cache);
 int sql_build_cached(struct sql_cache *cache, struct arena *arena, const struct call *call, struct statement *ret_statement);
+/* Does the statement note a read? One record is read by somebody who is signed in, with fields that are logged (F_LOGGED): where it is another partner's and not
+ * public they are shown, and that they were is a row in wardmote.personal_read. So the statement writes. Every other answer withholds them. */
+bool sql_notes(const struct call *call);
 /* The statement is not used any more. Accepts a zeroed one, and one twice. */
 void sql_release(struct statement *statement);
 /* The probe of a refused caller: a row (403) where the caller sees the record, none where not. */

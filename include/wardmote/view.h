@@ -31,6 +31,7 @@ struct view_column {
 	struct slice key; /* in JSON, with its colon */
 	enum cell cell;
 	bool owners; /* of others' records it is null, and the member is left out */
+	bool withheld; /* of others' records that are not public it is null */
 	bool included; /* what include= embeds for the field */
 };
 

@@ -151,6 +151,8 @@ static void shape_add(struct arena *arena, struct shape *shape, const struct fie
 		shape->heavy |= bit;
 	if (field->flags & F_PERSONAL)
 		shape->personal |= bit;
+	if (field->flags & F_LOGGED)
+		shape->logged |= bit;
 	shape->keys[shape->n_fields] = slice_of(arena_printf(arena, "\"%s\":", field->name));
 	shape->fields[shape->n_fields++] = field;
 }

@@ -124,6 +124,8 @@ static void add_extensions(json_t *schema, const struct field *field)
 {
 	if (field->flags & F_PERSONAL)
 		openapi_set(schema, "x-personal-data", openapi_pack("{ss,ss}", "purpose", field->purpose, "retention", field->retention));
+	if (field->flags & F_LOGGED)
+		openapi_set(schema, "x-logged", json_true());
 	if (field->audience != A_PUBLIC)
 		openapi_set(schema, "x-audience", openapi_pack("s", audience_names[field->audience]));
 	if (field->code_list != NULL)

@@ -231,7 +231,7 @@ static const struct code request_codes[] = {
 
 static const struct code data_codes[] = {
 	{ "axes_swapped", "The geometry lies where the server's map is once longitude and latitude are swapped: longitude comes first." },
-	{ "consent_required", "A person is recorded, or public, only in a public role or with consent." },
+	{ "consent_required", "A person is named in a public role or with consent, its purpose and its end; to everyone only so." },
 	{ "constraint", "The record would break a rule of its kind." },
 	{ "create_only", "The field is set once, when the record is created." },
 	{ "cycle", "The record would be a part of itself." },
@@ -251,6 +251,7 @@ static const struct code data_codes[] = {
 	{ "not_writable", "You may see the record, but not change it." },
 	{ "not_yours", "You may not create records of this partner." },
 	{ "order", "The value lies before the one it may not precede." },
+	{ "overlaps_in_time", "Another record holds on some of these days; `detail` names it." },
 	{ "owner_only", "Only the owner of the record sets this." },
 	{ "required", "A record like this one, or the step, needs the field." },
 	{ "self", "The record cannot refer to itself." },

@@ -75,6 +75,8 @@ void sql_tail(struct sql *sql);
 uint64_t sql_shown(const struct sql *sql);
 /* Those that a caller sees of a record that is not his partner's. */
 uint64_t sql_visible_to_others(const struct sql *sql);
+/* Logged fields that the call does not show of others' records unless these are public. */
+uint64_t sql_withheld(const struct sql *sql);
 /* The record as one value of JSON. */
 void sql_render_object(struct sql *sql, uint64_t fields);
 /* The columns of a view but for those that lead. `r.is_own` is there where one of them is the owner's alone, and in a page `r.row_n` where one is dear: those are null in the

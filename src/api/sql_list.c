@@ -174,6 +174,8 @@ static void add_page_columns(struct sql *sql, const struct page *page, uint64_t 
 {
 	const struct shape *shape = sql->shape;
 	bool has_key = false;
+	if (fields & sql_withheld(sql)) /* they hang on it */
+		fields |= BIT(shape_field(shape, SLICE("visibility")));
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		const struct field *field = shape->fields[i];
 		bool is_key = strcmp(field->name, page->key) == 0;
@@ -316,10 +318,39 @@ void sql_list(struct sql *sql)
 
 /* --- one record --- */
 
+bool sql_notes(const struct call *call)
+{
+	const struct sql sql = { .call = call, .shape = call->route->shape };
+	return call->route->operation->verb == V_GET && call->query.as_of == NULL && call->caller != CALLER_ANONYMOUS &&
+	       (sql.shape->logged & sql_shown(&sql)) != 0;
+}
+
+/* What is not shown, because there is nothing there, is not noted. */
+static void add_note(struct sql *sql)
+{
+	const struct shape *shape = sql->shape;
+	const char *comma = "";
+	sql_add(sql,
+		"WITH noted AS (INSERT INTO wardmote.personal_read (resource, record_id, owner_id) SELECT '%s', r.id, r.partner_id FROM "
+		"api.%s r"
+		" WHERE r.id = $%d::uuid AND r.visibility <> 'public' AND r.partner_id IS DISTINCT FROM (SELECT wardmote.ctx_partner())"
+		" AND num_nonnulls(",
+		shape->resource->name, shape->resource->thing, sql->id);
+	for (size_t i = 0; i < shape->n_fields; i++) {
+		if (!(shape->logged & sql_shown(sql) & BIT(i)))
+			continue;
+		sql_add(sql, "%sr.%s", comma, shape->fields[i]->name);
+		comma = ", ";
+	}
+	sql_add(sql, ") > 0) ");
+}
+
 void sql_get(struct sql *sql)
 {
 	struct view view;
 	view_of(sql->arena, sql->call, &view);
+	if (sql_notes(sql->call))
+		add_note(sql);
 	const char *source = sql_source(sql, sql->shape->resource);
 	bool owners = view_has_owners(&view);
 	sql_add(sql, "SELECT r.version::text, NULL::bigint, %s", owners ? "r.is_own" : "NULL::boolean");

@@ -46,6 +46,12 @@ static const char *geojson(const struct sql *sql, const char *alias, const struc
 	return arena_printf(sql->arena, "ST_AsGeoJSON(%s, %d, 0)", value, places);
 }
 
+/* Of a read that is noted nothing is withheld. */
+uint64_t sql_withheld(const struct sql *sql)
+{
+	return sql_notes(sql->call) ? 0 : sql->shape->logged;
+}
+
 static void render_value(struct sql *sql, const char *alias, const struct field *field)
 {
 	if (field->type == T_TIMESTAMP)
@@ -97,17 +103,26 @@ static void render_include(struct sql *sql, const struct field *field)
 
 /* --- JSON --- */
 
+static void render_member(struct sql *sql, size_t i, bool withheld)
+{
+	const struct field *field = sql->shape->fields[i];
+	if (withheld)
+		sql_add(sql, "CASE WHEN %s OR r.visibility = 'public' THEN ", sql_is_own(sql, "r"));
+	render_value(sql, "r", field);
+	sql_add(sql, "%s AS \"%s\"", withheld ? " END" : "", field->name);
+}
+
 static void render_row(struct sql *sql, uint64_t fields, uint64_t visible)
 {
 	const struct shape *shape = sql->shape;
+	uint64_t withheld = visible == shape->visible[A_OWNER] ? 0 : sql_withheld(sql);
 	sql_add(sql, "(SELECT row_to_json(o) FROM (SELECT ");
 	const char *comma = "";
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		if (!(fields & BIT(i)))
 			continue;
 		buffer_text(&sql->text, comma);
-		render_value(sql, "r", shape->fields[i]);
-		sql_add(sql, " AS \"%s\"", shape->fields[i]->name);
+		render_member(sql, i, withheld & BIT(i));
 		comma = ", ";
 	}
 	for (size_t i = 0; i < shape->n_fields; i++) {
@@ -183,7 +198,7 @@ bool view_has_owners(const struct view *view)
 {
 	bool has = false;
 	for (size_t i = 0; i < view->n; i++)
-		has = has || view->columns[i].owners;
+		has = has || view->columns[i].owners || view->columns[i].withheld;
 	return has;
 }
 
@@ -192,11 +207,14 @@ void sql_render_columns(struct sql *sql, const struct view *view)
 {
 	for (size_t i = 0; i < view->n; i++) {
 		const struct view_column *column = &view->columns[i];
-		sql_add(sql, column->owners ? ", CASE WHEN r.is_own THEN " : ", ");
+		const char *condition = column->owners     ? "CASE WHEN r.is_own THEN "
+					: column->withheld ? "CASE WHEN r.is_own OR r.visibility = 'public' THEN "
+							   : NULL;
+		sql_add(sql, ", %s", condition == NULL ? "" : condition);
 		bool dear = is_dear(column) && begin_dear(sql);
 		render_cell(sql, view, column);
 		if (dear)
 			sql_add(sql, " END");
-		sql_add(sql, column->owners ? " END AS c" : " AS c");
+		sql_add(sql, "%s AS c", condition == NULL ? "" : " END");
 	}
 }

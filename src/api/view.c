@@ -48,7 +48,7 @@ static enum cell cell_in_csv(enum field_type type)
 static void add_columns(const struct sql *sql, struct view *view)
 {
 	const struct shape *shape = sql->shape;
-	uint64_t fields = sql_shown(sql), others = sql_visible_to_others(sql);
+	uint64_t fields = sql_shown(sql), others = sql_visible_to_others(sql), withheld = sql_withheld(sql);
 	int geometry = view->format == FORMAT_GEOJSON ? shape_geometry(shape) : -1;
 	for (size_t i = 0; i < shape->n_fields && view->n < VIEW_COLUMNS_MAX; i++) {
 		const struct field *field = shape->fields[i];
@@ -58,8 +58,9 @@ static void add_columns(const struct sql *sql, struct view *view)
 		if ((int)i == geometry)
 			view->geometry = (int)view->n;
 		enum cell cell = view->format == FORMAT_CSV ? cell_in_csv(field->type) : cell_in_json(field->type);
-		view->columns[view->n++] =
-		    (struct view_column){ .field = field, .key = shape->keys[i], .cell = cell, .owners = !(others & BIT(i)) };
+		view->columns[view->n++] = (struct view_column){
+			.field = field, .key = shape->keys[i], .cell = cell, .owners = !(others & BIT(i)), .withheld = withheld & BIT(i)
+		};
 	}
 }
 

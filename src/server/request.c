@@ -343,7 +343,8 @@ static void standard_done(struct db_job *job, const struct db_result *result)
 static void submit(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
-	bool write = operation->lane == LANE_WRITE && !request->probe;
+	bool notes = !request->probe && sql_notes(&request->call);
+	bool write = notes || (operation->lane == LANE_WRITE && !request->probe);
 	respond_expect_known(request);
 	int error = request->probe ? sql_probe(request->arena, &request->call, &request->statement)
 				   : sql_build_cached(request->worker->texts, request->arena, &request->call, &request->statement);
@@ -351,7 +352,7 @@ static void submit(struct request *request)
 		respond_problem(request, PROBLEM_INVALID_REQUEST, "The request has more filters than one statement takes.");
 		return;
 	}
-	segment_begin(request, request->probe ? LANE_READ : effort_lane(request), write);
+	segment_begin(request, request->probe ? LANE_READ : notes ? LANE_WRITE : effort_lane(request), write);
 	effort_limit(request);
 	if (request->call.idempotency_key != NULL && !request->call.query.dry_run)
 		replay_claim(request);

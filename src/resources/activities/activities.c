@@ -77,6 +77,8 @@ static const struct field fields[] = {
 	  .purpose = "So that people can ask about the activity.",
 	  .retention = "While the activity is kept; replaced when the post changes.",
 	  .doc = "A post and how to reach it, never a person's name.", .example = "\"Community engagement team, City Hall\"" },
+	{ .name = "lead_contact_id", .type = T_REF, .refers = "contacts", .include_name = "lead_contact",
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Contact who leads it." },
 	{ .name = "locality_ids", .type = T_REFS, .refers = "localities", .include_name = "localities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .max = LOCALITIES_MAX, .initial = "[]", .doc = "Localities that it is for." },
 	{ .name = "community_ids", .type = T_REFS, .refers = "communities", .include_name = "communities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
