@@ -25,17 +25,21 @@ CREATE FUNCTION wardmote.equal_area(shape public.geometry) RETURNS public.geomet
 $$;
 
 -- The web's projection ends before the poles.
-CREATE FUNCTION wardmote.web_shape(shape public.geometry, metres float8) RETURNS public.geometry LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-	SELECT public.ST_Multi(public.ST_CollectionExtract(public.ST_SimplifyPreserveTopology(public.ST_Transform(
-		CASE WHEN public.ST_YMax(shape) > 85.06 OR public.ST_YMin(shape) < -85.06
-			THEN public.ST_Intersection(shape, public.ST_MakeEnvelope(-180, -85.06, 180, 85.06, 4326)) ELSE shape END, 3857), metres), 3))
+CREATE FUNCTION wardmote.web_shape(shape public.geometry) RETURNS public.geometry LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT public.ST_Transform(CASE WHEN public.ST_YMax(shape) > 85.06 OR public.ST_YMin(shape) < -85.06
+		THEN public.ST_Intersection(shape, public.ST_MakeEnvelope(-180, -85.06, 180, 85.06, 4326)) ELSE shape END, 3857)
+$$;
+
+CREATE FUNCTION wardmote.drawn(shape public.geometry, metres float8) RETURNS public.geometry LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT public.ST_Multi(public.ST_CollectionExtract(public.ST_SimplifyPreserveTopology(shape, metres), 3))
 $$;
 
 CREATE FUNCTION wardmote.store_shape(id uuid, boundary_set_id uuid, shape public.geometry) RETURNS void LANGUAGE sql VOLATILE AS $$
 	INSERT INTO wardmote.locality_shape AS s (locality_id, boundary_set_id, area_m2, equal, web_fine, web_coarse)
-	SELECT store_shape.id, store_shape.boundary_set_id, public.ST_Area(e.equal), e.equal, wardmote.web_shape(shape, 10), wardmote.web_shape(shape, 150)
-	FROM (SELECT wardmote.equal_area(shape) AS equal OFFSET 0) AS e
-	WHERE public.ST_Area(e.equal) > 0
+	SELECT store_shape.id, store_shape.boundary_set_id, e.area, e.equal, w.fine, wardmote.drawn(w.fine, 150)
+	FROM (SELECT m.equal, public.ST_Area(m.equal) AS area FROM (SELECT wardmote.equal_area(shape) AS equal OFFSET 0) AS m) AS e
+	CROSS JOIN (SELECT wardmote.drawn(wardmote.web_shape(shape), 10) AS fine OFFSET 0) AS w
+	WHERE e.area > 0
 	ON CONFLICT (locality_id) DO UPDATE SET area_m2 = EXCLUDED.area_m2, equal = EXCLUDED.equal, web_fine = EXCLUDED.web_fine, web_coarse = EXCLUDED.web_coarse
 $$;
 
