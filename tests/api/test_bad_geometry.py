@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from wardmote_client import Client
 from wardmote_records import unique
 
 POLYGON = '{"type":"Polygon","coordinates":%s}'
@@ -63,7 +64,7 @@ def test_a_bad_boundary_gets_a_clear_answer(administrator, here, name):
     geometry, status, code = {**BAD, **GRID}[name]
     for answer in sent(administrator, here, geometry, {"crs": "EPSG:27700"} if name in GRID else {}):
         assert answer.status == status, answer.text()[:500]
-        assert {found for place, found in answer.codes() if place.startswith("/geometry")} == {code}, answer.text()[:500]
+        assert code in {found for place, found in answer.codes()} and all(place.startswith("/geometry") for place, _ in answer.codes()), answer.text()[:500]
     assert administrator.get(f"/v1/localities/{here[1]['id']}").json() == here[1]
 
 
@@ -74,10 +75,9 @@ def test_a_bad_point_does_too(partner, coordinates, code):
     assert answer.status == (422 if code == "axes_swapped" else 400) and {found for _, found in answer.codes()} == {code}
 
 
-def test_where_the_axes_may_lie_is_a_setting(start_server, here, administrator):
+def test_where_the_axes_may_lie_is_a_setting(server, start_server, here, administrator):
     """Without a map's extent nothing is said of axes: an installation may be anywhere."""
-    server = start_server(map_extent="")
-    client = type(administrator)(server, administrator.contract, administrator.coverage, administrator.token)
+    client = Client(start_server(map_extent="", public_url=server.url), administrator.contract, administrator.coverage, administrator.token)
     body = {"boundary_set_id": here[0], "code": unique("B"), "name": "Somewhere",
             "geometry": {"type": "Polygon", "coordinates": [[[52.6, 1.2], [52.6, 1.3], [52.7, 1.3], [52.6, 1.2]]]}}
     assert client.post("/v1/localities", body).status == 201

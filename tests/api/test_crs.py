@@ -75,7 +75,7 @@ def test_a_place_that_is_known(partner, east, north, longitude, latitude):
 
 
 def test_lists_features_and_whole_lists(place, anonymous):
-    made = place(square(623000, 308000, 500)).json() if False else place(square(623000, 308000, 500), **GRID).json()
+    made = place(square(623000, 308000, 500), **GRID).json()
     for path, params in (("/v1/localities", {"fields": "geometry"}), ("/v1/localities.geojson", {}), ("/v1/localities.geojson", {"limit": "all"})):
         answer = anonymous.get(path, params={"id": made["id"], **GRID, **params})
         assert answer.headers["content-crs"] == URI["EPSG:27700"]
@@ -159,12 +159,11 @@ def test_a_list_gives_as_much_as_is_asked_for(round_place, anonymous):
 
 
 def test_a_page_goes_on_in_its_own_form(place, anonymous):
-    names = unique("paged")
     boundary_set = place(square(1, 52, 0.1)).json()["boundary_set_id"]
     for _ in range(2):
         place(square(1, 52, 0.1))
     first = anonymous.get("/v1/localities", params={"boundary_set_id": boundary_set, "limit": 1, "geometry": "none"})
     following = first.links()["next"]
-    assert anonymous.get(following).status == 200 and names
+    assert anonymous.get(following).status == 200
     other = anonymous.get(following.replace("geometry=none", "geometry=full"))
     assert (other.status, other.codes()) == (400, [("cursor", "cursor")])

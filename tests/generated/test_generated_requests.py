@@ -51,14 +51,18 @@ class Plan:
         self.raw = None
 
     def _path_value(self, parameter):
-        ids = self.world.ids[self.resource]
-        if parameter["name"] != "id" or self.draw(st.integers(0, 9)) == 0 or not ids:
-            return "not-found" if parameter["name"] == "slug" else absent_id()
+        if parameter["name"] != "id":
+            return str(parameter["example"])
+        ids = self.world.ids_of(self.operation)
+        if self.draw(st.integers(0, 9)) == 0 or not ids:
+            return absent_id()
         return self.draw(st.sampled_from(ids[-8:]))
 
     def _fill(self):
         optional = [parameter for parameter in self.parameters if parameter["in"] != "path" and not parameter.get("required")]
         chosen = self.draw(st.lists(st.sampled_from(optional), max_size=3, unique_by=lambda parameter: parameter["name"])) if optional else []
+        needed = {parameter["x-needs"] for parameter in chosen if "x-needs" in parameter} - {parameter["name"] for parameter in chosen}
+        chosen += [parameter for parameter in optional if parameter["name"] in needed]
         for parameter in chosen + [parameter for parameter in self.parameters if parameter.get("required") and parameter["in"] != "path"]:
             name, value = parameter["name"], self.maker.value(parameter["schema"])
             if name in ("cursor", "after", "as_of"):
