@@ -305,12 +305,15 @@ CREATE FUNCTION wardmote.look_at_sets(settle_seconds float8) RETURNS bigint LANG
 	SELECT count(*) FROM looked
 $$;
 
-CREATE FUNCTION wardmote.calculate_overlap(low uuid, high uuid, weights uuid) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION wardmote.calculate_overlap(low uuid, high uuid, weights uuid, apart boolean) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	n bigint;
 BEGIN
-	DELETE FROM wardmote.locality_overlap o WHERE (o.from_set_id, o.to_set_id) = (low, high);
-	DELETE FROM wardmote.locality_overlap o WHERE (o.from_set_id, o.to_set_id) = (high, low);
+	DELETE FROM wardmote.locality_overlap o WHERE o.from_set_id = low AND o.to_set_id = high;
+	DELETE FROM wardmote.locality_overlap o WHERE o.from_set_id = high AND o.to_set_id = low;
+	IF apart THEN
+		RETURN 0;
+	END IF;
 	n := wardmote.overlap_areas(low, high, wardmote.overlap_pieces(low, high));
 	IF weights IS NOT NULL AND n > 0 THEN
 		PERFORM wardmote.overlap_people(low, high, weights);
@@ -319,27 +322,30 @@ BEGIN
 END
 $$;
 
--- One step: a look at what has changed, then one pair of sets. `pending` is how many are left; nothing was done when `done` is false. Somebody else who is at it has it.
--- A pair that fails, or takes longer than a statement may, is noted with the reason and left until it changes.
-CREATE FUNCTION wardmote.overlap_step(settle_seconds float8, OUT done boolean, OUT pending bigint, OUT seconds real, OUT fault text)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+-- Whether there may be something to calculate: what is due is a question about every pair of sets, too dear to ask once a second of a server at rest.
+CREATE TABLE wardmote.overlap_work (
+	is_due boolean NOT NULL
+);
+INSERT INTO wardmote.overlap_work VALUES (true);
+SELECT wardmote.force_policies('wardmote.overlap_work'::regclass);
+
+CREATE FUNCTION wardmote.boundary_set_gone() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+	UPDATE wardmote.overlap_work SET is_due = true WHERE NOT is_due; -- others may have been weighed by its people
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER boundary_set_gone AFTER DELETE ON wardmote.boundary_set FOR EACH STATEMENT EXECUTE FUNCTION wardmote.boundary_set_gone();
+
+-- One pair, and what there is to tell of it. A pair that fails, or takes longer than a statement may, is noted with the reason and left until it changes.
+CREATE FUNCTION wardmote.settle_overlap(low wardmote.boundary_set_state, high wardmote.boundary_set_state, weights uuid, weights_generation bigint,
+	OUT seconds real, OUT fault text) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	due record;
 	began timestamptz := clock_timestamp();
 	n bigint := 0;
 BEGIN
-	done := false;
-	IF NOT pg_try_advisory_xact_lock(7742, 3) THEN
-		RETURN;
-	END IF;
-	PERFORM wardmote.look_at_sets(settle_seconds);
-	SELECT count(*) INTO pending FROM wardmote.overlaps_due();
-	SELECT * INTO due FROM wardmote.overlaps_due() LIMIT 1;
-	IF NOT FOUND THEN
-		RETURN;
-	END IF;
 	BEGIN
-		n := wardmote.calculate_overlap((due.low).boundary_set_id, (due.high).boundary_set_id, due.weights_set_id);
+		n := wardmote.calculate_overlap(low.boundary_set_id, high.boundary_set_id, weights, NOT low.extent OPERATOR(public.&&) high.extent);
 	EXCEPTION WHEN query_canceled THEN
 		IF clock_timestamp() < began + interval '9 minutes' THEN
 			RAISE; -- the server stops
@@ -349,14 +355,42 @@ BEGIN
 		fault := left(SQLERRM, 500);
 	END;
 	seconds := extract(epoch FROM clock_timestamp() - began);
-	INSERT INTO wardmote.overlap_pair (low_set_id, high_set_id, low_generation, high_generation, weights_set_id, weights_generation, seconds, rows, error)
-	VALUES ((due.low).boundary_set_id, (due.high).boundary_set_id, (due.low).area_generation, (due.high).area_generation, due.weights_set_id, due.weights_generation,
-		seconds, n, fault)
-	ON CONFLICT (low_set_id, high_set_id) DO UPDATE SET low_generation = EXCLUDED.low_generation, high_generation = EXCLUDED.high_generation,
-		weights_set_id = EXCLUDED.weights_set_id, weights_generation = EXCLUDED.weights_generation, computed_at = clock_timestamp(), seconds = EXCLUDED.seconds,
-		rows = EXCLUDED.rows, error = EXCLUDED.error;
-	done := true;
-	pending := pending - 1;
+	INSERT INTO wardmote.overlap_pair AS p (low_set_id, high_set_id, low_generation, high_generation, weights_set_id, weights_generation, seconds, rows, error)
+	VALUES (low.boundary_set_id, high.boundary_set_id, low.area_generation, high.area_generation, weights, settle_overlap.weights_generation,
+		settle_overlap.seconds, n, fault)
+	ON CONFLICT ON CONSTRAINT overlap_pair_pkey DO UPDATE SET low_generation = EXCLUDED.low_generation, high_generation = EXCLUDED.high_generation,
+		weights_set_id = EXCLUDED.weights_set_id, weights_generation = EXCLUDED.weights_generation, computed_at = clock_timestamp(),
+		seconds = EXCLUDED.seconds, rows = EXCLUDED.rows, error = EXCLUDED.error;
+END
+$$;
+
+-- One step: a look at what has changed, then pairs of sets for about a second. `pending` is how many are left, null where that is as it was; when `done` is false there is
+-- nothing to do, or somebody else does it.
+CREATE FUNCTION wardmote.overlap_step(settle_seconds float8, OUT done boolean, OUT pending bigint, OUT seconds real, OUT fault text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+	due record;
+	pair record;
+	began timestamptz := clock_timestamp();
+BEGIN
+	done := false;
+	IF NOT pg_try_advisory_xact_lock(7742, 3) THEN
+		RETURN;
+	END IF;
+	IF wardmote.look_at_sets(settle_seconds) = 0 AND NOT (SELECT w.is_due FROM wardmote.overlap_work w) THEN
+		RETURN;
+	END IF;
+	pending := 0;
+	FOR due IN SELECT d.*, count(*) OVER () AS n FROM wardmote.overlaps_due() WITH ORDINALITY d ORDER BY d.ordinality LOOP
+		pending := CASE WHEN done THEN pending ELSE due.n END;
+		EXIT WHEN done AND clock_timestamp() > began + interval '1 second';
+		pair := wardmote.settle_overlap(due.low, due.high, due.weights_set_id, due.weights_generation);
+		seconds := pair.seconds;
+		fault := coalesce(pair.fault, fault);
+		pending := pending - 1;
+		done := true;
+	END LOOP;
+	UPDATE wardmote.overlap_work w SET is_due = (overlap_step.pending > 0) WHERE w.is_due <> (overlap_step.pending > 0);
 END
 $$;
 GRANT EXECUTE ON FUNCTION wardmote.overlap_step(float8) TO wardmote_api;
