@@ -416,7 +416,24 @@ CREATE FUNCTION wardmote.sharing(asked uuid[]) RETURNS uuid[] LANGUAGE sql STABL
 	)
 	SELECT coalesce(array_agg(a.id), '{}') FROM above a
 $$;
-GRANT EXECUTE ON FUNCTION wardmote.sharing(uuid[]) TO wardmote_api;
+
+-- Which locality answers which of those that were asked for, and by how much: of its own area and people, and of the other's area. Who is a part by parent_id alone has no
+-- figures.
+CREATE TYPE wardmote.locality_match AS (locality_id uuid, asked_id uuid, area_share numeric, population_share numeric, asked_area_share numeric);
+
+CREATE FUNCTION wardmote.matches(asked uuid[]) RETURNS wardmote.locality_match[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT coalesce(array_agg(CASE WHEN l.id = a.id THEN ROW(l.id, a.id, 1, 1, 1)
+		ELSE ROW(l.id, a.id, trim_scale(o.area_share), trim_scale(o.population_share), trim_scale(r.area_share)) END::wardmote.locality_match), '{}')
+	FROM (SELECT DISTINCT given.id FROM unnest(asked) AS given (id)) a CROSS JOIN LATERAL unnest(wardmote.sharing(ARRAY[a.id])) AS l (id)
+	LEFT JOIN api.locality_overlap o ON o.from_id = l.id AND o.to_id = a.id
+	LEFT JOIN api.locality_overlap r ON r.from_id = a.id AND r.to_id = l.id
+$$;
+
+CREATE FUNCTION wardmote.matched(locality_ids uuid[], matches wardmote.locality_match[]) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT coalesce(json_agg(row_to_json(m) ORDER BY m.area_share DESC NULLS LAST, m.locality_id, m.asked_id), '[]')
+	FROM unnest(matches) m WHERE m.locality_id = ANY (locality_ids)
+$$;
+GRANT EXECUTE ON FUNCTION wardmote.sharing(uuid[]), wardmote.matches(uuid[]), wardmote.matched(uuid[], wardmote.locality_match[]) TO wardmote_api;
 
 -- --- the localities that are there already ----------------------------------------------------------------------------------------------
 

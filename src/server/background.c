@@ -67,9 +67,10 @@ static int step(struct background *background, struct arena *arena)
 		return IDLE_MS;
 	bool answered = background->session != NULL || open_session(background, arena, &error);
 	/* one that went back in time, or a standby, is of no use */
-	answered = answered && db_session_check(background->session, &server->fence, &error) == 0 &&
-		   db_session_query(background->session, arena, "SELECT done, pending, seconds, fault FROM wardmote.overlap_step($1::float8)", 1,
-				    &settle, &rows, &error) == 0;
+	answered =
+	    answered && db_session_check(background->session, &server->fence, &error) == 0 &&
+	    db_session_query(background->session, arena, "SELECT done, pending, seconds, fault FROM wardmote.overlap_step($1::float8)", 1,
+			     &settle, &rows, &error) == 0;
 	if (!answered) {
 		if (!atomic_load(&server->stopping)) /* an end of the process cuts it short */
 			log_message(LOG_LEVEL_WARNING, "overlaps of boundary sets were not looked at", "error", error);
