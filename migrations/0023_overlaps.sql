@@ -35,18 +35,19 @@ CREATE FUNCTION wardmote.drawn(shape public.geometry, metres float8) RETURNS pub
 $$;
 
 CREATE FUNCTION wardmote.store_shape(id uuid, boundary_set_id uuid, shape public.geometry) RETURNS void LANGUAGE sql VOLATILE AS $$
-	INSERT INTO wardmote.locality_shape AS s (locality_id, boundary_set_id, area_m2, equal, web_fine, web_coarse)
+	INSERT INTO wardmote.locality_shape (locality_id, boundary_set_id, area_m2, equal, web_fine, web_coarse)
 	SELECT store_shape.id, store_shape.boundary_set_id, e.area, e.equal, w.fine, wardmote.drawn(w.fine, 150)
 	FROM (SELECT m.equal, public.ST_Area(m.equal) AS area FROM (SELECT wardmote.equal_area(shape) AS equal OFFSET 0) AS m) AS e
 	CROSS JOIN (SELECT wardmote.drawn(wardmote.web_shape(shape), 10) AS fine OFFSET 0) AS w
 	WHERE e.area > 0
-	ON CONFLICT (locality_id) DO UPDATE SET area_m2 = EXCLUDED.area_m2, equal = EXCLUDED.equal, web_fine = EXCLUDED.web_fine, web_coarse = EXCLUDED.web_coarse
 $$;
 
 CREATE FUNCTION wardmote.locality_shaped() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
+	DELETE FROM wardmote.locality_shape s WHERE s.locality_id = NEW.id;
 	IF NEW.geometry IS NULL THEN
-		DELETE FROM wardmote.locality_shape s WHERE s.locality_id = NEW.id;
+		DELETE FROM wardmote.locality_overlap o WHERE o.from_id = NEW.id;
+		DELETE FROM wardmote.locality_overlap o WHERE o.to_id = NEW.id;
 	ELSE
 		PERFORM wardmote.store_shape(NEW.id, NEW.boundary_set_id, NEW.geometry);
 	END IF;

@@ -73,7 +73,7 @@ def test_pages(site):
     _, (whole,) = row.set((0, 8))
     _, parts = row.set(*[(n, n + 1) for n in range(8)])
     site.settle()
-    listed = [item["locality"]["id"] for page in site.anonymous.pages(f"/v1/localities/{whole}/overlaps", params={"limit": 3}) for item in page.json()["items"]]
+    listed = [item["locality"]["id"] for item in site.anonymous.pages(f"/v1/localities/{whole}/overlaps", params={"limit": 3})]
     assert len(listed) == 8 and set(listed) == set(parts)
 
 
@@ -83,9 +83,9 @@ def test_a_whole_pair_of_sets(site):
     beats, (beat,) = row.set((1, 5))
     site.settle()
     params = {"from_boundary_set_id": wards, "to_boundary_set_id": beats, "limit": 1}
-    pages = [page.json() for page in site.anonymous.pages("/v1/overlaps", params=params)]
-    found = {(item["from_id"], item["to_id"]): item["area_share"] for page in pages for item in page["items"]}
-    assert found == {(left, beat): near(0.75), (right, beat): near(0.5)} and [page["state"] for page in pages] == ["done", "done"]
+    found = {(item["from_id"], item["to_id"]): item["area_share"] for item in site.anonymous.pages("/v1/overlaps", params=params)}
+    assert found == {(left, beat): near(0.75), (right, beat): near(0.5)}
+    assert site.anonymous.get("/v1/overlaps", params=params).json()["state"] == "done"
     back = site.anonymous.get("/v1/overlaps", params={"from_boundary_set_id": beats, "to_boundary_set_id": wards}).json()["items"]
     assert {(item["from_id"], item["to_id"]): item["area_share"] for item in back} == {(beat, left): near(0.75), (beat, right): near(0.25)}
     assert back[0]["from_code"] == site.anonymous.get(f"/v1/localities/{beat}").json()["code"]
@@ -120,7 +120,7 @@ def test_shares_of_the_people(site):
 
 def test_people_need_a_cover_of_nine_tenths(site):
     row = site.row()
-    row.set((0, 0.9, 50), (1.0, 1.85, 50))
+    row.set((0, 0.92, 50), (1, 1.85, 50))
     _, (covered, bare) = row.set((0, 1), (1, 2))
     _, (target,) = row.set((0.25, 1.5))
     site.settle()
