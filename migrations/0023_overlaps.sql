@@ -82,7 +82,7 @@ CREATE FUNCTION wardmote.count_change(sets uuid[], area_sets uuid[]) RETURNS voi
 	INSERT INTO wardmote.boundary_set_state AS s (boundary_set_id)
 	SELECT b.id FROM wardmote.boundary_set b WHERE b.id = ANY (sets) ORDER BY b.id
 	ON CONFLICT (boundary_set_id) DO UPDATE SET generation = s.generation + 1, changed_at = clock_timestamp(),
-		area_generation = s.area_generation + (s.boundary_set_id = ANY (area_sets))::integer,
+		area_generation = s.area_generation + coalesce(s.boundary_set_id = ANY (area_sets), false)::integer,
 		area_changed_at = CASE WHEN s.boundary_set_id = ANY (area_sets) THEN clock_timestamp() ELSE s.area_changed_at END
 $$;
 

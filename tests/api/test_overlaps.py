@@ -160,6 +160,21 @@ def test_a_boundary_that_moves(site):
     assert site.shares(ward, boundary_set_id=beats) == {}
 
 
+def test_what_moves_no_boundary_asks_for_nothing(site):
+    """Its set has changed all the same, for who draws it."""
+    row = site.row()
+    wards, (ward,) = row.set((0, 4))
+    site.settle()
+    generations = "SELECT generation, area_generation FROM wardmote.boundary_set_state WHERE boundary_set_id = %s"
+    ((shown, areas),) = site.rows(generations, wards)
+    assert site.administrator.patch(f"/v1/localities/{ward}", {"name": "Renamed"}, headers={"If-Match": "*"}).status == 200
+    assert site.rows(generations, wards) == [(shown + 1, areas)]
+    assert site.administrator.patch(f"/v1/boundary-sets/{wards}", {"name": "Renamed"}, headers={"If-Match": "*"}).status == 200
+    assert site.rows(generations, wards) == [(shown + 2, areas)]
+    assert site.administrator.patch(f"/v1/localities/{ward}", {"population": 7}, headers={"If-Match": "*"}).status == 200
+    assert site.rows(generations, wards) == [(shown + 3, areas + 1)]
+
+
 def test_a_locality_that_goes(site):
     row = site.row()
     _, (ward,) = row.set((0, 4))
