@@ -17,4 +17,20 @@ enum { RADIUS_MAX_METRES = 50000, POSTCODE_MIN = 5, POSTCODE_MAX = 8 };
 #define LOCALITIES_NEAR "(SELECT wardmote.localities_near(wardmote.position(@), @radius::float8))"
 #define LOCALITIES_IN_BOX "(SELECT wardmote.localities_meeting(wardmote.box(@)))"
 
+/* How exactly the localities that a filter names are meant. */
+extern const char *const locality_matches[];
+extern const char matched_localities_schema[];
+#define MATCH_CLAUSE(things)                                                                                                               \
+	{                                                                                                                                  \
+		.name = "match", .type = T_ENUM, .values = locality_matches, .widens = "locality_ids", .sql = "wardmote.sharing(@)",       \
+		.neutral = "exact", .shows = "matched_localities",                                                                         \
+		.shows_sql = "wardmote.matched(r.locality_ids, (SELECT wardmote.matches(@)))", .shows_schema = matched_localities_schema,  \
+		.doc = "How the localities of `locality_ids` are meant. exact: " things                                                    \
+		       " that name one of them. overlap: also those that name what "                                                       \
+		       "one of them is a part of, or a part of it, or a locality of another boundary set that shares at least a "          \
+		       "hundredth of "                                                                                                     \
+		       "either's area with it; `matched_localities` then says in each which, and how much.",                               \
+		.example = "overlap"                                                                                                       \
+	}
+
 #endif

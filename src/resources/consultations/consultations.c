@@ -149,6 +149,7 @@ static const struct clause clauses[] = {
 	{ .name = "postcode", .type = T_TEXT, .min = POSTCODE_MIN, .max = POSTCODE_MAX, .selective = true,
 	  .sql = "t.locality_ids && " LOCALITIES_AT_POSTCODE,
 	  .doc = "Only consultations that ask a locality, of any boundary set, in which the point of this postcode lies.", .example = "NR1 1AA" },
+	MATCH_CLAUSE("consultations"),
 	{ 0 },
 };
 /* clang-format on */

@@ -8,6 +8,8 @@
 extern const char locality_check_sql[];
 extern const char locality_lineage_sql[];
 extern const char locality_lineage_answer[];
+extern const char locality_overlaps_sql[];
+extern const char locality_overlaps_answer[];
 
 static const char *const change_kinds[] = { "unchanged", "renamed", "split", "merged", "irregular", NULL };
 
@@ -109,6 +111,12 @@ static const struct sort sorts[] = {
 static const char *const ordered[] = { "valid_from", "valid_to", "valid_from", "changed_on", NULL };
 
 /* clang-format off */
+static const struct parameter overlap_parameters[] = {
+	{ .name = "boundary_set_id", .type = T_UUID, .doc = "Only localities of this boundary set; without it, of every other one." },
+	{ .name = "min_share", .type = T_DECIMAL, .max = 1, .doc = "Only those with an area_share of at least this." },
+	{ 0 },
+};
+
 static const struct operation operations[] = {
 	{ .id = "get_locality_lineage", .method = "GET", .path = "/v1/localities/{id}/lineage", .verb = V_SQL, .resource = &locality_resource,
 	  .least = CALLER_ANONYMOUS, .scope = "localities:read", .lane = LANE_READ, .flags = OP_ITEM, .sql = locality_lineage_sql,
@@ -116,6 +124,12 @@ static const struct operation operations[] = {
 	  .summary = "What a locality was and what became of it",
 	  .doc = "Its predecessors and successors by successor_ids, up to ten steps away, each once, the nearest first. Those that the caller cannot see are "
 		 "left out, and so is what lies behind them." },
+	{ .id = "list_locality_overlaps", .method = "GET", .path = "/v1/localities/{id}/overlaps", .verb = V_SQL, .resource = &locality_resource,
+	  .least = CALLER_ANONYMOUS, .scope = "localities:read", .lane = LANE_READ, .flags = OP_ITEM | OP_PAGED, .parameters = overlap_parameters,
+	  .sql = locality_overlaps_sql, .answer = locality_overlaps_answer,
+	  .summary = "What a locality shares with others",
+	  .doc = "Localities of other boundary sets that share ground with it, each with the part of its area, and where it is known of its people, that lies there. "
+		 "This is calculated in the background after each change of a boundary or a population; `state` says how far it is." },
 	{ 0 },
 };
 /* clang-format on */
