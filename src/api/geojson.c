@@ -13,6 +13,7 @@ struct scan {
 	struct arena *arena;
 	struct faults *faults;
 	const char *name;
+	enum crs crs;
 	struct slice text;
 	size_t at;
 	size_t index[LEVELS_MAX]; /* where in the coordinates we are */
@@ -108,15 +109,18 @@ static int scan_position(struct scan *scan, struct position *ret_position)
 	return 0;
 }
 
-static bool is_on_earth(struct position at)
+static bool is_in_range(const struct scan *scan, struct position at)
 {
+	if (scan->crs == CRS_BRITISH)
+		return at.x >= 0 && at.x <= 800000 && at.y >= 0 && at.y <= 1400000;
 	return at.x >= -180 && at.x <= 180 && at.y >= -90 && at.y <= 90;
 }
 
 static void tell_range(struct scan *scan)
 {
-	fault_add(scan->faults, FAULT_POINTER, coordinates_pointer(scan), "range",
-		  "A position is longitude (-180 to 180), then latitude (-90 to 90), in degrees of WGS 84.");
+	fault_add(scan->faults, FAULT_POINTER, coordinates_pointer(scan), "range", "%s",
+		  scan->crs == CRS_BRITISH ? "A position is easting (0 to 800000), then northing (0 to 1400000), in metres of EPSG:27700."
+					   : "A position is longitude (-180 to 180), then latitude (-90 to 90), in degrees of WGS 84.");
 }
 
 /* Goes through the elements of an array, [ element, ... ]. Each scan_* of a level leaves the index of its elements as it found it. */
@@ -154,7 +158,7 @@ static int scan_vertex(struct scan *scan, void *state)
 	if (!ring->any)
 		ring->first = ring->last;
 	ring->any = true;
-	if (!is_on_earth(ring->last) && !ring->range_told) {
+	if (!is_in_range(scan, ring->last) && !ring->range_told) {
 		tell_range(scan);
 		ring->range_told = true;
 	}
@@ -200,7 +204,7 @@ static int scan_point(struct scan *scan)
 {
 	struct position at;
 	int r = scan_position(scan, &at);
-	if (r == 0 && !is_on_earth(at))
+	if (r == 0 && !is_in_range(scan, at))
 		tell_range(scan);
 	return r;
 }
@@ -346,13 +350,19 @@ static struct scan inner_scan(const struct scan *scan, struct slice value)
 {
 	size_t start = (size_t)(value.ptr - scan->text.ptr);
 	struct slice text = { scan->text.ptr, start + value.len };
-	return (struct scan){ .arena = scan->arena, .faults = scan->faults, .name = scan->name, .text = text, .at = start };
+	return (
+	    struct scan){ .arena = scan->arena, .faults = scan->faults, .name = scan->name, .crs = scan->crs, .text = text, .at = start };
 }
 
 int geojson_check(struct arena *arena, enum field_type type, const char *name, struct slice text, struct faults *faults)
 {
+	return geojson_check_in(arena, CRS_WGS84, type, name, text, faults);
+}
+
+int geojson_check_in(struct arena *arena, enum crs crs, enum field_type type, const char *name, struct slice text, struct faults *faults)
+{
 	size_t before = faults->n + faults->more;
-	struct scan scan = { .arena = arena, .faults = faults, .name = name, .text = text };
+	struct scan scan = { .arena = arena, .faults = faults, .name = name, .crs = crs, .text = text };
 	struct slice members[MEMBERS] = { 0 };
 	const char *wanted = type == T_POINT ? "\"Point\"" : "\"Polygon\" or \"MultiPolygon\"";
 	if (!take(&scan, '{')) {
