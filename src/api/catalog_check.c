@@ -69,6 +69,13 @@ static void check_type(struct check *check, const struct field *field)
 	case T_CODES:
 		expect(check, field->code_list != NULL, "codes without a list");
 		break;
+	case T_DECIMAL:
+		expect(check, field->scale > 0 && field->scale <= 12, "a decimal has 1 to 12 decimals");
+		break;
+	case T_POSITION:
+	case T_BOX:
+		fail(check, "a position or box is given in a parameter alone");
+		break;
 	case T_OBJECTS:
 		expect(check, field->members != NULL && field->members[0].name != NULL, "objects without members");
 		break;
@@ -87,6 +94,15 @@ static void check_type(struct check *check, const struct field *field)
 	}
 }
 
+/* Another partner gets the field of one record at a time, and each reading is noted: nothing else may tell of it. */
+static void check_logged(struct check *check, const struct field *field)
+{
+	if (!(field->flags & F_LOGGED))
+		return;
+	expect(check, field->flags & F_PERSONAL, "logged, but not personal");
+	expect(check, !(field->flags & (F_FILTER | F_SEARCH | F_SUMMARY)), "logged, so nothing may find or embed it");
+}
+
 static void check_field(struct check *check, const struct field *field, const char *owner)
 {
 	check->where = arena_printf(check->arena, "%s.%s", owner, field->name);
@@ -103,6 +119,7 @@ static void check_field(struct check *check, const struct field *field, const ch
 	expect(check, !(field->flags & F_SUMMARY) || field->audience == A_PUBLIC, "include= would show a field that not everyone sees");
 	expect(check, !(field->flags & F_SUMMARY) || !(field->flags & F_PERSONAL),
 	       "include= would show a personal field in what caches store");
+	check_logged(check, field);
 	check_type(check, field);
 	const char *name = check->where;
 	for (const struct field *member = field->members; member != NULL && member->name != NULL; member++) {
@@ -206,6 +223,8 @@ static void check_route(struct check *check, const struct route *route)
 	expect(check, operation->verb == V_NATIVE || route->shape != NULL || operation->verb == V_SQL, "no resource");
 	expect(check, (operation->verb == V_SQL) == (operation->sql != NULL), "exactly hand-written operations have a statement");
 	expect(check, operation->verb != V_NATIVE || operation->native != NATIVE_NONE, "a native operation without a handler");
+	bool file = operation->body_kind == BODY_GEOJSON || operation->body_kind == BODY_CSV;
+	expect(check, !file || operation->body_example != NULL, "a file as body without an example");
 	for (size_t i = 0; i < check->catalog->n_routes; i++) {
 		const struct operation *other = check->catalog->routes[i].operation;
 		expect(check, other == operation || strcmp(other->id, operation->id) != 0, "an operation's id twice");

@@ -216,6 +216,12 @@ int negotiate_body(enum body_kind kind, struct slice content_type)
 	case BODY_FORM:
 		good = is_type(content_type, "application/x-www-form-urlencoded");
 		break;
+	case BODY_GEOJSON:
+		good = is_type(content_type, "application/geo+json") || is_type(content_type, "application/json");
+		break;
+	case BODY_CSV:
+		good = is_type(content_type, "text/csv");
+		break;
 	}
 	return good ? 0 : -ENOTSUP;
 }
@@ -231,6 +237,10 @@ const char *negotiate_accepted(enum body_kind kind)
 		return "application/merge-patch+json, application/json";
 	case BODY_FORM:
 		return "application/x-www-form-urlencoded";
+	case BODY_GEOJSON:
+		return "application/geo+json, application/json";
+	case BODY_CSV:
+		return "text/csv";
 	}
 	return NULL;
 }

@@ -55,11 +55,15 @@ const char *sql_type(const struct field *field)
 	case T_URL:
 	case T_CODES:
 	case T_TEXTS:
+	case T_POSITION:
+	case T_BOX:
 		return "text";
 	case T_BOOL:
 		return "boolean";
 	case T_INT:
 		return "bigint";
+	case T_DECIMAL:
+		return "numeric";
 	case T_DATE:
 		return "date";
 	case T_TIME:

@@ -11,6 +11,8 @@ static enum cell cell_in_json(enum field_type type)
 	case T_TEXT:
 	case T_ENUM:
 	case T_URL:
+	case T_POSITION:
+	case T_BOX:
 		return CELL_TEXT;
 	case T_REFS:
 	case T_CODES:
@@ -27,6 +29,7 @@ static enum cell cell_in_json(enum field_type type)
 	case T_DATE:
 		return CELL_WORD;
 	case T_INT:
+	case T_DECIMAL:
 	case T_OBJECTS:
 	case T_GEOMETRY:
 	case T_POINT:

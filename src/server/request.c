@@ -295,7 +295,8 @@ static bool validate_resource(struct request *request, struct slice bytes)
 static bool check_body(struct request *request, struct slice bytes)
 {
 	const struct operation *operation = request_operation(request);
-	if (operation->body_kind == BODY_NONE || operation->body_kind == BODY_FORM || request->probe)
+	bool json = operation->body_kind == BODY_JSON || operation->body_kind == BODY_MERGE_PATCH;
+	if (!json || request->probe)
 		return true;
 	if (operation->body != NULL)
 		return body_validate_fields(request->arena, operation->body, bytes, &request->call.body, &request->faults) == 0;

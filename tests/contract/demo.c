@@ -70,6 +70,11 @@ static const struct field member_fields[] = {
 	{ .name = "role", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = 20, .doc = "As what." },
 	{ 0 },
 };
+static const struct field part_fields[] = {
+	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = 20, .doc = "Of what." },
+	{ .name = "share", .type = T_DECIMAL, .flags = F_NULLABLE, .max = 1, .scale = 4, .initial = "1", .doc = "How much." },
+	{ 0 },
+};
 static const struct field note_fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SEARCH | F_SUMMARY, .min = 1, .max = 200, .doc = "Title." },
 	{ .name = "body", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = 60000, .doc = "Text." },
@@ -113,6 +118,8 @@ static const struct field note_fields[] = {
 	{ .name = "status", .type = T_ENUM, .flags = F_READONLY | F_FILTER, .values = note_statuses, .doc = "State." },
 	{ .name = "after_id", .type = T_REF, .flags = F_NULLABLE | F_OWNED_REF, .refers = "notes", .doc = "The one before." },
 	{ .name = "hours", .type = T_INT, .flags = F_NULLABLE | F_FILTER, .min = 0, .max = 100, .doc = "Hours." },
+	{ .name = "fee", .type = T_DECIMAL, .flags = F_NULLABLE | F_FILTER, .min = -10, .max = 1000, .scale = 2, .doc = "Fee." },
+	{ .name = "parts", .type = T_OBJECTS, .members = part_fields, .max = 5, .initial = "[]", .doc = "Parts." },
 };
 static const struct sort note_sorts[] = {
 	{ .name = "title", .type = "text" },

@@ -233,6 +233,18 @@ def test_create_stores_and_shows_every_type(officer, administrator):
     assert uuid.UUID(record["id"]).version == 7
 
 
+def test_decimals_are_kept_to_their_places(officer):
+    made = officer("POST", "/v1/notes", note(fee=12.345, parts=[{"name": "a", "share": 0.33333}, {"name": "b"}, {"name": "c", "share": None}]))
+    assert made.status == 201, made.body
+    assert '"fee":12.35,' in made.body and '"share": 0.3333' in made.body
+    assert [part["share"] for part in made.json()["parts"]] == [0.3333, 1, None]
+    path = f"/v1/notes/{made.json()['id']}"
+    assert officer.get(path).body == made.body
+    assert ",12.35," in officer.get(path.replace("/v1/notes/", "/v1/notes.csv?id=")).body
+    assert patch(officer, path, 1, fee=-10).json()["fee"] == -10
+    assert patch(officer, path, 2, fee=None).json()["fee"] is None
+
+
 HARD = ["", "NULL", "null", "a,b", "{}", 'a "quoted" \\ word', "tab\there", "line\nbreak\r\n", "eight or more plain \"characters\"", "\u00e9\u4e2d\U0001f600 \u2028", "\x7f", " ", "'"]
 
 
@@ -300,14 +312,14 @@ def test_pages_visit_every_visible_record_once(officer, other, manager, anonymou
 @pytest.mark.parametrize("query, matches", [
     ("kind=memo", True), ("kind=minute,memo", True), ("kind.ne=memo", False), ("open_on=2026-05-01", True), ("open_on.gte=2026-05-02", False),
     ("open_on.lt=2026-05-02", True), ("open_on.null=true", False), ("open_on.null=false", True), ("start_time.gt=09:00", True),
-    ("hours=3", True), ("hours.ne=3", False), ("pinned=false", True), ("title.contains=%25", False), ("seen_at.lte=2026-01-01T00:00:00Z", True),
+    ("hours=3", True), ("hours.ne=3", False), ("fee=2.5", True), ("fee.gt=2.5", False), ("fee.lte=25e-1", True), ("fee.null=true", False), ("pinned=false", True), ("title.contains=%25", False), ("seen_at.lte=2026-01-01T00:00:00Z", True),
     ("place_id.null=true", True), ("topics=none", False), ("internal=secret", True), ("internal.contains=ECR", True), ("q=walks+dogs", True),
     ("q=cat", False), ("place_ids=" + str(uuid.UUID(int=1)), False), ("place_ids.ne=" + str(uuid.UUID(int=1)), True), (f"partner_id={A}", True),
     ("updated_at.gt=2020-01-01T00:00:00Z", True), ("visibility=shared", False),
 ])
 def test_filters(officer, query, matches):
     mark = word()
-    record = officer.make("notes", **note(title=mark, body="A dog walked", open_on="2026-05-01", start_time="09:30", hours=3, internal="secret",
+    record = officer.make("notes", **note(title=mark, body="A dog walked", open_on="2026-05-01", start_time="09:30", hours=3, fee=2.499, internal="secret",
                                           seen_at="2026-01-01T00:00:00Z"))
     answer = officer.get(f"/v1/notes?id={record['id']}&{query}&count=exact")
     assert [item["id"] for item in answer.items()] == ([record["id"]] if matches else [])

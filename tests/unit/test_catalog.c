@@ -244,6 +244,19 @@ static void test_faulty_fields(void **state)
 		  "things.bad: personal without purpose and retention" },
 		{ { .name = "bad", .type = T_TEXT, .flags = F_PERSONAL | F_SUMMARY, .purpose = "x", .retention = "x", .doc = "x" },
 		  "things.bad: include= would show a personal field in what caches store" },
+		{ { .name = "bad", .type = T_TEXT, .flags = F_LOGGED, .doc = "x" }, "things.bad: logged, but not personal" },
+		{ { .name = "bad",
+		    .type = T_TEXT,
+		    .flags = F_PERSONAL | F_LOGGED | F_FILTER,
+		    .purpose = "x",
+		    .retention = "x",
+		    .doc = "x" },
+		  "things.bad: logged, so nothing may find or embed it" },
+		{ { .name = "good", .type = T_TEXT, .flags = F_PERSONAL | F_LOGGED, .purpose = "x", .retention = "x", .doc = "x" }, NULL },
+		{ { .name = "bad", .type = T_DECIMAL, .doc = "x" }, "things.bad: a decimal has 1 to 12 decimals" },
+		{ { .name = "good", .type = T_DECIMAL, .scale = 2, .doc = "x" }, NULL },
+		{ { .name = "bad", .type = T_POSITION, .doc = "x" }, "things.bad: a position or box is given in a parameter alone" },
+		{ { .name = "bad", .type = T_BOX, .doc = "x" }, "things.bad: a position or box is given in a parameter alone" },
 		{ { .name = "bad", .type = T_OBJECTS, .members = personal_members, .doc = "x" },
 		  "things.bad.who: personal within a field that is not" },
 		{ { .name = "bad", .type = T_TEXT, .flags = F_REQUIRED | F_NULLABLE, .doc = "x" },
@@ -274,6 +287,52 @@ static void test_faulty_sorts(void **state)
 	expect_fault(&maybe, other, "things: every list sorts by updated_at");
 }
 
+static void test_read_only(void **state)
+{
+	(void)state;
+	static const struct field field = { .name = "good", .type = T_TEXT, .doc = "x" };
+	static const struct resource things = { .name = "things",
+						.thing = "thing",
+						.doc = "Things.",
+						.flags = R_READ_ONLY,
+						.read = CALLER_VIEWER,
+						.write = CALLER_OFFICER,
+						.fields = &field,
+						.n_fields = 1,
+						.sorts = good_sorts };
+	const struct resource *const resources[] = { &things, NULL };
+	struct catalog *catalog = NULL;
+	const char *error = NULL;
+	assert_int_equal(catalog_new(resources, NULL, &catalog, &error), 0);
+	size_t n;
+	catalog_routes(catalog, &n);
+	assert_int_equal(n, 3);
+	assert_non_null(find_operation(catalog, "list_things"));
+	assert_non_null(find_operation(catalog, "get_thing"));
+	assert_non_null(find_operation(catalog, "list_thing_history"));
+	catalog_free(catalog);
+}
+
+static void test_a_file_has_an_example(void **state)
+{
+	(void)state;
+	static const struct operation upload[] = {
+		{ .id = "up",
+		  .method = "POST",
+		  .path = "/x",
+		  .verb = V_NATIVE,
+		  .native = NATIVE_ROOT,
+		  .body_kind = BODY_CSV,
+		  .summary = "x" },
+		{ 0 },
+	};
+	struct catalog *catalog = NULL;
+	const char *error = NULL;
+	assert_int_equal(catalog_new(demo_resources, upload, &catalog, &error), -EINVAL);
+	assert_string_equal(error, "up: a file as body without an example");
+	free((char *)error);
+}
+
 static void test_two_operations_of_one_path(void **state)
 {
 	(void)state;
@@ -298,6 +357,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shape, setup, teardown),
 		cmocka_unit_test(test_faulty_fields),
 		cmocka_unit_test(test_faulty_sorts),
+		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_a_file_has_an_example),
 		cmocka_unit_test(test_two_operations_of_one_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

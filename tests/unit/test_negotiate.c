@@ -78,6 +78,12 @@ static void bodies_have_a_type(void **state)
 		{ BODY_FORM, "application/x-www-form-urlencoded;charset=UTF-8", true },
 		{ BODY_FORM, "application/json", false },
 		{ BODY_NONE, "application/json", false },
+		{ BODY_GEOJSON, "application/geo+json", true },
+		{ BODY_GEOJSON, "application/json; charset=utf-8", true },
+		{ BODY_GEOJSON, "text/csv", false },
+		{ BODY_CSV, "text/csv; charset=utf-8", true },
+		{ BODY_CSV, "text/csv; header=present", false },
+		{ BODY_CSV, "application/json", false },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_int_equal(negotiate_body(cases[i].kind, slice_of(cases[i].type)), cases[i].good ? 0 : -ENOTSUP);
