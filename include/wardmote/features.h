@@ -13,16 +13,13 @@ enum {
 	FEATURE_NAME_MAX = 200,
 };
 
-/* The reference systems in which coordinates may come: degrees of WGS 84 (longitude first), metres of the British National Grid. */
-enum crs { CRS_WGS84, CRS_BRITISH };
-
 /* One feature's text; `bytes` is empty when it was longer than FEATURE_MAX. False: no more. */
 typedef bool (*feature_fn)(void *context, struct slice bytes);
 
 struct features;
 
-/* NULL: no memory. `emit` is called with each feature in the order of the document. */
-struct features *features_new(enum crs crs, feature_fn emit, void *context);
+/* NULL: no memory. `srid` is that of the coordinates (wardmote/query.h: SRID_*). `emit` is called with each feature in the order of the document. */
+struct features *features_new(int srid, feature_fn emit, void *context);
 void features_free(struct features *scan);
 /* Takes the next piece. 0; -EINVAL: this is no FeatureCollection, and features_fault says why; -ECANCELED: `emit` wants no more; -ENOMEM. After any of
  * these no further piece may come. */
@@ -34,7 +31,7 @@ const char *features_fault(const struct features *scan, struct arena *arena);
 
 /* Which properties hold what; NULL: none does. */
 struct feature_mapping {
-	enum crs crs;
+	int srid; /* of the coordinates */
 	const char *code, *name; /* must be there */
 	const char *parent, *population;
 };

@@ -21,6 +21,16 @@ enum filter_op {
 	FILTER_NOT_NULL, /* .null=true|false: no value */
 };
 
+enum { SRID_WGS84 = 4326, SRID_NATIONAL = 27700 };
+
+/* geometry= of a list: how its areas are given. */
+enum geometry_form {
+	GEOMETRY_AS_ASKED /* where fields= names it, or the format is GeoJSON */,
+	GEOMETRY_FULL,
+	GEOMETRY_SIMPLIFIED,
+	GEOMETRY_NONE
+};
+
 enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50, OPERATION_VALUES_MAX = 8 };
 
 struct filter {

@@ -106,12 +106,12 @@ static const char *read_population(const struct reading *reading, const char *pr
 	return NULL;
 }
 
-static void check_place(struct arena *arena, struct slice geometry, enum crs crs, struct faults *faults)
+static void check_place(struct arena *arena, struct slice geometry, int srid, struct faults *faults)
 {
 	if (geometry.ptr == NULL || slice_is(geometry, "null"))
 		fault_add(faults, FAULT_POINTER, "/geometry", "required", "The feature has no geometry.");
 	else
-		geojson_check_in(arena, crs, T_GEOMETRY, "geometry", geometry, faults);
+		geojson_check_in(arena, srid, T_GEOMETRY, "geometry", geometry, faults);
 }
 
 static void read_tree(const struct reading *reading, const struct feature_mapping *mapping, struct feature_row *row)
@@ -148,6 +148,6 @@ int feature_read(struct arena *arena, struct slice bytes, const struct feature_m
 		fault_add(faults, FAULT_POINTER, "/properties", "type", "The feature has no properties.");
 	}
 	ret_row->geometry = gate.cut;
-	check_place(arena, gate.cut, mapping->crs, faults);
+	check_place(arena, gate.cut, mapping->srid, faults);
 	return faults->n + faults->more == before ? 0 : -EINVAL;
 }

@@ -9,6 +9,7 @@
 
 #include "json_gate.h"
 #include "wardmote/memory.h"
+#include "wardmote/query.h"
 
 enum { HEAD_MAX = 2 << 10, START_CAPACITY = 4 << 10 };
 
@@ -30,7 +31,7 @@ enum state {
 enum member { MEMBER_OTHER, MEMBER_TYPE, MEMBER_CRS, MEMBER_FEATURES };
 
 struct features {
-	enum crs crs;
+	int srid;
 	feature_fn emit;
 	void *context;
 	enum state state;
@@ -50,12 +51,12 @@ struct features {
 	const char *fault;
 };
 
-struct features *features_new(enum crs crs, feature_fn emit, void *context)
+struct features *features_new(int srid, feature_fn emit, void *context)
 {
 	struct features *scan = calloc(1, sizeof *scan);
 	if (scan == NULL)
 		return NULL;
-	scan->crs = crs;
+	scan->srid = srid;
 	scan->emit = emit;
 	scan->context = context;
 	return scan;
@@ -190,7 +191,7 @@ static bool crs_agrees(const struct features *scan)
 	struct slice name = { json_string_value(value), json_string_length(value) };
 	bool degrees = name.ptr != NULL && (ends_with(name, "CRS84") || ends_with(name, ":4326") || ends_with(name, "/4326"));
 	bool british = name.ptr != NULL && (ends_with(name, ":27700") || ends_with(name, "/27700"));
-	bool agrees = json_is_null(tree) || (scan->crs == CRS_WGS84 ? degrees : british);
+	bool agrees = json_is_null(tree) || (scan->srid == SRID_WGS84 ? degrees : british);
 	json_decref(tree);
 	return agrees;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "wardmote/features.h"
+#include "wardmote/query.h"
 
 enum { FEATURES_MAX = 1000 };
 
@@ -32,7 +33,7 @@ static int feed(struct seen *seen, struct slice text, size_t length)
 	*seen = (struct seen){ 0 };
 	arena_init(&seen->arena);
 	seen->bytes.arena = &seen->arena;
-	struct features *scan = features_new(CRS_WGS84, note, seen);
+	struct features *scan = features_new(SRID_WGS84, note, seen);
 	HOLDS(scan != NULL);
 	int r = 0;
 	for (size_t at = 0; r == 0 && at < text.len; at += length)
@@ -68,7 +69,7 @@ static void compare(const struct seen *seen, const json_t *features)
 
 static void read_all(const struct seen *seen)
 {
-	static const struct feature_mapping mapping = { CRS_WGS84, "code", "name", "up", "people" };
+	static const struct feature_mapping mapping = { SRID_WGS84, "code", "name", "up", "people" };
 	for (size_t i = 0, start = 0; i < seen->n && i < FEATURES_MAX; start = seen->ends[i++]) {
 		struct arena arena;
 		arena_init(&arena);

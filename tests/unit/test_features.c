@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "wardmote/features.h"
+#include "wardmote/query.h"
 
 struct seen {
 	struct arena arena;
@@ -21,12 +22,12 @@ static bool note(void *context, struct slice bytes)
 }
 
 /* Feeds the document cut once, at `cut`. What came of it is a text: the features, then the fault. */
-static const char *feed(struct seen *seen, enum crs crs, struct slice text, size_t cut, size_t most)
+static const char *feed(struct seen *seen, int srid, struct slice text, size_t cut, size_t most)
 {
 	*seen = (struct seen){ .most = most };
 	arena_init(&seen->arena);
 	seen->text.arena = &seen->arena;
-	struct features *scan = features_new(crs, note, seen);
+	struct features *scan = features_new(srid, note, seen);
 	assert_non_null(scan);
 	int r = features_feed(scan, (struct slice){ text.ptr, cut });
 	if (r == 0)
@@ -41,11 +42,11 @@ static const char *feed(struct seen *seen, enum crs crs, struct slice text, size
 	return seen->text.ptr == NULL ? "" : seen->text.ptr;
 }
 
-static void check_in(enum crs crs, const char *document, const char *wanted)
+static void check_in(int srid, const char *document, const char *wanted)
 {
 	struct seen seen;
 	for (size_t cut = 0; cut <= strlen(document); cut++) {
-		const char *found = feed(&seen, crs, slice_of(document), cut, 1000);
+		const char *found = feed(&seen, srid, slice_of(document), cut, 1000);
 		if (strcmp(found, wanted) != 0)
 			print_error("%s cut at %zu\n", document, cut);
 		assert_string_equal(found, wanted);
@@ -55,7 +56,7 @@ static void check_in(enum crs crs, const char *document, const char *wanted)
 
 static void check(const char *document, const char *wanted)
 {
-	check_in(CRS_WGS84, document, wanted);
+	check_in(SRID_WGS84, document, wanted);
 }
 
 #define HEAD "{\"type\":\"FeatureCollection\",\"features\":["
@@ -129,14 +130,14 @@ static void the_reference_system_agrees(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char text[300];
 		snprintf(text, sizeof text, form, rows[i].name);
-		for (enum crs crs = CRS_WGS84; crs <= CRS_BRITISH; crs++) {
-			const char *found = feed(&seen, crs, slice_of(text), 0, 1);
-			assert_int_equal(*found == '\0', crs == CRS_WGS84 ? rows[i].degrees : rows[i].british);
+		for (int british = 0; british <= 1; british++) {
+			const char *found = feed(&seen, british ? SRID_NATIONAL : SRID_WGS84, slice_of(text), 0, 1);
+			assert_int_equal(*found == '\0', british ? rows[i].british : rows[i].degrees);
 			arena_done(&seen.arena);
 		}
 	}
 	check("{\"crs\":null,\"type\":\"FeatureCollection\",\"features\":[]}", "");
-	const char *found = feed(&seen, CRS_WGS84, SLICE("{\"crs\":\"EPSG:4326\"}"), 0, 1);
+	const char *found = feed(&seen, SRID_WGS84, SLICE("{\"crs\":\"EPSG:4326\"}"), 0, 1);
 	assert_non_null(strstr(found, "crs"));
 	arena_done(&seen.arena);
 }
@@ -152,7 +153,7 @@ static void depth_and_length_are_bounded(void **state)
 	buffer_text(&text, HEAD);
 	for (int i = 0; i < 64; i++)
 		buffer_text(&text, "{\"a\":");
-	const char *found = feed(&seen, CRS_WGS84, buffer_slice(&text), 0, 1);
+	const char *found = feed(&seen, SRID_WGS84, buffer_slice(&text), 0, 1);
 	assert_non_null(strstr(found, "63 levels"));
 	arena_done(&seen.arena);
 	text = (struct buffer){ .arena = &arena };
@@ -160,7 +161,7 @@ static void depth_and_length_are_bounded(void **state)
 	memset(buffer_reserve(&text, FEATURE_MAX), 'x', FEATURE_MAX);
 	text.len += FEATURE_MAX;
 	buffer_text(&text, "\"},{\"b\":1}]}");
-	assert_string_equal(feed(&seen, CRS_WGS84, buffer_slice(&text), 1 << 20, 10), "|{\"b\":1}");
+	assert_string_equal(feed(&seen, SRID_WGS84, buffer_slice(&text), 1 << 20, 10), "|{\"b\":1}");
 	assert_int_equal(seen.n, 2);
 	arena_done(&seen.arena);
 	arena_done(&arena);
@@ -172,7 +173,7 @@ static void who_reads_may_stop(void **state)
 	struct seen seen;
 	struct arena arena;
 	arena_init(&arena);
-	assert_string_equal(feed(&seen, CRS_WGS84, SLICE(HEAD "{},{},{}]}"), 0, 2), arena_printf(&arena, "{}|{} %d", -ECANCELED));
+	assert_string_equal(feed(&seen, SRID_WGS84, SLICE(HEAD "{},{},{}]}"), 0, 2), arena_printf(&arena, "{}|{} %d", -ECANCELED));
 	arena_done(&seen.arena);
 	arena_done(&arena);
 }
@@ -181,7 +182,7 @@ static void who_reads_may_stop(void **state)
 
 #define SQUARE "{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,0],[1,1],[0,0]]]}"
 
-static const struct feature_mapping mapping = { CRS_WGS84, "code", "name", "up", "people" };
+static const struct feature_mapping mapping = { SRID_WGS84, "code", "name", "up", "people" };
 
 static void read_one(const struct feature_mapping *map, const char *text, const char *wanted)
 {
@@ -197,7 +198,7 @@ static void read_one(const struct feature_mapping *map, const char *text, const 
 		print_error("%s\n", text);
 	assert_string_equal(found, wanted);
 	assert_int_equal(r, faults.n == 0 ? 0 : -EINVAL);
-	if (r == 0 && map->crs == CRS_WGS84)
+	if (r == 0 && map->srid == SRID_WGS84)
 		assert_string_equal(arena_copy(&arena, row.geometry), SQUARE);
 	arena_done(&arena);
 }
@@ -219,7 +220,7 @@ static void properties_are_mapped(void **state)
 	read_one(&mapping, FEATURE("{\"code\":null,\"name\":\"\"}"), "-,-,-,- /properties/code required; /properties/name length");
 	read_one(&mapping, FEATURE("{\"code\":true,\"name\":\"a\\nb\"}"), "-,-,-,- /properties/code type; /properties/name characters");
 	read_one(&mapping, FEATURE("null"), "-,-,-,- /properties type");
-	static const struct feature_mapping odd = { .crs = CRS_WGS84, .code = "a/b~c", .name = "n" };
+	static const struct feature_mapping odd = { .srid = SRID_WGS84, .code = "a/b~c", .name = "n" };
 	read_one(&odd, FEATURE("{\"n\":\"x\"}"), "-,x,-,- /properties/a~1b~0c required");
 }
 
@@ -243,7 +244,7 @@ static void a_feature_is_looked_at_as_a_body(void **state)
 	    "{\"type\":\"Feature\"," REST
 	    ",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[623000,308000],[624000,308000],[624000,309000],[623000,308000]]]}}";
 	read_one(&mapping, grid, "E,A,-,- /geometry/coordinates/0/0 range");
-	static const struct feature_mapping british = { .crs = CRS_BRITISH, .code = "code", .name = "name" };
+	static const struct feature_mapping british = { .srid = SRID_NATIONAL, .code = "code", .name = "name" };
 	read_one(&british, grid, "E,A,-,- ");
 	read_one(&british,
 		 "{\"type\":\"Feature\"," REST ",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[-1,0],[1,0],[1,1],[-1,0]]]}}",

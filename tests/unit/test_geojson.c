@@ -109,7 +109,7 @@ static void vertices_are_counted(void **state)
 	struct faults faults = { .arena = &arena };
 	assert_int_equal(check_ring_of(GEOMETRY_VERTICES_MAX, &faults), 0);
 	assert_int_equal(check_ring_of(GEOMETRY_VERTICES_MAX + 1, &faults), -EINVAL);
-	assert_string_equal(faults_text(&faults), "/g/coordinates too_many");
+	assert_string_equal(faults_text(&faults), "/g/coordinates too_many_positions");
 	arena_done(&arena);
 }
 
