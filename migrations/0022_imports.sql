@@ -16,7 +16,7 @@ CREATE TABLE wardmote.import (
 	rejected_count  integer NOT NULL DEFAULT 0 CONSTRAINT import_rejected_count CHECK (rejected_count >= 0),
 	started_at      timestamptz,
 	ended_at        timestamptz,
-	settings        jsonb NOT NULL CONSTRAINT import_settings CHECK (jsonb_typeof(settings) = 'object')
+	settings        jsonb NOT NULL
 );
 SELECT wardmote.protect('import', 'owned');
 CREATE INDEX import_by_created_at ON wardmote.import (audience, created_at, id);
@@ -137,7 +137,7 @@ DECLARE
 	refused wardmote.import_reject[];
 BEGIN
 	PERFORM wardmote.import_touch(ARRAY[given]);
-	WITH rows AS MATERIALIZED (
+	WITH given_rows AS MATERIALIZED (
 		SELECT r.n, r.code, r.name, r.parent, r.population, r.data, g.geom, g.repaired, coalesce(r.reason, g.reason) AS reason,
 			coalesce(r.detail, g.detail) AS detail
 		FROM json_to_recordset(batch) AS r (n integer, code text, name text, parent text, population integer, geometry text, data jsonb, reason text, detail text)
@@ -145,9 +145,9 @@ BEGIN
 			coalesce(import.settings ->> 'invalid', 'repair') = 'repair') AS g ON r.reason IS NULL AND r.geometry IS NOT NULL
 	), kept AS (
 		INSERT INTO wardmote.import_row (import_id, n, code, name, parent_code, population, geom, repaired, data)
-		SELECT given, n, code, name, parent, population, geom, repaired, data FROM rows WHERE reason IS NULL
+		SELECT given, n, code, name, parent, population, geom, repaired, data FROM given_rows WHERE reason IS NULL
 	)
-	SELECT array_agg(ROW(given, n, code, reason, left(detail, 1000))::wardmote.import_reject) INTO refused FROM rows WHERE reason IS NOT NULL;
+	SELECT array_agg(ROW(given, n, code, reason, left(detail, 1000))::wardmote.import_reject) INTO refused FROM given_rows WHERE reason IS NOT NULL;
 	IF refused IS NOT NULL THEN
 		PERFORM wardmote.import_refuse(given, refused);
 	END IF;
@@ -207,16 +207,18 @@ CREATE FUNCTION wardmote.changed_boundaries(import wardmote.import) RETURNS TABL
 	CROSS JOIN LATERAL (SELECT coalesce(p.id, l.parent_id) AS parent_id, coalesce(r.population, l.population) AS population,
 		CASE WHEN r.population IS NULL THEN l.population_as_at ELSE coalesce((import.settings ->> 'population_as_at')::date, l.population_as_at) END
 			AS population_as_at) AS w
-	WHERE r.import_id = import.id
-		AND ROW(l.name, l.parent_id, l.population, l.population_as_at) IS DISTINCT FROM ROW(r.name, w.parent_id, w.population, w.population_as_at)
-		OR (r.import_id = import.id AND (l.geometry IS NULL OR ST_AsBinary(l.geometry) <> ST_AsBinary(r.geom)))
+	WHERE r.import_id = import.id AND (l.geometry IS NULL OR ST_AsBinary(l.geometry) <> ST_AsBinary(r.geom)
+		OR ROW(l.name, l.parent_id, l.population, l.population_as_at) IS DISTINCT FROM ROW(r.name, w.parent_id, w.population, w.population_as_at))
 $$;
 
 CREATE FUNCTION wardmote.apply_boundaries(import wardmote.import) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	place wardmote.boundary_set;
-	staged integer;
-	counts integer[] := '{0,0,0,0,0}';
+	total integer;
+	repaired integer;
+	created integer;
+	updated integer;
+	known integer;
 BEGIN
 	SELECT s.* INTO place FROM api.boundary_set s WHERE s.id = import.boundary_set_id;
 	IF place.id IS NULL OR NOT wardmote.may_administer() THEN
@@ -224,17 +226,18 @@ BEGIN
 	END IF;
 	-- One import of a set at a time, so that two do not make the same locality.
 	PERFORM pg_advisory_xact_lock(hashtextextended('wardmote.import ' || place.id, 0));
-	SELECT count(*), count(r.repaired) INTO staged, counts[5] FROM wardmote.import_row r WHERE r.import_id = import.id;
-	counts[1] := staged + (SELECT w.rejected FROM wardmote.import_work w WHERE w.import_id = import.id);
+	SELECT count(*) + (SELECT w.rejected FROM wardmote.import_work w WHERE w.import_id = import.id) INTO total
+	FROM wardmote.import_row r WHERE r.import_id = import.id;
 	PERFORM wardmote.check_boundaries(import);
 	IF (SELECT w.rejected > 0 FROM wardmote.import_work w WHERE w.import_id = import.id) AND coalesce(import.settings ->> 'accept_rest', 'false') <> 'true' THEN
-		PERFORM wardmote.import_end(import.id, 'rejected', 'Nothing was stored, since features were rejected; accept_rest=true stores the others.', counts);
+		PERFORM wardmote.import_end(import.id, 'rejected', 'Nothing was stored, since features were rejected; accept_rest=true stores the others.',
+			ARRAY[total, 0, 0, 0, 0]);
 		RETURN;
 	END IF;
 	UPDATE wardmote.locality l SET name = c.name, parent_id = c.parent_id, population = c.population, population_as_at = c.population_as_at, geometry = c.geometry
 	FROM wardmote.changed_boundaries(import) c WHERE l.id = c.id;
-	GET DIAGNOSTICS counts[3] = ROW_COUNT;
-	SELECT count(r.record_id) - counts[3] INTO counts[4] FROM wardmote.import_row r WHERE r.import_id = import.id;
+	GET DIAGNOSTICS updated = ROW_COUNT;
+	SELECT count(r.record_id), count(r.repaired) INTO known, repaired FROM wardmote.import_row r WHERE r.import_id = import.id;
 	INSERT INTO wardmote.locality (boundary_set_id, partner_id, visibility, source, code, name, parent_id, population, population_as_at, valid_from, geometry)
 	SELECT place.id, place.partner_id, place.visibility, coalesce(import.settings ->> 'source', place.source), r.code, r.name, p.id, r.population,
 		CASE WHEN r.population IS NOT NULL THEN (import.settings ->> 'population_as_at')::date END, (import.settings ->> 'valid_from')::date, r.geom
@@ -242,8 +245,8 @@ BEGIN
 	LEFT JOIN wardmote.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
 	WHERE r.import_id = import.id AND r.record_id IS NULL
 	ORDER BY r.n;
-	GET DIAGNOSTICS counts[2] = ROW_COUNT;
-	PERFORM wardmote.import_end(import.id, 'done', NULL, counts);
+	GET DIAGNOSTICS created = ROW_COUNT;
+	PERFORM wardmote.import_end(import.id, 'done', NULL, ARRAY[total, created, updated, known - updated, repaired]);
 END
 $$;
 
@@ -259,9 +262,9 @@ END
 $$;
 
 -- The import came to nothing. It says so itself: whoever asked for it may not act any more.
-CREATE FUNCTION wardmote.import_fail(given uuid, why text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-	SELECT wardmote.import_end(i.id, CASE WHEN i.state = 'running' AND why LIKE 'The document%' THEN 'rejected' ELSE 'failed' END, why, '{0,0,0,0,0}')
-	FROM wardmote.import i WHERE i.id = given
+CREATE FUNCTION wardmote.import_fail(given uuid, outcome text, why text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, public AS $$
+	SELECT wardmote.import_end(given, outcome, why, '{0,0,0,0,0}')
 $$;
 
 -- Imports whose process is gone have failed; rejects are kept for 30 days.
@@ -282,4 +285,4 @@ $$;
 INSERT INTO wardmote.prunes VALUES ('wardmote.forget_imports');
 
 GRANT EXECUTE ON FUNCTION wardmote.import_touch(uuid[]), wardmote.import_begin(uuid), wardmote.import_stage(uuid, json), wardmote.import_apply(uuid),
-	wardmote.import_fail(uuid, text) TO wardmote_api;
+	wardmote.import_fail(uuid, text, text) TO wardmote_api;

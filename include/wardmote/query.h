@@ -31,7 +31,7 @@ enum geometry_form {
 	GEOMETRY_NONE
 };
 
-enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50, OPERATION_VALUES_MAX = 8 };
+enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50, OPERATION_VALUES_MAX = 16 };
 
 struct filter {
 	const struct field *field;

@@ -9,7 +9,7 @@
 #include "text.h"
 #include "wardmote/validate.h"
 
-enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500, SEARCH_MIN = 2, SEARCH_MAX = 200, NAME_QUOTED_MAX = 100, CURSOR_MAX = 2000, OWN_MAX = 8 };
+enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500, SEARCH_MIN = 2, SEARCH_MAX = 200, NAME_QUOTED_MAX = 100, CURSOR_MAX = 2000, OWN_MAX = 16 };
 
 void query_fault(struct parse *parse, const char *code, const char *detail)
 {
