@@ -14,7 +14,7 @@
 enum { CONFIG_SETTINGS_MAX = 48 };
 
 /* Database connections of the threads beside the workers: one for each row of `starters` in src/server/serve.c. */
-enum { CONFIG_BACKGROUND = 1 };
+enum { CONFIG_BACKGROUND = 2 };
 
 struct config {
 	/* where it listens */

@@ -17,7 +17,7 @@
 #include "wardmote/query.h"
 #include "wardmote/validate.h"
 
-enum { STATEMENT_PARAMETERS_MAX = 40 };
+enum { STATEMENT_PARAMETERS_MAX = 48 };
 
 struct sql_text;
 

@@ -6,6 +6,9 @@
 #include <jansson.h>
 
 #include "catalog_internal.h"
+#include "clause.h"
+#include "scalar.h"
+#include "wardmote/view.h"
 
 struct check {
 	const struct catalog *catalog;
@@ -181,6 +184,114 @@ static void check_ordered(struct check *check, const struct shape *shape)
 	expect(check, n % 2 == 0, "ordered fields come in pairs");
 }
 
+/* --- clauses --- */
+
+static bool is_given_as_text(enum field_type type)
+{
+	return type == T_UUID || type == T_TEXT || type == T_ENUM || type == T_BOOL || type == T_INT || type == T_DECIMAL ||
+	       type == T_DATE || type == T_TIME || type == T_TIMESTAMP || type == T_POSITION || type == T_BOX;
+}
+
+/* Does the text have this mark (@ alone: the empty name)? */
+static bool has_mark(const char *text, const char *wanted)
+{
+	struct slice before, name;
+	while (text != NULL && clause_next_mark(&text, &before, &name)) {
+		if (slice_equal(name, slice_of(wanted)))
+			return true;
+	}
+	return false;
+}
+
+static void check_marks(struct check *check, const struct resource *resource, const char *text)
+{
+	struct slice before, name;
+	while (text != NULL && clause_next_mark(&text, &before, &name))
+		expect(check, name.len == 0 || clause_find(resource, name) >= 0, "names an unknown clause in its text");
+}
+
+/* A name that a list has already: of a filter, or of what lists share. A box may take the place of the list's own bbox. */
+static bool is_taken(const struct shape *shape, const char *name)
+{
+	static const char *const shared[] = {
+		"sort", "fields", "include", "limit", "cursor", "count", "q", "as_of", "geometry", "crs", NULL
+	};
+	int field = shape_field(shape, slice_of(name));
+	for (size_t i = 0; shared[i] != NULL; i++) {
+		if (strcmp(shared[i], name) == 0)
+			return true;
+	}
+	return field >= 0 && (query_operators(shape->fields[field]) & (1U << FILTER_ANY_OF | 1U << FILTER_EQUAL));
+}
+
+static void check_widening(struct check *check, const struct shape *shape, const struct clause *clause)
+{
+	int at = shape_field(shape, slice_of(clause->widens));
+	const struct field *field = at < 0 ? NULL : shape->fields[at];
+	expect(check, field != NULL && field->type == T_REFS && (field->flags & F_FILTER) && field->audience == A_PUBLIC,
+	       "widens what is no public filter over references");
+	expect(check, clause->sql != NULL && clause->type == T_ENUM && clause->neutral != NULL,
+	       "what widens is an enum with a neutral value");
+}
+
+static void check_shown(struct check *check, const struct shape *shape, const struct clause *clause)
+{
+	expect(check, is_snake(clause->shows) && shape_field(shape, slice_of(clause->shows)) < 0, "shows a member that is there already");
+	for (size_t i = 0; i < shape->n_fields; i++)
+		expect(check, !(shape->fields[i]->flags & F_INCLUDE) || strcmp(shape->fields[i]->include_name, clause->shows) != 0,
+		       "shows a member that include= embeds");
+	expect(check, clause->shows_sql != NULL, "shows nothing");
+	expect(check, clause->shows_schema != NULL && is_json(clause->shows_schema), "shows what has no schema");
+	check_marks(check, shape->resource, clause->shows_sql);
+}
+
+/* Its value is used: by its own text, or by that of the clause that it needs. */
+static bool is_used(const struct resource *resource, const struct clause *clause)
+{
+	if (clause->sql != NULL)
+		return has_mark(clause->sql, "");
+	int other = clause->needs == NULL ? -1 : clause_find(resource, slice_of(clause->needs));
+	return other >= 0 && has_mark(resource->clauses[other].sql, clause->name);
+}
+
+static void check_clause(struct check *check, const struct shape *shape, const struct clause *clause)
+{
+	const struct resource *resource = shape->resource;
+	const struct field field = clause_field(clause);
+	check->where = arena_printf(check->arena, "%s?%s", resource->name, clause->name);
+	expect(check, is_snake(clause->name), "a clause's name is in snake_case");
+	expect(check, clause->doc != NULL && clause->doc[0] != '\0' && clause->example != NULL, "no doc or example");
+	expect(check, !is_taken(shape, clause->name), "a name that the list has already");
+	expect(check, &resource->clauses[clause_find(resource, slice_of(clause->name))] == clause, "a name twice");
+	expect(check, is_given_as_text(clause->type), "a type that no parameter has");
+	expect(check, clause->type != T_ENUM || (clause->values != NULL && clause->values[0] != NULL), "an enum without values");
+	expect(check, clause->needs == NULL || clause_find(resource, slice_of(clause->needs)) >= 0, "needs an unknown clause");
+	expect(check, is_used(resource, clause), "its value is not used");
+	check_marks(check, resource, clause->sql);
+	if (clause->widens != NULL)
+		check_widening(check, shape, clause);
+	if (clause->shows != NULL)
+		check_shown(check, shape, clause);
+	/* an example is what a client may send */
+	if (!check->failed)
+		expect(check, scalar_verdict(check->arena, &field, slice_of(clause->example)).code == NULL, "its example is not good");
+}
+
+static void check_clauses(struct check *check, const struct shape *shape)
+{
+	size_t n = clause_count(shape->resource), shown = 0;
+	check->where = shape->resource->name;
+	expect(check, n <= CLAUSES_MAX, "too many clauses");
+	for (size_t i = 0; i < n && !check->failed; i++) {
+		check_clause(check, shape, &shape->resource->clauses[i]);
+		shown += shape->resource->clauses[i].shows != NULL;
+	}
+	check->where = shape->resource->name;
+	expect(check, shown <= VIEW_SHOWN_MAX, "more shown members than a view has columns for");
+}
+
+/* --- resources and operations --- */
+
 static void check_shape(struct check *check, const struct shape *shape)
 {
 	const struct resource *resource = shape->resource;
@@ -209,6 +320,7 @@ static void check_shape(struct check *check, const struct shape *shape)
 		expect(check, !field_is_geometry(shape->fields[i]) || shape->fields[i]->audience == A_PUBLIC,
 		       "bbox= would tell where a hidden place is");
 	}
+	check_clauses(check, shape);
 	check->where = resource->name;
 	expect(check, geometries <= 1, "more than one geometry");
 }

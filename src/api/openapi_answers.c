@@ -239,6 +239,8 @@ static void mark_statuses(const struct openapi *doc, const struct operation *ope
 		set[422] = true; /* the same key, another body */
 	if (operation->body_kind != BODY_NONE)
 		mark(set, (const int[]){ 413, 415, 0 });
+	if (operation->flags & OP_SPOOL)
+		set[202] = true;
 	mark_verb(doc, operation, set);
 	if (operation->statuses != NULL)
 		mark(set, operation->statuses);
@@ -272,6 +274,9 @@ static json_t *content_of(const struct openapi *doc, const struct route *route)
 	const struct operation *operation = route->operation;
 	if (operation->native != NATIVE_NONE)
 		return native_content(doc, native_of(operation));
+	if (operation->answer != NULL)
+		return openapi_pack("{s{so}}", operation->media != NULL ? operation->media : "application/json", "schema",
+				    openapi_load(operation->answer, operation->id));
 	const char *thing = operation->resource->thing;
 	json_t *content = json_content(doc, "application/json", openapi_name(doc->arena, thing, record_suffix(operation->verb)));
 	bool place = openapi_place(route->shape) != NULL;
@@ -294,6 +299,8 @@ static const char *status_text(int status)
 	switch (status) {
 	case 201:
 		return "Created.";
+	case 202:
+		return "Accepted; it is under way.";
 	case 204:
 		return "Done; there is nothing to say.";
 	case 304:
@@ -314,6 +321,10 @@ static json_t *success_answer(const struct openapi *doc, const struct route *rou
 		names[n++] = "Link";
 	if (status == 201 && operation->resource != NULL)
 		names[n++] = "Location";
+	if (operation->flags & OP_SPOOL) {
+		names[n++] = "Location";
+		names[n++] = "Preference-Applied";
+	}
 	if (operation->flags & OP_IDEMPOTENT)
 		names[n++] = "Idempotency-Replayed";
 	json_t *answer = openapi_pack("{ss,so}", "description", status_text(status), "headers", headers_of(doc, names, n));

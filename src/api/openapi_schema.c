@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "catalog_internal.h"
+#include "clause.h"
 #include "scalar.h"
 
 /* What text_is_utf8 and text_is_line refuse, as far as a regular expression that every tool understands can say it. */
@@ -231,6 +232,15 @@ static void add_included(const struct openapi *doc, struct object *object, const
 	openapi_set(object->properties, field->include_name, schema);
 }
 
+/* What a clause shows of each record of a list. */
+static void add_shown(const struct openapi *doc, struct object *object, const struct clause *clause)
+{
+	json_t *schema = openapi_load(clause->shows_schema, clause->shows);
+	if (json_object_get(schema, "description") == NULL)
+		openapi_set(schema, "description", openapi_pack("s", arena_printf(doc->arena, "Only in lists with %s=.", clause->name)));
+	openapi_set(object->properties, clause->shows, schema);
+}
+
 static json_t *shape_schema(const struct openapi *doc, const struct shape *shape, enum purpose purpose)
 {
 	struct object object = object_of(purpose, always_of(shape));
@@ -239,6 +249,9 @@ static json_t *shape_schema(const struct openapi *doc, const struct shape *shape
 	for (size_t i = 0; purpose == FOR_ANSWER && i < shape->n_fields; i++)
 		if (shape->fields[i]->flags & F_INCLUDE)
 			add_included(doc, &object, shape->fields[i]);
+	for (size_t i = 0; purpose == FOR_ANSWER && i < clause_count(shape->resource); i++)
+		if (shape->resource->clauses[i].shows != NULL)
+			add_shown(doc, &object, &shape->resource->clauses[i]);
 	json_t *schema = finish(&object);
 	openapi_set(schema, "description", openapi_pack("s", shape->resource->doc));
 	return schema;

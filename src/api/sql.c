@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "clause.h"
 #include "sql_internal.h"
 
 enum { ANSWER_KEPT_MAX = 32768 };
@@ -268,6 +269,29 @@ int sql_probe(struct arena *arena, const struct call *call, struct statement *re
 	return sql_end(&sql);
 }
 
+static void describe(struct buffer *text, const struct call *call, const char *title)
+{
+	struct statement statement;
+	if (sql_build(text->arena, call, &statement) == 0)
+		buffer_format(text, "-- %s%s\n%s;\n\n", call->route->operation->id, title, statement.text);
+}
+
+/* The list with all its clauses. */
+static void describe_clauses(struct buffer *text, struct call call)
+{
+	const struct shape *shape = call.route->shape;
+	struct query *query = &call.query;
+	for (size_t i = 0; i < clause_count(shape->resource); i++) {
+		const struct clause *clause = &shape->resource->clauses[i];
+		query->clauses[i] = clause->example;
+		if (clause->widens != NULL && query->n_filters < FILTERS_MAX)
+			query->filters[query->n_filters++] =
+			    (struct filter){ shape->fields[shape_field(shape, slice_of(clause->widens))], FILTER_ANY_OF, "{}" };
+	}
+	if (query_has_clauses(query))
+		describe(text, &call, ", with its clauses");
+}
+
 struct slice sql_describe(struct arena *arena, const struct catalog *catalog, const struct shape *shape)
 {
 	static const enum verb verbs[] = { V_LIST, V_GET, V_CREATE, V_PUT, V_PATCH, V_DELETE, V_HISTORY };
@@ -281,9 +305,9 @@ struct slice sql_describe(struct arena *arena, const struct catalog *catalog, co
 			struct call call = {
 				.route = &routes[i], .catalog = catalog, .caller = CALLER_OFFICER, .id = "", .query = { .limit = 50 }
 			};
-			struct statement statement;
-			if (sql_build(arena, &call, &statement) == 0)
-				buffer_format(&text, "-- %s\n%s;\n\n", routes[i].operation->id, statement.text);
+			describe(&text, &call, "");
+			if (verbs[v] == V_LIST)
+				describe_clauses(&text, call);
 		}
 	}
 	return buffer_slice(&text);

@@ -3,6 +3,7 @@
  * their values depend on the call alone. */
 #include <inttypes.h>
 
+#include "clause.h"
 #include "sql_internal.h"
 
 int sql_parameter(struct sql *sql, const char *value)
@@ -31,6 +32,12 @@ static void of_list(struct sql *sql)
 		const struct filter *filter = &query->filters[i];
 		if (filter->op != FILTER_NULL && filter->op != FILTER_NOT_NULL)
 			sql->filters[i] = sql_parameter(sql, filter->value);
+	}
+	/* What widens a filter has its text, and the filter's value. */
+	const struct clause *clauses = sql->shape->resource->clauses;
+	for (size_t i = 0; i < clause_count(sql->shape->resource); i++) {
+		if (query->clauses[i] != NULL && clauses[i].widens == NULL)
+			sql->clauses[i] = sql_parameter(sql, query->clauses[i]);
 	}
 	if (query->search != NULL)
 		sql->search = sql_parameter(sql, query->search);

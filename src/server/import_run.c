@@ -276,7 +276,8 @@ static bool carry_out(struct run *run)
 	const char *parameters[] = { run->place->id };
 	struct db_rows rows;
 	return connect_patiently(run) && act(run, &run->arena, "SELECT wardmote.import_begin($1::uuid)", 1, parameters, &rows) &&
-	       read_settings(run) && read_features(run) && act(run, &run->arena, "SELECT wardmote.import_apply($1::uuid)", 1, parameters, &rows);
+	       read_settings(run) && read_features(run) &&
+	       act(run, &run->arena, "SELECT wardmote.import_apply($1::uuid)", 1, parameters, &rows);
 }
 
 /* On a connection of its own: the other one may be in the middle of a transaction that failed. Where this does not succeed either the database finds out by
@@ -289,8 +290,8 @@ static void tell_failure(struct run *run, bool ends)
 	const char *error;
 	db_session_free(run->session);
 	run->session = NULL;
-	if (open_session(run, GIVE_UP_MS, -1) && db_session_query(run->session, &run->arena, "SELECT wardmote.import_fail($1::uuid, $2, $3)", 3,
-								  parameters, &rows, &error) < 0)
+	if (open_session(run, GIVE_UP_MS, -1) &&
+	    db_session_query(run->session, &run->arena, "SELECT wardmote.import_fail($1::uuid, $2, $3)", 3, parameters, &rows, &error) < 0)
 		log_message(LOG_LEVEL_WARNING, "an import's end could not be told", "error", error);
 }
 

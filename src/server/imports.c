@@ -82,7 +82,8 @@ static void give_back(struct import_place *place)
 	place->taken = false;
 }
 
-void imports_submit(struct imports *imports, struct import_place *place, const char *id, const struct auth_claims *claims, struct worker *waiter)
+void imports_submit(struct imports *imports, struct import_place *place, const char *id, const struct auth_claims *claims,
+		    struct worker *waiter)
 {
 	uint64_t one = 1;
 	pthread_mutex_lock(&imports->lock);

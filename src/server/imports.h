@@ -40,7 +40,8 @@ int imports_start(struct server *server, pthread_t *ret_thread, int stop_fd);
 /* A place with its empty file. NULL: all are taken, or there can be no file (errno). */
 struct import_place *imports_reserve(struct imports *imports);
 /* The database knows of the import: its turn comes. `waiter` is woken when it is over; NULL: nobody waits. */
-void imports_submit(struct imports *imports, struct import_place *place, const char *id, const struct auth_claims *claims, struct worker *waiter);
+void imports_submit(struct imports *imports, struct import_place *place, const char *id, const struct auth_claims *claims,
+		    struct worker *waiter);
 /* The request is done with the place. */
 void imports_release(struct imports *imports, struct import_place *place);
 

@@ -218,8 +218,9 @@ static size_t body_cap(const struct request *request)
 
 void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_body_max)
 {
-	static const stage_fn stages[] = { stage_route,     stage_authenticate, stage_limit,         stage_authorise,
-					   stage_negotiate, stage_media_type,   stage_preconditions, stage_spool, NULL };
+	static const stage_fn stages[] = { stage_route,         stage_authenticate, stage_limit,
+					   stage_authorise,     stage_negotiate,    stage_media_type,
+					   stage_preconditions, stage_spool,        NULL };
 	struct worker *worker = context;
 	struct request *request = arena_alloc(http_arena(exchange), sizeof *request);
 	size_t n_routes;

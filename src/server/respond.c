@@ -7,7 +7,8 @@
 #include "wardmote/clock.h"
 
 #define EXPOSED                                                                                                                            \
-	"ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-Id, WWW-Authenticate, Allow, Preference-Applied, "    \
+	"ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-Id, WWW-Authenticate, Allow, "    \
+	"Preference-Applied, "                                                                                                             \
 	"Server-Timing"
 #define ALLOWED_FIELDS                                                                                                                     \
 	"Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, Prefer, X-Request-Id, traceparent, tracestate"

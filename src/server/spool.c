@@ -55,7 +55,8 @@ bool stage_spool(struct request *request)
 	if (spool->place == NULL) {
 		bool busy = errno == EBUSY;
 		respond_problem(request, PROBLEM_UNAVAILABLE,
-				busy ? "Too many imports are under way. Nothing was done; try again." : "The server has no room for the file.");
+				busy ? "Too many imports are under way. Nothing was done; try again."
+				     : "The server has no room for the file.");
 		return false;
 	}
 	long seconds = preferred_wait(http_header(request->exchange, "prefer"));
@@ -70,8 +71,8 @@ bool stage_spool(struct request *request)
 
 void spool_body(struct request *request)
 {
-	request->call.body.json = slice_of(
-	    arena_printf(request->arena, "{\"bytes\":%llu}", (unsigned long long)http_body_bytes(request->exchange)));
+	request->call.body.json =
+	    slice_of(arena_printf(request->arena, "{\"bytes\":%llu}", (unsigned long long)http_body_bytes(request->exchange)));
 }
 
 /* --- the answer: the import as GET shows it --- */
@@ -103,7 +104,8 @@ static void read_back(struct request *request)
 	const struct route *route = import_route(request->call.catalog);
 	request->spool->over = atomic_load(&request->spool->place->over);
 	request->match.route = route;
-	request->call = (struct call){ .route = route, .catalog = request->call.catalog, .caller = request->caller, .id = request->spool->id };
+	request->call =
+	    (struct call){ .route = route, .catalog = request->call.catalog, .caller = request->caller, .id = request->spool->id };
 	sql_release(&request->statement);
 	if (route == NULL || sql_build_cached(request->worker->texts, request->arena, &request->call, &request->statement) < 0) {
 		respond_problem(request, PROBLEM_INTERNAL, NULL);

@@ -17,6 +17,7 @@ static const struct resource partner = {
 	.fields = partner_fields,
 	.n_fields = ROWS(partner_fields),
 	.sorts = partner_sorts,
+	.example = "{\"name\":\"A\"}",
 };
 
 static const struct field code_fields[] = {
@@ -36,6 +37,7 @@ static const struct resource code = {
 	.fields = code_fields,
 	.n_fields = ROWS(code_fields),
 	.sorts = code_sorts,
+	.example = "{\"list\":\"topic\",\"code\":\"a\",\"label\":\"A\"}",
 };
 
 static const struct field place_fields[] = {
@@ -61,6 +63,7 @@ static const struct resource place = {
 	.fields = place_fields,
 	.n_fields = ROWS(place_fields),
 	.sorts = place_sorts,
+	.example = "{\"name\":\"A\"}",
 };
 
 static const char *const note_kinds[] = { "memo", "minute", NULL };
@@ -127,6 +130,44 @@ static const struct sort note_sorts[] = {
 	{ .name = "updated_at", .type = "timestamptz" },
 	{ 0 },
 };
+static const char *const note_matches[] = { "exact", "wide", NULL };
+static const struct clause note_clauses[] = {
+	{ .name = "near",
+	  .type = T_POSITION,
+	  .needs = "reach",
+	  .selective = true,
+	  .sql = "t.place_ids && (SELECT array_agg(p.id) FROM api.place p WHERE ST_DWithin(p.geometry, ST_SetSRID(ST_MakePoint("
+		 "split_part(@, ',', 1)::float8, split_part(@, ',', 2)::float8), 4326), @reach))",
+	  .doc = "Only notes on places near this.",
+	  .example = "0.5,1.5" },
+	{ .name = "reach", .type = T_INT, .min = 1, .max = 10, .needs = "near", .doc = "How near, in degrees.", .example = "2" },
+	{ .name = "stale",
+	  .type = T_BOOL,
+	  .sql = "@ = (t.open_on IS NULL OR t.open_on < '2026-11-01'::date - coalesce(@stale_days, 30)::int)",
+	  .doc = "Whether nothing was opened of late.",
+	  .example = "true" },
+	{ .name = "stale_days", .type = T_INT, .min = 0, .max = 1000, .needs = "stale", .doc = "Since how many days.", .example = "30" },
+	{ .name = "about",
+	  .type = T_TEXT,
+	  .min = 1,
+	  .max = 20,
+	  .sql = "t.topics @> ARRAY[@]",
+	  .doc = "Only notes on this.",
+	  .example = "roads" },
+	{ .name = "match",
+	  .type = T_ENUM,
+	  .values = note_matches,
+	  .neutral = "exact",
+	  .widens = "place_ids",
+	  .sql = "ARRAY(SELECT p.id FROM api.place p WHERE p.id = ANY (@) OR p.parent_id = ANY (@))",
+	  .shows = "matched_places",
+	  .shows_sql = "(SELECT coalesce(json_agg(json_build_object('id', m.id, 'asked', m.id = ANY (@)) ORDER BY m.n), '[]')"
+		       " FROM unnest(r.place_ids) WITH ORDINALITY m (id, n))",
+	  .shows_schema = "{\"type\":\"array\",\"items\":{\"type\":\"object\"}}",
+	  .doc = "Whether places within those named count.",
+	  .example = "wide" },
+	{ 0 },
+};
 static const struct field finish_body[] = { { .name = "why", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = 100, .doc = "Why." },
 					    { 0 } };
 static const struct resource note;
@@ -162,6 +203,8 @@ static const struct resource note = {
 	.fields = note_fields,
 	.n_fields = ROWS(note_fields),
 	.sorts = note_sorts,
+	.example = "{\"title\":\"A\",\"kind\":\"memo\"}",
+	.clauses = note_clauses,
 	.check_sql = "SELECT '/hours', 'too_many', 'a memo takes 8 hours' FROM new WHERE new.kind = 'memo' AND new.hours > 8",
 	.gate_sql = "SELECT '/title', 'frozen', 'a pinned note keeps its title' FROM new JOIN cur ON cur.id = new.id"
 		    " WHERE cur.pinned AND new.title <> cur.title",

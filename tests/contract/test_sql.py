@@ -775,6 +775,76 @@ def test_tables_with_policies_of_their_own(officer, administrator):
     assert officer.get(f"{path}?as_of={changed.json()['created_at']}").json()["name"] == "Newer"
 
 
+# --- conditions beside the filters ---
+
+def titles(caller, query):
+    answer = caller.get("/v1/notes?limit=500&" + query)
+    assert answer.status == 200, answer.body
+    return [item["title"] for item in answer.items()]
+
+
+def square_at(west, south):
+    return {"type": "Polygon", "coordinates": [[[west, south], [west + 1, south], [west + 1, south + 1], [west, south + 1], [west, south]]]}
+
+
+def test_a_clause_is_one_condition_more(officer, administrator, anonymous):
+    mark, far = word(), administrator.make("places", name="Far", geometry=square_at(50, 0))["id"]
+    near = administrator.make("places", name="Near", geometry=square_at(20, 0))["id"]
+    for title, place, open_on in (("a", near, "2026-10-31"), ("b", far, None), ("c", near, "2026-09-30")):
+        officer.make("notes", **note(title=title + mark, place_ids=[place], open_on=open_on, visibility="public"))
+    of_these = f"title.contains={mark}&"
+    for caller in (officer, anonymous):
+        assert titles(caller, of_these + "near=18.5,0.5&reach=2") == ["a" + mark, "c" + mark]
+        assert titles(caller, of_these + "near=18.5,0.5&reach=2&sort=-title") == ["c" + mark, "a" + mark]
+        assert titles(caller, of_these + "near=18.5,0.5&reach=1") == []
+        assert titles(caller, of_these + "stale=true") == ["b" + mark, "c" + mark]
+        assert titles(caller, of_these + "stale=false") == ["a" + mark]
+        assert titles(caller, of_these + "stale=false&stale_days=60") == ["a" + mark, "c" + mark]
+        assert titles(caller, of_these + "near=18.5,0.5&reach=2&stale=true&count=exact") == ["c" + mark]
+        assert json.loads(caller.get(f"/v1/notes?{of_these}near=18.5,0.5&reach=2&count=exact&limit=1").body + "}")["count"] == 2
+        assert caller.get(f"/v1/notes.csv?{of_these}stale=true&fields=title").body.count(mark) == 2
+
+
+def test_pages_of_what_few_records_meet(world, officer, administrator):
+    place = administrator.make("places", name="Here", geometry=square_at(80, 0))["id"]
+    mark = word()
+    wanted = sorted(officer.make("notes", **note(title=f"{mark} {i % 3}", place_ids=[place]))["id"] for i in range(7))
+    seen, keys = [], None
+    while True:
+        answer = officer("GET", "/v1/notes?near=80.5,0.5&reach=1&limit=2", **({"keys": keys} if keys else {}))
+        seen += [item["id"] for item in answer.items()]
+        if answer.link is None:
+            break
+        keys = answer.link.split("\x1f")
+    assert sorted(seen) == wanted
+    text = world.driver.statement(method="GET", target="/v1/notes?near=80.5,0.5&reach=1&topics=a", caller=2)["text"]
+    assert "ORDER BY ROW(t.title, t.id)" in text and "(t.topics && $2::text[]) IS TRUE" in text
+
+
+def test_operators_in_a_clause_are_none_of_its_marks(officer, administrator):
+    topic, mark = f"t{word()[:8]}", word()
+    administrator.make("codes", list="topic", code=topic, label="Topic", partner_id=None)
+    made = officer.make("notes", **note(title=mark, topics=[topic]))
+    assert [item["id"] for item in officer.get(f"/v1/notes?about={topic}").items()] == [made["id"]]
+
+
+def test_a_clause_can_widen_a_filter_and_show_why(world, officer, administrator):
+    outer = administrator.make("places", name="Outer")["id"]
+    inner = administrator.make("places", name="Inner", parent_id=outer)["id"]
+    mark = word()
+    officer.make("notes", **note(title="a" + mark, place_ids=[inner]))
+    officer.make("notes", **note(title="b" + mark, place_ids=[outer]))
+    of_these = f"title.contains={mark}&place_ids={outer}"
+    assert titles(officer, of_these) == titles(officer, of_these + "&match=exact") == ["b" + mark]
+    assert titles(officer, of_these + "&match=wide") == ["a" + mark, "b" + mark]
+    shown = [item["matched_places"] for item in officer.get(f"/v1/notes?{of_these}&match=wide&fields=title").items()]
+    assert shown == [[{"id": inner, "asked": False}], [{"id": outer, "asked": True}]]
+    assert all("matched_places" not in item for item in officer.get(f"/v1/notes?{of_these}&match=exact").items())
+    assert list(officer.get(f"/v1/notes?{of_these}&match=wide&fields=title&include=partner").items()[0]) == ["id", "title", "partner", "matched_places"]
+    assert "matched" not in officer.get(f"/v1/notes.csv?{of_these}&match=wide").body
+    assert world.driver.statement(method="GET", target="/v1/notes?match=wide", caller=2)["faults"][0][:2] == ["place_ids", "required"]
+
+
 # --- the text ---
 
 def test_statements_are_those_of_the_golden_file(world):

@@ -198,7 +198,7 @@ static const struct field personal_members[] = {
 	{ 0 },
 };
 
-static void expect_fault(const struct field *field, const struct sort *sorts, const char *wanted)
+static void expect_fault_of(const struct field *field, const struct sort *sorts, const struct clause *clauses, const char *wanted)
 {
 	struct resource resource = {
 		.name = "things",
@@ -209,6 +209,7 @@ static void expect_fault(const struct field *field, const struct sort *sorts, co
 		.fields = field,
 		.n_fields = 1,
 		.sorts = sorts,
+		.clauses = clauses,
 	};
 	const struct resource *const resources[] = { &resource, NULL };
 	struct catalog *catalog = NULL;
@@ -222,6 +223,11 @@ static void expect_fault(const struct field *field, const struct sort *sorts, co
 	assert_int_equal(r, -EINVAL);
 	assert_string_equal(error, wanted);
 	free((char *)error);
+}
+
+static void expect_fault(const struct field *field, const struct sort *sorts, const char *wanted)
+{
+	expect_fault_of(field, sorts, NULL, wanted);
 }
 
 static void test_faulty_fields(void **state)
@@ -285,6 +291,82 @@ static void test_faulty_sorts(void **state)
 	expect_fault(&secret, telling, "things: a sort tells of a field to who may not see it");
 	expect_fault(&maybe, nullable, "things: a nullable field sorts by a generated column");
 	expect_fault(&maybe, other, "things: every list sorts by updated_at");
+}
+
+#define GOOD .doc = "x", .example = "1"
+
+static void test_faulty_clauses(void **state)
+{
+	(void)state;
+	static const struct field field = {
+		.name = "ids", .type = T_REFS, .refers = "things", .flags = F_FILTER | F_INCLUDE, .include_name = "things", .doc = "x"
+	};
+	static const char *const values[] = { "1", "2", NULL };
+	static const struct {
+		struct clause clauses[3];
+		const char *fault;
+	} rows[] = {
+		{ { { .name = "c", .type = T_INT, .max = 5, .sql = "@ > 1", GOOD } }, NULL },
+		{ { { .name = "bbox", .type = T_BOX, .sql = "f(@)", .doc = "x", .example = "1,2,3,4" } }, NULL },
+		{ { { .name = "C", .type = T_INT, .sql = "@", GOOD } }, "things?C: a clause's name is in snake_case" },
+		{ { { .name = "c", .type = T_INT, .sql = "@", .doc = "x" } }, "things?c: no doc or example" },
+		{ { { .name = "c", .type = T_INT, .sql = "@", .example = "1" } }, "things?c: no doc or example" },
+		{ { { .name = "ids", .type = T_INT, .sql = "@", GOOD } }, "things?ids: a name that the list has already" },
+		{ { { .name = "limit", .type = T_INT, .sql = "@", GOOD } }, "things?limit: a name that the list has already" },
+		{ { { .name = "c", .type = T_INT, .sql = "@", GOOD }, { .name = "c", .type = T_INT, .sql = "@", GOOD } },
+		  "things?c: a name twice" },
+		{ { { .name = "c", .type = T_REFS, .sql = "@", GOOD } }, "things?c: a type that no parameter has" },
+		{ { { .name = "c", .type = T_ENUM, .sql = "@", GOOD } }, "things?c: an enum without values" },
+		{ { { .name = "c", .type = T_INT, .needs = "d", .sql = "@", GOOD } }, "things?c: needs an unknown clause" },
+		{ { { .name = "c", .type = T_INT, .sql = "true", GOOD } }, "things?c: its value is not used" },
+		{ { { .name = "c", .type = T_INT, GOOD } }, "things?c: its value is not used" },
+		{ { { .name = "c", .type = T_INT, .sql = "@ < @d", GOOD } }, "things?c: names an unknown clause in its text" },
+		{ { { .name = "c", .type = T_INT, .needs = "d", GOOD }, { .name = "d", .type = T_INT, .sql = "@", GOOD } },
+		  "things?c: its value is not used" },
+		{ { { .name = "c", .type = T_INT, .needs = "d", .max = 1, GOOD },
+		    { .name = "d", .type = T_INT, .max = 1, .sql = "@ < @c", GOOD } },
+		  NULL },
+		{ { { .name = "c", .type = T_INT, .min = 2, .sql = "@", GOOD } }, "things?c: its example is not good" },
+		{ { { .name = "c", .type = T_ENUM, .values = values, .neutral = "2", .widens = "id", .sql = "@", GOOD } },
+		  "things?c: widens what is no public filter over references" },
+		{ { { .name = "c", .type = T_ENUM, .values = values, .widens = "ids", .sql = "@", GOOD } },
+		  "things?c: what widens is an enum with a neutral value" },
+		{ { { .name = "c", .type = T_INT, .neutral = "2", .widens = "ids", .sql = "@", GOOD } },
+		  "things?c: what widens is an enum with a neutral value" },
+		{ { { .name = "c", .type = T_ENUM, .values = values, .neutral = "2", .widens = "ids", .sql = "f(@)", GOOD } }, NULL },
+		{ { { .name = "c", .type = T_INT, .sql = "@", .shows = "ids", GOOD } }, "things?c: shows a member that is there already" },
+		{ { { .name = "c", .type = T_INT, .sql = "@", .shows = "things", GOOD } },
+		  "things?c: shows a member that include= embeds" },
+		{ { { .name = "c", .type = T_INT, .sql = "@", .shows = "s", .shows_schema = "{}", GOOD } }, "things?c: shows nothing" },
+		{ { { .name = "c", .type = T_INT, .sql = "@", .shows = "s", .shows_sql = "1", GOOD } },
+		  "things?c: shows what has no schema" },
+		{ { { .name = "c", .type = T_INT, .sql = "@", .shows = "s", .shows_sql = "@e", .shows_schema = "{}", GOOD } },
+		  "things?c: names an unknown clause in its text" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		expect_fault_of(&field, good_sorts, rows[i].clauses, rows[i].fault);
+}
+
+static void test_too_many_clauses(void **state)
+{
+	(void)state;
+	static const struct field field = { .name = "good", .type = T_TEXT, .doc = "x" };
+	static char names[17][4];
+	struct clause clauses[18] = { { 0 } };
+	for (size_t i = 0; i < 17; i++) {
+		names[i][0] = (char)('a' + i);
+		clauses[i] = (struct clause){ .name = names[i], .type = T_INT, .max = 1, .sql = "@", GOOD };
+	}
+	/* q is taken */
+	expect_fault_of(&field, good_sorts, clauses, "things: too many clauses");
+	clauses[16].name = NULL;
+	expect_fault_of(&field, good_sorts, clauses, NULL);
+	for (size_t i = 0; i < 3; i++) {
+		clauses[i].shows = names[i];
+		clauses[i].shows_sql = "1";
+		clauses[i].shows_schema = "{}";
+	}
+	expect_fault_of(&field, good_sorts, clauses, "things: more shown members than a view has columns for");
 }
 
 static void test_read_only(void **state)
@@ -357,6 +439,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shape, setup, teardown),
 		cmocka_unit_test(test_faulty_fields),
 		cmocka_unit_test(test_faulty_sorts),
+		cmocka_unit_test(test_faulty_clauses),
+		cmocka_unit_test(test_too_many_clauses),
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_a_file_has_an_example),
 		cmocka_unit_test(test_two_operations_of_one_path),

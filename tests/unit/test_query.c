@@ -74,6 +74,21 @@ static const struct row rows[] = {
 	{ &ticket_list, CALLER_VIEWER, "bbox=1,52.6,181,52.7", "bbox range" },
 	{ &ticket_list, CALLER_VIEWER, "bbox=179,52.6,-179,52.7", "" },
 	{ &ticket_list, CALLER_VIEWER, "as_of=yesterday&cursor=a+b", "as_of format; cursor format" },
+	/* clauses */
+	{ &ticket_list, CALLER_ANONYMOUS, "near=1.3,52.6&radius=50&stale=true&seen_since=2026-11-21T12:00:00Z&match=exact", "" },
+	{ &ticket_list, CALLER_VIEWER, "locality_ids=" ID "&match=overlap&stale=false", "" },
+	{ &ticket_list, CALLER_VIEWER, "near=52.6&radius=51&stale=1&seen_since=now&match=all",
+	  "near format; radius range; stale type; seen_since format; match enum" },
+	{ &ticket_list, CALLER_VIEWER, "near=1.3,52.6", "radius required" },
+	{ &ticket_list, CALLER_VIEWER, "near=x", "near format; radius required" },
+	{ &ticket_list, CALLER_VIEWER, "radius=5", "near required" },
+	{ &ticket_list, CALLER_VIEWER, "match=overlap", "locality_ids required" },
+	{ &ticket_list, CALLER_VIEWER, "match=overlap&locality_ids.ne=" ID, "locality_ids required" },
+	{ &ticket_list, CALLER_VIEWER, "match=overlap&locality_ids=x", "locality_ids format" },
+	{ &ticket_list, CALLER_VIEWER, "stale=true&stale=true", "stale duplicate" },
+	{ &ticket_list, CALLER_VIEWER, "stale.ne=true", "stale.ne unknown_parameter" },
+	{ &ticket_get, CALLER_VIEWER, "stale=true", "stale unknown_parameter" },
+	{ &ticket_history, CALLER_VIEWER, "stale=true", "stale unknown_parameter" },
 	/* other operations */
 	{ &ticket_get, CALLER_VIEWER, "fields=title&include=partner,localities&as_of=2026-11-21T12:00:00Z", "" },
 	{ &ticket_get, CALLER_VIEWER, "limit=5&status=open&q=abc",
@@ -210,6 +225,62 @@ static void shared_parameters_are_typed(void **state)
 	arena_done(&arena);
 }
 
+enum { NEAR, RADIUS, STALE, SEEN_SINCE, MATCH };
+
+static void clauses_have_their_places(void **state)
+{
+	(void)state;
+	struct arena arena;
+	arena_init(&arena);
+	struct query query;
+	const struct resource *tickets = ticket_shape.resource;
+	parse(&arena, &ticket_list, "", &query);
+	assert_false(query_has_clauses(&query));
+	parse(&arena, &ticket_list, "match=exact", &query);
+	assert_false(query_has_clauses(&query));
+	parse(&arena, &ticket_list, "stale=false&seen_since=2026-11-21T12:00:00%2B01:00&match=overlap&locality_ids=" ID, &query);
+	assert_true(query_has_clauses(&query));
+	assert_false(query_is_selective(&query, tickets));
+	assert_null(query.clauses[NEAR]);
+	assert_string_equal(query.clauses[STALE], "false");
+	assert_string_equal(query.clauses[SEEN_SINCE], "2026-11-21T11:00:00.000000Z");
+	assert_string_equal(query.clauses[MATCH], "overlap");
+	assert_int_equal(query.n_filters, 1);
+	parse(&arena, &ticket_list, "radius=7&near=1.3,52.6", &query);
+	assert_true(query_is_selective(&query, tickets));
+	assert_string_equal(query.clauses[NEAR], "1.3,52.6");
+	assert_string_equal(query.clauses[RADIUS], "7");
+	/* what changes nothing is the same query */
+	struct query plain, neutral, other;
+	parse(&arena, &ticket_list, "locality_ids=" ID, &plain);
+	parse(&arena, &ticket_list, "locality_ids=" ID "&match=exact", &neutral);
+	parse(&arena, &ticket_list, "locality_ids=" ID "&match=overlap", &other);
+	assert_true(plain.digest == neutral.digest);
+	assert_true(plain.digest != other.digest);
+	arena_done(&arena);
+}
+
+static void a_clause_can_take_the_place_of_the_box(void **state)
+{
+	(void)state;
+	static const struct clause clauses[] = { { .name = "bbox", .type = T_BOX, .sql = "f(@)" }, { 0 } };
+	struct resource resource = *ticket_shape.resource;
+	resource.clauses = clauses;
+	struct shape shape = ticket_shape;
+	shape.resource = &resource;
+	const struct route route = { ticket_list.operation, &shape };
+	struct arena arena;
+	arena_init(&arena);
+	struct query query;
+	parse(&arena, &route, "bbox=1,2,3,4", &query);
+	assert_null(query.bbox[0]);
+	assert_string_equal(query.clauses[0], "1,2,3,4");
+	parse(&arena, &ticket_list, "bbox=1,2,3,4", &query);
+	assert_string_equal(query.bbox[0], "1");
+	assert_false(query_has_clauses(&query));
+	arena_done(&arena);
+}
+
 static const char *repeat(struct arena *arena, const char *first, const char *next, size_t n)
 {
 	struct buffer text = { .arena = arena };
@@ -258,6 +329,9 @@ static void the_nearest_parameter_is_offered(void **state)
 	assert_string_equal(faults.rows[1].detail, "The operation has no such parameter. Did you mean \"limit\"?");
 	/* not the name of a field that the caller may not know of */
 	assert_string_equal(faults.rows[2].detail, "The operation has no such parameter.");
+	faults = (struct faults){ .arena = &arena };
+	assert_int_equal(query_parse(&arena, &ticket_list, SLICE("statle=true"), CALLER_ANONYMOUS, &query, &faults), -EINVAL);
+	assert_string_equal(faults.rows[0].detail, "The operation has no such parameter. Did you mean \"stale\"?");
 	arena_done(&arena);
 }
 
@@ -303,6 +377,7 @@ static void a_cursor_is_bound_to_its_query(void **state)
 		"status=open&sort=-title&bbox=1,2,3,4",
 		"status=open&sort=-title&title=x",
 		"status=open&sort=-title&fields=title",
+		"status=open&sort=-title&stale=true",
 	};
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		parse(&arena, &ticket_list, others[i], &other);
@@ -396,6 +471,7 @@ int main(void)
 		cmocka_unit_test(shared_parameters_are_typed),      cmocka_unit_test(numbers_of_things_are_bounded),
 		cmocka_unit_test(the_nearest_parameter_is_offered), cmocka_unit_test(many_unknown_names_are_offered_little),
 		cmocka_unit_test(a_cursor_is_bound_to_its_query),   cmocka_unit_test(a_link_repeats_the_query),
+		cmocka_unit_test(clauses_have_their_places),        cmocka_unit_test(a_clause_can_take_the_place_of_the_box),
 		cmocka_unit_test(forms_have_each_name_once),        cmocka_unit_test(what_one_does_not_see_is_not_searched_nor_sorted_by),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,12 +47,23 @@ static const struct sort sorts[] = {
 	{ 0 },
 };
 
+static const char *const matches[] = { "exact", "overlap", NULL };
+static const struct clause clauses[] = {
+	{ .name = "near", .type = T_POSITION, .needs = "radius", .selective = true, .sql = "f(t.geometry, @, @radius)" },
+	{ .name = "radius", .type = T_INT, .min = 1, .max = 50, .needs = "near" },
+	{ .name = "stale", .type = T_BOOL, .sql = "@ = g(t.open_on)" },
+	{ .name = "seen_since", .type = T_TIMESTAMP, .sql = "t.due_at > @" },
+	{ .name = "match", .type = T_ENUM, .values = matches, .neutral = "exact", .widens = "locality_ids", .sql = "h(@)" },
+	{ 0 },
+};
+
 static const struct resource tickets = {
 	.name = "tickets",
 	.thing = "ticket",
 	.fields = rows,
 	.n_fields = N_ROWS,
 	.sorts = sorts,
+	.clauses = clauses,
 	.ordered = (const char *const[]){ "open_on", "close_on", "start_time", "end_time", NULL },
 };
 

@@ -12,6 +12,8 @@ static const char *const reference_systems[] = { "EPSG:4326", "EPSG:27700", NULL
 static const char *const treatments[] = { "repair", "reject", NULL };
 static const char *const collisions[] = { "reject", "update", NULL };
 
+static const char import_answer[] = "{\"$ref\":\"#/components/schemas/Import\"}";
+
 enum { FEATURES_MOST = 1 << 24 };
 
 /* clang-format off */
@@ -78,6 +80,7 @@ const struct operation import_operations[] = {
 	  .body_kind = BODY_GEOJSON,
 	  .body_example = "{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"properties\":{\"code\":\"EX000001\",\"name\":\"Example Ward\"},"
 			  "\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[1.29,52.62],[1.3,52.62],[1.3,52.63],[1.29,52.62]]]}}]}",
+	  .answer = import_answer,
 	  .parameters = boundaries_parameters,
 	  .sql = import_boundaries_sql,
 	  .statuses = data_faults,
@@ -93,7 +96,8 @@ const struct operation import_operations[] = {
 const struct resource import_resource = {
 	.name = "imports",
 	.thing = "import",
-	.doc = "An import is a file that was sent to become many records, and what came of it. Accounts of the partner that sent it see it.",
+	.doc =
+	    "An import is a file that was sent to become many records, and what came of it. Accounts of the partner that sent it see it.",
 	.flags = R_OWNED | R_READ_ONLY,
 	.read = CALLER_VIEWER,
 	.write = CALLER_ADMINISTRATOR,
