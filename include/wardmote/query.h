@@ -81,6 +81,8 @@ bool query_is_selective(const struct query *query, const struct resource *resour
  * are the field's bare name, NONE_OF and NOT_EQUAL its name with .ne, the others with the operator's name. A list has at most FILTER_VALUES_MAX values. */
 unsigned query_operators(const struct field *field);
 
+/* Binds cursors also to what the path names. */
+void query_bind(struct query *query, const char *const *names, size_t n);
 /* The plain text of a cursor (before sealing) and back. Decoding fails with -EINVAL when the digest is another query's. */
 struct slice cursor_encode(struct arena *arena, const struct query *query, struct slice keys);
 int cursor_decode(struct arena *arena, struct slice plain, struct query *query);

@@ -325,6 +325,40 @@ static void check_shape(struct check *check, const struct shape *shape)
 	expect(check, geometries <= 1, "more than one geometry");
 }
 
+static size_t count_parameters(const struct operation *operation)
+{
+	size_t n = 0;
+	while (operation->parameters != NULL && operation->parameters[n].name != NULL)
+		n++;
+	return n;
+}
+
+static bool has_parameter(const struct operation *operation, const char *name)
+{
+	for (size_t i = 0; i < count_parameters(operation); i++) {
+		if (strcmp(operation->parameters[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What only hand-written operations have, and must have where no resource says it. */
+static void check_hand_written(struct check *check, const struct operation *operation)
+{
+	bool paged = operation->flags & OP_PAGED, hand_written = operation->verb == V_SQL;
+	bool bare = operation->flags & (OP_NO_CONTENT | OP_BINARY);
+	expect(check, count_parameters(operation) <= OPERATION_VALUES_MAX, "more parameters than a query has values for");
+	expect(check, operation_names(operation) <= PATH_NAMES_MAX, "more parameters in its path than a call has names for");
+	expect(check, hand_written || (!paged && operation->answer == NULL && operation->media == NULL),
+	       "only a hand-written operation says what it answers");
+	expect(check, !paged || strcmp(operation->method, "GET") == 0, "only what is read has pages");
+	expect(check, !paged || !(has_parameter(operation, "limit") || has_parameter(operation, "cursor")),
+	       "a page has its limit and cursor already");
+	expect(check, operation->answer == NULL || is_json(operation->answer), "its answer is no JSON Schema");
+	expect(check, !hand_written || bare || operation->answer != NULL || (operation->resource != NULL && !paged),
+	       "it does not say what it answers");
+}
+
 static void check_route(struct check *check, const struct route *route)
 {
 	const struct operation *operation = route->operation;
@@ -335,6 +369,7 @@ static void check_route(struct check *check, const struct route *route)
 	expect(check, operation->verb == V_NATIVE || route->shape != NULL || operation->verb == V_SQL, "no resource");
 	expect(check, (operation->verb == V_SQL) == (operation->sql != NULL), "exactly hand-written operations have a statement");
 	expect(check, operation->verb != V_NATIVE || operation->native != NATIVE_NONE, "a native operation without a handler");
+	check_hand_written(check, operation);
 	bool file = operation->body_kind == BODY_GEOJSON || operation->body_kind == BODY_CSV;
 	expect(check, !file || operation->body_example != NULL, "a file as body without an example");
 	for (size_t i = 0; i < check->catalog->n_routes; i++) {

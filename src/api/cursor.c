@@ -129,6 +129,12 @@ uint64_t query_digest(const struct operation *operation, const struct query *que
 	return hash;
 }
 
+void query_bind(struct query *query, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		query->digest = hash_text(query->digest, names[i]);
+}
+
 /* --- cursors --- */
 
 /* `digest sort keys`, parted by spaces: 16 hex digits, the sort's name or "-", then the keys as the statement gave them. The name is there

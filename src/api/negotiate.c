@@ -178,6 +178,20 @@ int negotiate_format(struct slice accept, const char *suffix, unsigned offered, 
 	return 0;
 }
 
+int negotiate_media(struct arena *arena, struct slice accept, const char *media)
+{
+	static const char suffix[] = "+json";
+	struct slice rest = slice_of(media), type;
+	size_t ranges, len = sizeof suffix - 1;
+	if (!next_part(&rest, ';', &type))
+		return -ENOTSUP;
+	bool is_json = type.len > len && memcmp(type.ptr + type.len - len, suffix, len) == 0;
+	int quality = weigh(accept, arena_copy(arena, type), &ranges).quality;
+	if (quality == 0 && is_json)
+		quality = weigh(accept, "application/json", &ranges).quality;
+	return quality > 0 || ranges == 0 ? 0 : -ENOTSUP;
+}
+
 const char *negotiate_type(enum format format)
 {
 	return formats[format].content_type;

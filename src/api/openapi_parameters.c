@@ -189,7 +189,7 @@ static void add_read(const struct openapi *doc, json_t *list, const struct route
 		add_fields(list, shape);
 		add_include(list, shape);
 	}
-	if (verb == V_LIST || verb == V_HISTORY) {
+	if (verb == V_LIST || verb == V_HISTORY || route->operation->flags & OP_PAGED) {
 		add_shared(doc, list, verb == V_LIST ? "limit-or-all" : "limit");
 		add_shared(doc, list, "cursor");
 	}

@@ -45,7 +45,8 @@ static bool is_read(const struct parse *parse)
 
 static bool is_paged(const struct parse *parse)
 {
-	return is_list(parse) || parse->route->operation->verb == V_HISTORY;
+	const struct operation *operation = parse->route->operation;
+	return is_list(parse) || operation->verb == V_HISTORY || (operation->flags & OP_PAGED) != 0;
 }
 
 static bool is_put(const struct parse *parse)

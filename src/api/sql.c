@@ -166,7 +166,7 @@ static void sql_hand_written(struct sql *sql)
 {
 	const char *rest = after_with(sql->call->route->operation->sql);
 	sql_add(sql, "WITH RECURSIVE given AS (SELECT $%d::jsonb, $%d::uuid, $%d::integer", sql->body, sql->id, sql->expected);
-	for (size_t i = 0; i < OPERATION_VALUES_MAX && sql->given[i] != 0; i++)
+	for (size_t i = 0; i < sql->n_given; i++)
 		sql_add(sql, ", $%d::text", sql->given[i]);
 	sql_add(sql, "), ");
 	while (isspace((unsigned char)*rest))
@@ -213,7 +213,10 @@ static void add_text(struct sql *sql)
 
 static bool has_statement(const struct call *call)
 {
-	return call->route->operation->verb != V_NATIVE && (call->format != FORMAT_GEOJSON || shape_geometry(call->route->shape) >= 0);
+	const struct shape *shape = call->route->shape;
+	if (call->format == FORMAT_GEOJSON && (shape == NULL || shape_geometry(shape) < 0))
+		return false;
+	return call->route->operation->verb != V_NATIVE;
 }
 
 int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement)

@@ -11,6 +11,9 @@
 #include "wardmote/sql.h"
 #include "wardmote/view.h"
 
+/* The path's, the operation's own, and those of a page. */
+enum { GIVEN_MAX = PATH_NAMES_MAX + OPERATION_VALUES_MAX + 1 + SORT_KEYS_MAX };
+
 struct sql {
 	struct arena *arena;
 	const struct call *call;
@@ -22,7 +25,8 @@ struct sql {
 	int clauses[CLAUSES_MAX]; /* of a list, like the next */
 	int filters[FILTERS_MAX], search, corners[4], keys[SORT_KEYS_MAX];
 	int body, key, expected, geometry; /* of a write; key: id, or external_id of a PUT */
-	int given[OPERATION_VALUES_MAX]; /* of a hand-written statement */
+	int given[GIVEN_MAX]; /* of a hand-written statement, after the first three */
+	size_t n_given;
 	struct {
 		int key, method, path, hash, id;
 	} saved; /* under the Idempotency-Key */

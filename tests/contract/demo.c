@@ -213,7 +213,32 @@ static const struct resource note = {
 };
 
 const struct resource *const demo_resources[] = { &partner, &code, &place, &note, NULL };
+static const struct parameter word_parameters[] = {
+	{ .name = "from", .type = T_INT, .min = 1, .max = 100, .doc = "The first number." },
+	{ .name = "mark", .type = T_TEXT, .min = 1, .max = 5, .doc = "What stands between." },
+	{ 0 },
+};
+
 const struct operation demo_general[] = {
+	{ .id = "list_words",
+	  .method = "GET",
+	  .path = "/v1/words/{kind}/{word}.txt",
+	  .verb = V_SQL,
+	  .least = CALLER_ANONYMOUS,
+	  .lane = LANE_READ,
+	  .flags = OP_PAGED,
+	  .parameters = word_parameters,
+	  .sql = "WITH word AS (SELECT n, concat($4, coalesce($7, '-'), $5, coalesce($7, '-'), n) AS word FROM "
+		 "generate_series(coalesce($6::int, 1), 7) n"
+		 " WHERE $9 IS NULL OR n > $9::int ORDER BY n LIMIT $8::int + 1),\n"
+		 "page AS (SELECT * FROM word ORDER BY n LIMIT $8::int),\n"
+		 "answer AS (SELECT 200 AS status, '{\"items\":[' || coalesce(string_agg(to_json(word)::text, ',' ORDER BY n), '') || ']' "
+		 "AS body,"
+		 " NULL::text AS etag, CASE WHEN (SELECT count(*) FROM word) > $8::int THEN max(n) || chr(31) || $4 END AS link FROM page)",
+	  .answer = "{\"type\":\"object\",\"title\":\"Words\"}",
+	  .media = "application/vnd.words+json;version=1",
+	  .summary = "Words",
+	  .doc = "Words." },
 	{ .id = "get_root", .method = "GET", .path = "/", .verb = V_NATIVE, .native = NATIVE_ROOT, .summary = "Root", .doc = "Root." },
 	{ .id = "get_problem",
 	  .method = "GET",

@@ -763,6 +763,27 @@ def test_hand_written_statements_get_their_parameters(officer):
     assert officer.get(f"/v1/notes/{record['id']}").json()["internal"] == "done"
 
 
+def test_what_the_path_names_comes_before_the_parameters(officer):
+    assert officer.get("/v1/words/noun/tree.txt?from=6&mark=.").items() == ["noun.tree.6", "noun.tree.7"]
+    assert officer.get("/v1/words/noun/caf%C3%A9.txt.txt?from=7").items() == ["noun-caf\u00e9.txt-7"]
+
+
+def test_a_hand_written_list_has_pages(world, officer):
+    first = officer.get("/v1/words/noun/tree.txt?limit=3")
+    assert first.items() == ["noun-tree-1", "noun-tree-2", "noun-tree-3"] and first.link == "3\x1fnoun" and first.etag is None
+    keys, seen = None, []
+    while True:
+        answer = officer("GET", "/v1/words/noun/tree.txt?limit=3", **({"keys": keys} if keys else {}))
+        seen += answer.items()
+        if answer.link is None:
+            break
+        keys = answer.link.split("\x1f")
+    assert seen == [f"noun-tree-{n}" for n in range(1, 8)]
+    assert officer.get("/v1/words/noun/tree.txt?from=8").body == '{"items":[]'
+    faults = world.driver.statement(method="GET", target="/v1/words/noun/tree.txt?limit=all&sort=n", caller=2)["faults"]
+    assert [fault[:2] for fault in faults] == [["limit", "range"], ["sort", "unknown_parameter"]]
+
+
 def test_tables_with_policies_of_their_own(officer, administrator):
     assert administrator("POST", "/v1/partners", {"name": "New"}).status == 201
     path = administrator("POST", "/v1/partners", {"name": "Newer"}).link

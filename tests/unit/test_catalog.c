@@ -68,6 +68,16 @@ static const struct target targets[] = {
 	{ "POST", "/v1/notes/" ID "/finish", 0, "finish_note", NULL, ID, NULL, "POST, OPTIONS" },
 	{ "GET", "/problems/not-found", 0, "get_problem", NULL, NULL, "not-found", READ },
 	{ "GET", "/problems/caf%C3%A9", 0, "get_problem", NULL, NULL, "caf\xc3\xa9", READ },
+	/* several names, and what follows one */
+	{ "GET", "/v1/words/noun/tree.txt", 0, "list_words", NULL, NULL, "tree", READ },
+	{ "GET", "/v1/words/noun/tree.txt.txt", 0, "list_words", NULL, NULL, "tree.txt", READ },
+	{ "POST", "/v1/words/noun/tree.txt", 0, NULL, NULL, NULL, "tree", READ },
+	REFUSED("/v1/words/noun/tree", -ENOENT),
+	REFUSED("/v1/words/noun/.txt", -ENOENT),
+	REFUSED("/v1/words/noun/tree.TXT", -ENOENT),
+	REFUSED("/v1/words/noun/tree.txt.csv", -ENOENT),
+	REFUSED("/v1/words/noun/tree.tx%74", -EILSEQ),
+	REFUSED("/v1/words/tree.txt", -ENOENT),
 	/* formats */
 	{ "GET", "/v1/notes.csv", 0, "list_notes", "csv", NULL, NULL, READ },
 	{ "GET", "/v1/notes/" ID ".csv", 0, "get_note", "csv", ID, NULL, READ },
@@ -129,6 +139,47 @@ static void test_match(void **state)
 		assert_text(match.name, target->name);
 		assert_text(match.allow, target->allow);
 	}
+}
+
+static void test_match_names(void **state)
+{
+	struct world *world = *state;
+	struct match match;
+	assert_int_equal(catalog_match(world->catalog, &world->arena, SLICE("GET"), SLICE("/v1/words/caf%C3%A9/b.txt"), &match), 0);
+	assert_int_equal(match.n_names, 2);
+	assert_string_equal(match.names[0], "caf\xc3\xa9");
+	assert_string_equal(match.names[1], "b");
+	assert_int_equal(operation_names(match.route->operation), 2);
+	assert_int_equal(catalog_match(world->catalog, &world->arena, SLICE("GET"), SLICE("/v1/notes/" ID), &match), 0);
+	assert_int_equal(match.n_names, 0);
+	assert_int_equal(operation_names(match.route->operation), 0);
+}
+
+/* The most exact template wins, whichever comes first. */
+static void test_exact_paths_win(void **state)
+{
+	(void)state;
+	static const struct operation operations[] = {
+		{ .id = "any", .method = "GET", .path = "/x/{any}", .verb = V_NATIVE, .native = NATIVE_ROOT, .summary = "x" },
+		{ .id = "tailed", .method = "GET", .path = "/x/{some}.mvt", .verb = V_NATIVE, .native = NATIVE_ROOT, .summary = "x" },
+		{ .id = "literal", .method = "GET", .path = "/x/a.mvt", .verb = V_NATIVE, .native = NATIVE_ROOT, .summary = "x" },
+		{ 0 },
+	};
+	static const char *const cases[][2] = {
+		{ "/x/a.mvt", "literal" }, { "/x/b.mvt", "tailed" }, { "/x/b.mvts", "any" }, { "/x/.mvt", "any" }
+	};
+	struct catalog *catalog = NULL;
+	const char *error = NULL;
+	struct arena arena;
+	arena_init(&arena);
+	assert_int_equal(catalog_new(demo_resources, operations, &catalog, &error), 0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct match match;
+		assert_int_equal(catalog_match(catalog, &arena, SLICE("GET"), slice_of(cases[i][0]), &match), 0);
+		assert_string_equal(match.route->operation->id, cases[i][1]);
+	}
+	catalog_free(catalog);
+	arena_done(&arena);
 }
 
 static void test_match_pattern(void **state)
@@ -415,6 +466,76 @@ static void test_a_file_has_an_example(void **state)
 	free((char *)error);
 }
 
+static void test_faulty_operations(void **state)
+{
+	(void)state;
+	static const struct parameter limit[] = { { .name = "limit", .type = T_INT }, { 0 } };
+	static struct parameter many[18];
+	for (size_t i = 0; i < 17; i++)
+		many[i].name = "x";
+	static const struct {
+		struct operation operation;
+		const char *fault;
+	} rows[] = {
+		{ { .id = "one", .method = "GET", .path = "/x", .verb = V_SQL, .sql = "x", .answer = "{}", .summary = "x" }, NULL },
+		{ { .id = "one", .method = "POST", .path = "/x", .verb = V_SQL, .sql = "x", .flags = OP_NO_CONTENT, .summary = "x" },
+		  NULL },
+		{ { .id = "one", .method = "GET", .path = "/x", .verb = V_SQL, .sql = "x", .summary = "x" },
+		  "one: it does not say what it answers" },
+		{ { .id = "one", .method = "GET", .path = "/x", .verb = V_SQL, .sql = "x", .answer = "{", .summary = "x" },
+		  "one: its answer is no JSON Schema" },
+		{ { .id = "one", .method = "GET", .path = "/x", .verb = V_NATIVE, .native = NATIVE_ROOT, .answer = "{}", .summary = "x" },
+		  "one: only a hand-written operation says what it answers" },
+		{ { .id = "one",
+		    .method = "POST",
+		    .path = "/x",
+		    .verb = V_SQL,
+		    .sql = "x",
+		    .flags = OP_PAGED,
+		    .answer = "{}",
+		    .summary = "x" },
+		  "one: only what is read has pages" },
+		{ { .id = "one",
+		    .method = "GET",
+		    .path = "/x",
+		    .verb = V_SQL,
+		    .sql = "x",
+		    .flags = OP_PAGED,
+		    .answer = "{}",
+		    .parameters = limit,
+		    .summary = "x" },
+		  "one: a page has its limit and cursor already" },
+		{ { .id = "one",
+		    .method = "GET",
+		    .path = "/x",
+		    .verb = V_SQL,
+		    .sql = "x",
+		    .answer = "{}",
+		    .parameters = many,
+		    .summary = "x" },
+		  "one: more parameters than a query has values for" },
+		{ { .id = "one",
+		    .method = "GET",
+		    .path = "/{a}/{b}/{c}/{d}/{e}",
+		    .verb = V_SQL,
+		    .sql = "x",
+		    .answer = "{}",
+		    .summary = "x" },
+		  "one: more parameters in its path than a call has names for" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct operation operations[] = { rows[i].operation, { 0 } };
+		struct catalog *catalog = NULL;
+		const char *error = NULL;
+		int r = catalog_new(demo_resources, operations, &catalog, &error);
+		assert_int_equal(r, rows[i].fault == NULL ? 0 : -EINVAL);
+		if (rows[i].fault != NULL)
+			assert_string_equal(error, rows[i].fault);
+		free((char *)error);
+		catalog_free(catalog);
+	}
+}
+
 static void test_two_operations_of_one_path(void **state)
 {
 	(void)state;
@@ -434,6 +555,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_match, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_match_names, setup, teardown),
+		cmocka_unit_test(test_exact_paths_win),
+		cmocka_unit_test(test_faulty_operations),
 		cmocka_unit_test_setup_teardown(test_match_pattern, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_operations, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shape, setup, teardown),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What the text of a clause refers to, and what makes of it in a document. */
+/* What the text of a clause refers to, and what a document says of clauses and of hand-written pages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,6 +55,40 @@ static void operators_are_no_marks(void **state)
 	arena_done(&arena);
 }
 
+static void document(struct arena *arena, const char *const *wanted, size_t n)
+{
+	struct catalog *catalog;
+	const char *error = NULL;
+	assert_int_equal(catalog_new(demo_resources, demo_general, &catalog, &error), 0);
+	struct slice text = openapi_render(arena, catalog, "https://example.org", "1");
+	json_t *tree = json_loadb(text.ptr, text.len, 0, NULL);
+	char *compact = json_dumps(tree, JSON_COMPACT);
+	for (size_t i = 0; i < n; i++) {
+		if (strstr(compact, wanted[i]) == NULL)
+			fail_msg("%s is missing", wanted[i]);
+	}
+	free(compact);
+	json_decref(tree);
+	catalog_free(catalog);
+}
+
+static void hand_written_pages_are_documented(void **state)
+{
+	(void)state;
+	static const char *const wanted[] = {
+		"\"/v1/words/{kind}/{word}.txt\":{\"get\":{\"operationId\":\"list_words\"",
+		"{\"$ref\":\"#/components/parameters/kind\"},{\"$ref\":\"#/components/parameters/word\"},{\"$ref\":\"#/components/"
+		"parameters/limit\"},"
+		"{\"$ref\":\"#/components/parameters/cursor\"},{\"name\":\"from\"",
+		"{\"$ref\":\"#/components/parameters/If-None-Match\"}],\"responses\":{\"200\":{\"description\":\"The answer.\"",
+		"\"content\":{\"application/vnd.words+json;version=1\":{\"schema\":{\"type\":\"object\",\"title\":\"Words\"}}}},\"304\"",
+	};
+	struct arena arena;
+	arena_init(&arena);
+	document(&arena, wanted, sizeof wanted / sizeof *wanted);
+	arena_done(&arena);
+}
+
 static void clauses_are_documented(void **state)
 {
 	(void)state;
@@ -65,22 +99,10 @@ static void clauses_are_documented(void **state)
 		"\"enum\":[\"exact\",\"wide\"],\"default\":\"exact\"},\"example\":\"wide\",\"x-needs\":\"place_ids\"",
 		"\"matched_places\":{\"type\":\"array\",\"items\":{\"type\":\"object\"},\"description\":\"Only in lists with match=.\"}",
 	};
-	struct catalog *catalog;
-	const char *error = NULL;
-	assert_int_equal(catalog_new(demo_resources, demo_general, &catalog, &error), 0);
 	struct arena arena;
 	arena_init(&arena);
-	struct slice document = openapi_render(&arena, catalog, "https://example.org", "1");
-	json_t *tree = json_loadb(document.ptr, document.len, 0, NULL);
-	char *text = json_dumps(tree, JSON_COMPACT);
-	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-		if (strstr(text, wanted[i]) == NULL)
-			fail_msg("%s is missing", wanted[i]);
-	}
-	free(text);
-	json_decref(tree);
+	document(&arena, wanted, sizeof wanted / sizeof *wanted);
 	arena_done(&arena);
-	catalog_free(catalog);
 }
 
 int main(void)
@@ -88,6 +110,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(operators_are_no_marks),
 		cmocka_unit_test(clauses_are_documented),
+		cmocka_unit_test(hand_written_pages_are_documented),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

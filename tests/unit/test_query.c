@@ -399,6 +399,40 @@ static void a_cursor_is_bound_to_its_query(void **state)
 	arena_done(&arena);
 }
 
+static void pages_of_a_hand_written_operation(void **state)
+{
+	(void)state;
+	struct operation operation = *ticket_report.operation;
+	operation.flags |= OP_PAGED;
+	const struct route route = { &operation, NULL };
+	static const char *const names[] = { "a", "b" }, *const others[] = { "a", "c" };
+	struct arena arena;
+	arena_init(&arena);
+	struct query query, same, other;
+	parse(&arena, &route, "from=2026-01-01&limit=1000", &query);
+	assert_int_equal(query.limit, 500);
+	parse(&arena, &route, "from=2026-01-01", &query);
+	assert_int_equal(query.limit, 50);
+	query_bind(&query, names, 2);
+	struct slice plain = cursor_encode(&arena, &query, SLICE("7\x1fz"));
+	parse(&arena, &route, "from=2026-01-01&limit=2&cursor=abc", &same);
+	other = same;
+	assert_int_equal(cursor_decode(&arena, plain, &other), -EINVAL);
+	query_bind(&other, others, 2);
+	assert_int_equal(cursor_decode(&arena, plain, &other), -EINVAL);
+	query_bind(&same, names, 2);
+	assert_int_equal(cursor_decode(&arena, plain, &same), 0);
+	assert_string_equal(same.keys[0], "7");
+	assert_string_equal(same.keys[1], "z");
+	struct faults faults = { .arena = &arena };
+	assert_int_equal(query_parse(&arena, &route, SLICE("from=2026-01-01&limit=all"), CALLER_VIEWER, &query, &faults), -EINVAL);
+	assert_string_equal(faults_text(&faults), "limit range");
+	faults = (struct faults){ .arena = &arena };
+	assert_int_equal(query_parse(&arena, &ticket_report, SLICE("from=2026-01-01&limit=1"), CALLER_VIEWER, &query, &faults), -EINVAL);
+	assert_string_equal(faults_text(&faults), "limit unknown_parameter");
+	arena_done(&arena);
+}
+
 static void a_link_repeats_the_query(void **state)
 {
 	(void)state;
@@ -467,12 +501,19 @@ static void what_one_does_not_see_is_not_searched_nor_sorted_by(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_fault_is_told_at_once),      cmocka_unit_test(filters_come_in_the_order_of_the_fields),
-		cmocka_unit_test(shared_parameters_are_typed),      cmocka_unit_test(numbers_of_things_are_bounded),
-		cmocka_unit_test(the_nearest_parameter_is_offered), cmocka_unit_test(many_unknown_names_are_offered_little),
-		cmocka_unit_test(a_cursor_is_bound_to_its_query),   cmocka_unit_test(a_link_repeats_the_query),
-		cmocka_unit_test(clauses_have_their_places),        cmocka_unit_test(a_clause_can_take_the_place_of_the_box),
-		cmocka_unit_test(forms_have_each_name_once),        cmocka_unit_test(what_one_does_not_see_is_not_searched_nor_sorted_by),
+		cmocka_unit_test(every_fault_is_told_at_once),
+		cmocka_unit_test(filters_come_in_the_order_of_the_fields),
+		cmocka_unit_test(shared_parameters_are_typed),
+		cmocka_unit_test(numbers_of_things_are_bounded),
+		cmocka_unit_test(the_nearest_parameter_is_offered),
+		cmocka_unit_test(many_unknown_names_are_offered_little),
+		cmocka_unit_test(a_cursor_is_bound_to_its_query),
+		cmocka_unit_test(pages_of_a_hand_written_operation),
+		cmocka_unit_test(a_link_repeats_the_query),
+		cmocka_unit_test(clauses_have_their_places),
+		cmocka_unit_test(a_clause_can_take_the_place_of_the_box),
+		cmocka_unit_test(forms_have_each_name_once),
+		cmocka_unit_test(what_one_does_not_see_is_not_searched_nor_sorted_by),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
