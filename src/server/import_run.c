@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* One import: its file is read in blocks, each feature checked by itself, and the rows go to the database in batches, each in a transaction of its own that acts as
+/* One import: its file is read in blocks and cut into rows (import_features.c, import_table.c), which go to the database in batches, each in a transaction of its own that acts as
  * the account that asked. What was staged becomes visible in the last one, or not at all. */
 #include <errno.h>
 #include <poll.h>
@@ -8,9 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "imports.h"
+#include "import_run.h"
 #include "wardmote/clock.h"
-#include "wardmote/features.h"
 #include "wardmote/log.h"
 
 enum {
@@ -20,8 +19,6 @@ enum {
 	PATIENCE_MS = 600000,
 	GIVE_UP_MS = 3000, /* for the last word of a server that stops */
 	TRIES = 30,
-	ROWS_MAX = 1 << 24,
-	DETAILS_MAX = 5,
 };
 
 #define ACT                                                                                                                                \
@@ -29,33 +26,24 @@ enum {
 	"set_config('wardmote.rank', a.rank::text, true), set_config('wardmote.scopes', '', true) "                                        \
 	"FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
 
-struct run {
-	struct imports *imports;
-	struct import_place *place;
-	struct db_session *session;
-	struct arena arena; /* what lives as long as the import */
-	struct feature_mapping mapping;
-	struct arena batch_arena;
-	struct buffer batch; /* rows as the elements of a JSON array */
-	size_t n_batch;
-	long n; /* features so far */
-	const char *outcome, *reason; /* why it came to nothing; NULL: it did not */
-	int64_t touched_us;
-};
-
 static bool stopping(const struct run *run)
 {
 	struct pollfd stop = { .fd = run->imports->stop_fd, .events = POLLIN };
 	return poll(&stop, 1, 0) > 0;
 }
 
-static bool fail(struct run *run, const char *outcome, const char *reason)
+bool run_fail(struct run *run, const char *outcome, const char *reason)
 {
 	if (run->outcome == NULL) {
 		run->outcome = outcome;
 		run->reason = reason;
 	}
 	return false;
+}
+
+bool run_short_of_memory(struct run *run)
+{
+	return run_fail(run, "failed", "The server was short of memory.");
 }
 
 /* --- the database --- */
@@ -88,7 +76,7 @@ static bool connect_patiently(struct run *run)
 		if (poll(&stop, 1, 1000) > 0)
 			break;
 	}
-	return fail(run, "failed", "The database could not be reached.");
+	return run_fail(run, "failed", "The database could not be reached.");
 }
 
 static bool query(struct run *run, struct arena *arena, const char *text, size_t n, const char *const *parameters, struct db_rows *ret_rows)
@@ -102,8 +90,8 @@ static bool query(struct run *run, struct arena *arena, const char *text, size_t
 	log_text(&line, "error", error == NULL ? "" : error);
 	log_end(&line);
 	if (error != NULL && strncmp(error, "WM403", 5) == 0)
-		return fail(run, "failed", "The account may not do this any more.");
-	return fail(run, "failed", "The database refused the rows; the server's log says why.");
+		return run_fail(run, "failed", "The account may not do this any more.");
+	return run_fail(run, "failed", "The database refused the rows; the server's log says why.");
 }
 
 /* One statement, in a transaction of its own that acts as the account. */
@@ -116,7 +104,7 @@ static bool act(struct run *run, struct arena *arena, const char *text, size_t n
 	if (!query(run, arena, "BEGIN", 0, NULL, &rows) || !query(run, arena, ACT, 2, actor, &rows))
 		return false;
 	if (rows.rows == 0)
-		return fail(run, "failed", "The account may not act any more.");
+		return run_fail(run, "failed", "The account may not act any more.");
 	return query(run, arena, text, n, parameters, ret_rows) && query(run, arena, "COMMIT", 0, NULL, &rows);
 }
 
@@ -160,7 +148,7 @@ static bool batch_send(struct run *run)
 		buffer_text(&run->batch, "]");
 		const char *parameters[] = { run->place->id, run->batch.ptr };
 		if (arena_lacking(&run->batch_arena))
-			good = fail(run, "failed", "The server was short of memory.");
+			good = run_short_of_memory(run);
 		good = good && touch(run) &&
 		       act(run, &run->batch_arena, "SELECT wardmote.import_stage($1::uuid, $2::json)", 2, parameters, &rows);
 	}
@@ -169,7 +157,12 @@ static bool batch_send(struct run *run)
 	return good;
 }
 
-static void add_member(struct run *run, const char *name, const char *value)
+void run_row(struct run *run, long n)
+{
+	buffer_format(&run->batch, "%s{\"n\":%ld", run->n_batch == 0 ? "[" : ",", n);
+}
+
+void run_member(struct run *run, const char *name, const char *value)
 {
 	if (value == NULL)
 		return;
@@ -177,77 +170,38 @@ static void add_member(struct run *run, const char *name, const char *value)
 	buffer_json(&run->batch, slice_of(value));
 }
 
-static void add_fault(struct run *run, const struct faults *faults)
+bool run_row_end(struct run *run)
 {
-	struct buffer detail = { .arena = &run->batch_arena };
-	for (size_t i = 0; i < faults->n && i < DETAILS_MAX; i++) {
-		const struct fault *fault = &faults->rows[i];
-		buffer_format(&detail, "%s%s%s%s", i > 0 ? " " : "", fault->name, fault->name[0] == '\0' ? "" : ": ", fault->detail);
-	}
-	add_member(run, "reason", faults->rows[0].code);
-	add_member(run, "detail", detail.ptr);
-}
-
-static bool take_feature(void *context, struct slice bytes)
-{
-	struct run *run = context;
-	struct arena arena;
-	arena_init_reserved(&arena, run->imports->reserve);
-	struct faults faults = { .arena = &arena };
-	struct feature_row row;
-	if (run->n == ROWS_MAX)
-		return fail(run, "rejected", "A document has at most 16,777,216 features.");
-	int r = feature_read(&arena, bytes, &run->mapping, &row, &faults);
-	buffer_format(&run->batch, "%s{\"n\":%ld", run->n_batch == 0 ? "[" : ",", ++run->n);
-	add_member(run, "code", row.code);
-	if (r == 0) {
-		add_member(run, "name", row.name);
-		add_member(run, "parent", row.parent);
-		add_member(run, "population", row.population);
-		buffer_text(&run->batch, ",\"geometry\":");
-		buffer_add(&run->batch, row.geometry);
-	} else {
-		add_fault(run, &faults);
-	}
 	buffer_text(&run->batch, "}");
-	bool good = !arena_lacking(&arena) || fail(run, "failed", "The server was short of memory.");
-	arena_done(&arena);
-	if (++run->n_batch < BATCH_ROWS && run->batch.len < BATCH_BYTES)
-		return good;
-	return good && batch_send(run);
+	return (++run->n_batch < BATCH_ROWS && run->batch.len < BATCH_BYTES) || batch_send(run);
 }
 
 /* --- the file --- */
 
-static bool read_document(struct run *run, struct features *scan)
+static bool read_all(struct run *run, const struct reader *reader)
 {
-	static const char cut[] = "The document could not be read.";
 	char *block = arena_alloc(&run->arena, BLOCK);
 	int r = 0;
 	ssize_t n = 1;
 	for (off_t at = 0; r == 0 && n > 0; at += n) {
-		n = pread(run->place->fd, block, BLOCK, at);
-		if (n < 0 && errno != EINTR)
-			return fail(run, "failed", cut);
-		n = n < 0 ? 0 : n;
-		r = n > 0 ? features_feed(scan, (struct slice){ block, (size_t)n }) : features_end(scan);
+		while ((n = pread(run->place->fd, block, BLOCK, at)) < 0 && errno == EINTR)
+			;
+		if (n < 0)
+			return run_fail(run, "failed", "The file could not be read again.");
+		r = n > 0 ? reader->feed(reader->scan, (struct slice){ block, (size_t)n }) : reader->end(reader->scan);
 	}
 	if (r == -EINVAL)
-		return fail(run, "rejected", features_fault(scan, &run->arena));
+		return run_fail(run, "rejected", reader->fault(reader->scan, &run->arena));
 	if (r == -ENOMEM)
-		return fail(run, "failed", "The server was short of memory.");
+		return run_short_of_memory(run);
 	return r == 0 && batch_send(run);
 }
 
-static bool read_features(struct run *run)
+bool run_read(struct run *run, const struct reader *reader)
 {
-	struct features *scan = features_new(run->mapping.srid, take_feature, run);
-	if (scan == NULL)
-		return fail(run, "failed", "The server was short of memory.");
 	batch_start(run);
-	bool good = read_document(run, scan);
+	bool good = read_all(run, reader);
 	arena_done(&run->batch_arena);
-	features_free(scan);
 	return good;
 }
 
@@ -255,20 +209,22 @@ static bool read_features(struct run *run)
 static bool read_settings(struct run *run)
 {
 	static const char text[] =
-	    "SELECT i.settings ->> 'code_property', i.settings ->> 'name_property', i.settings ->> 'parent_property', "
-	    "i.settings ->> 'population_property', coalesce(i.settings ->> 'srid', '4326') FROM api.import i WHERE i.id = $1::uuid";
+	    "SELECT i.kind, i.settings ->> 'code_property', i.settings ->> 'name_property', i.settings ->> 'parent_property', "
+	    "i.settings ->> 'population_property', coalesce(i.settings ->> 'srid', '4326'), i.settings ->> 'columns', "
+	    "i.settings ->> 'required' FROM api.import i WHERE i.id = $1::uuid";
 	const char *parameters[] = { run->place->id };
 	struct db_rows rows;
 	if (!act(run, &run->arena, text, 1, parameters, &rows))
 		return false;
-	if (rows.rows == 0)
-		return fail(run, "failed", "The import is gone.");
-	run->mapping = (struct feature_mapping){ .code = rows.cells[0],
-						 .name = rows.cells[1],
-						 .parent = rows.cells[2],
-						 .population = rows.cells[3],
-						 .srid = (int)strtol(rows.cells[4], NULL, 10) };
+	if (rows.rows == 0 || rows.columns != SETTINGS)
+		return run_fail(run, "failed", "The import is gone.");
+	run->settings = rows.cells;
 	return true;
+}
+
+static bool read_file(struct run *run)
+{
+	return strcmp(run->settings[SET_KIND], "boundaries") == 0 ? import_features(run) : import_table(run);
 }
 
 static bool carry_out(struct run *run)
@@ -276,7 +232,7 @@ static bool carry_out(struct run *run)
 	const char *parameters[] = { run->place->id };
 	struct db_rows rows;
 	return connect_patiently(run) && act(run, &run->arena, "SELECT wardmote.import_begin($1::uuid)", 1, parameters, &rows) &&
-	       read_settings(run) && read_features(run) &&
+	       read_settings(run) && read_file(run) &&
 	       act(run, &run->arena, "SELECT wardmote.import_apply($1::uuid)", 1, parameters, &rows);
 }
 

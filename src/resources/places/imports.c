@@ -4,7 +4,7 @@
 
 #include "../vocabulary.h"
 
-extern const char import_boundaries_sql[];
+extern const char import_boundaries_sql[], import_rejected_sql[], import_rejected_answer[];
 
 static const char *const kinds[] = { "boundaries", "lineage", "postcodes", "profile_values", "deprivation_values", NULL };
 static const char *const states[] = { "queued", "running", "done", "rejected", "failed", NULL };
@@ -93,6 +93,25 @@ const struct operation import_operations[] = {
 };
 /* clang-format on */
 
+/* clang-format off */
+static const struct operation own_operations[] = {
+	{ .id = "list_import_rejected",
+	  .method = "GET",
+	  .path = "/v1/imports/{id}/rejected",
+	  .verb = V_SQL,
+	  .resource = &import_resource,
+	  .least = CALLER_VIEWER,
+	  .scope = "imports:read",
+	  .lane = LANE_READ,
+	  .flags = OP_ITEM | OP_PAGED,
+	  .sql = import_rejected_sql,
+	  .answer = import_rejected_answer,
+	  .summary = "List what an import rejected",
+	  .doc = "Each feature or line that could not be taken, with the reason, in the order of the file; the first 10,000, for 30 days." },
+	{ 0 },
+};
+/* clang-format on */
+
 const struct resource import_resource = {
 	.name = "imports",
 	.thing = "import",
@@ -105,5 +124,6 @@ const struct resource import_resource = {
 	.fields = fields,
 	.n_fields = ROWS(fields),
 	.sorts = sorts,
+	.operations = own_operations,
 	.example = "{}",
 };

@@ -5,4 +5,9 @@
 
 #include "wardmote/operation.h"
 
+extern const char postcode_sql[];
+extern const char postcode_answer[];
+extern const struct parameter postcode_parameters[];
+extern const int postcode_statuses[];
+
 #endif
