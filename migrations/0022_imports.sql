@@ -250,6 +250,68 @@ BEGIN
 END
 $$;
 
+-- The lines of a publisher's table as postcodes and points. One without a position has neither point nor reason: the publisher knows none.
+CREATE FUNCTION wardmote.postcode_lines(import wardmote.import) RETURNS TABLE (n integer, postcode text, quality smallint, point public.geometry, reason text,
+	detail text) LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
+	SELECT r.n, wardmote.postcode_key(g.given), CASE WHEN r.data ->> 'quality' ~ '^[0-9]{1,3}$' THEN (r.data ->> 'quality')::smallint END,
+		CASE WHEN NOT p.is_number OR NOT p.is_placed THEN NULL
+			WHEN p.is_grid THEN ST_Transform(ST_SetSRID(ST_MakePoint(p.x::float8, p.y::float8), 27700), 4326)
+			ELSE ST_SetSRID(ST_MakePoint(p.x::float8, p.y::float8), 4326) END,
+		CASE WHEN wardmote.postcode_key(coalesce(g.given, '')) !~ '^[A-Z0-9]{5,7}$' THEN 'format' WHEN NOT p.is_number THEN 'number' END,
+		CASE WHEN wardmote.postcode_key(coalesce(g.given, '')) !~ '^[A-Z0-9]{5,7}$' THEN 'This is no postcode.'
+			WHEN NOT p.is_number THEN 'The position must be two numbers, in the range of their reference system.' END
+	FROM wardmote.import_row r
+	CROSS JOIN LATERAL (SELECT coalesce(r.data ->> 'postcode', r.data ->> 'pcds', r.data ->> 'pcd') AS given,
+		import.settings ->> 'layout' = 'code-point-open' AS is_grid) AS g
+	CROSS JOIN LATERAL (SELECT g.is_grid, CASE WHEN g.is_grid THEN r.data ->> 'easting' ELSE r.data ->> 'long' END AS x,
+		CASE WHEN g.is_grid THEN r.data ->> 'northing' ELSE r.data ->> 'lat' END AS y) AS c
+	CROSS JOIN LATERAL (SELECT c.is_grid, c.x, c.y, t.is_text AND CASE WHEN NOT t.is_text THEN false
+			WHEN c.is_grid THEN c.x::float8 BETWEEN 0 AND 800000 AND c.y::float8 BETWEEN 0 AND 1400000
+			ELSE c.x::float8 BETWEEN -180 AND 180 AND c.y::float8 BETWEEN -90 AND 100 END AS is_number,
+		CASE WHEN NOT t.is_text THEN false WHEN c.is_grid THEN c.x::float8 > 0 AND c.y::float8 > 0 ELSE c.y::float8 <= 90 END AS is_placed
+		FROM (SELECT coalesce(c.x ~ '^-?[0-9]{1,7}([.][0-9]{1,12})?$' AND c.y ~ '^-?[0-9]{1,7}([.][0-9]{1,12})?$', false) AS is_text) AS t) AS p
+	WHERE r.import_id = import.id
+$$;
+
+CREATE FUNCTION wardmote.apply_postcodes(import wardmote.import) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	total integer;
+	created integer;
+	updated integer;
+	placed integer;
+BEGIN
+	IF NOT wardmote.may_administer() THEN
+		RAISE EXCEPTION 'the account may not do this any more' USING ERRCODE = 'WM403';
+	END IF;
+	PERFORM pg_advisory_xact_lock(hashtextextended('wardmote.import postcodes', 0));
+	SELECT count(*) + (SELECT w.rejected FROM wardmote.import_work w WHERE w.import_id = import.id) INTO total
+	FROM wardmote.import_row r WHERE r.import_id = import.id;
+	PERFORM wardmote.import_drop(import.id, (SELECT array_agg(ROW(import.id, l.n, l.postcode, l.reason, l.detail)::wardmote.import_reject)
+		FROM wardmote.postcode_lines(import) l WHERE l.reason IS NOT NULL));
+	PERFORM wardmote.import_drop(import.id, (SELECT array_agg(ROW(import.id, d.n, d.postcode, 'duplicate',
+			format('Line %s has the same postcode.', d.first))::wardmote.import_reject)
+		FROM (SELECT l.n, l.postcode, min(l.n) OVER (PARTITION BY l.postcode) AS first FROM wardmote.postcode_lines(import) l) d WHERE d.n > d.first));
+	IF (SELECT w.rejected > 0 FROM wardmote.import_work w WHERE w.import_id = import.id) AND coalesce(import.settings ->> 'accept_rest', 'false') <> 'true' THEN
+		PERFORM wardmote.import_end(import.id, 'rejected', 'Nothing was stored, since lines were rejected; accept_rest=true stores the others.',
+			ARRAY[total, 0, 0, 0, 0]);
+		RETURN;
+	END IF;
+	SELECT count(*) INTO placed FROM wardmote.postcode_lines(import) l WHERE l.point IS NOT NULL;
+	WITH written AS (
+		INSERT INTO wardmote.postcode AS k (postcode, point, quality, as_at, source, import_id)
+		SELECT l.postcode, l.point, l.quality, (import.settings ->> 'as_at')::date, import.settings ->> 'source', import.id
+		FROM wardmote.postcode_lines(import) l WHERE l.point IS NOT NULL
+		ON CONFLICT (postcode) DO UPDATE SET point = EXCLUDED.point, quality = EXCLUDED.quality, as_at = EXCLUDED.as_at, source = EXCLUDED.source,
+			import_id = EXCLUDED.import_id
+		WHERE ROW(k.quality, k.as_at, k.source) IS DISTINCT FROM ROW(EXCLUDED.quality, EXCLUDED.as_at, EXCLUDED.source)
+			OR ST_AsBinary(k.point) <> ST_AsBinary(EXCLUDED.point)
+		RETURNING xmax = 0 AS is_new
+	)
+	SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) INTO created, updated FROM written;
+	PERFORM wardmote.import_end(import.id, 'done', NULL, ARRAY[total, created, updated, placed - created - updated, 0]);
+END
+$$;
+
 -- All that was staged becomes visible, or nothing.
 CREATE FUNCTION wardmote.import_apply(given uuid) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE

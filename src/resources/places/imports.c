@@ -3,16 +3,18 @@
 #include "wardmote/resources.h"
 
 #include "../vocabulary.h"
+#include "operations.h"
 
-extern const char import_boundaries_sql[], import_rejected_sql[], import_rejected_answer[];
+extern const char import_boundaries_sql[], import_lineage_sql[], import_rejected_sql[], import_rejected_answer[];
 
 static const char *const kinds[] = { "boundaries", "lineage", "postcodes", "profile_values", "deprivation_values", NULL };
 static const char *const states[] = { "queued", "running", "done", "rejected", "failed", NULL };
 static const char *const reference_systems[] = { "EPSG:4326", "EPSG:27700", NULL };
 static const char *const treatments[] = { "repair", "reject", NULL };
+static const char *const layouts[] = { "code-point-open", "onspd", NULL };
 static const char *const collisions[] = { "reject", "update", NULL };
 
-static const char import_answer[] = "{\"$ref\":\"#/components/schemas/Import\"}";
+const char import_answer[] = "{\"$ref\":\"#/components/schemas/Import\"}";
 
 enum { FEATURES_MOST = 1 << 24 };
 
@@ -64,6 +66,23 @@ static const struct parameter boundaries_parameters[] = {
 };
 /* clang-format on */
 
+/* clang-format off */
+static const struct parameter lineage_parameters[] = {
+	{ .name = "to_boundary_set_id", .type = T_UUID, .required = true, .doc = "Boundary set of the localities that came after." },
+	{ .name = "accept_rest", .type = T_BOOL, .doc = "Store the other lines when some are rejected; by default none is stored then." },
+	{ 0 },
+};
+
+const struct parameter postcodes_parameters[] = {
+	{ .name = "layout", .type = T_ENUM, .values = layouts, .required = true,
+	  .doc = "code-point-open: no first line of names; postcode, quality, easting, northing, and what follows is passed over. onspd: columns pcds (or pcd), lat and long." },
+	{ .name = "as_at", .type = T_DATE, .doc = "Day of the publisher's table." },
+	{ .name = "source", .type = T_TEXT, .min = 1, .max = 2000, .required = true, .doc = "The table and its licence." },
+	{ .name = "accept_rest", .type = T_BOOL, .doc = "Store the other lines when some are rejected; by default none is stored then." },
+	{ 0 },
+};
+/* clang-format on */
+
 static const int data_faults[] = { 422, 0 };
 
 /* clang-format off */
@@ -89,6 +108,25 @@ const struct operation import_operations[] = {
 		 "that the parameters name. All features become localities, or none (see accept_rest); a locality that is there and does not differ is left as "
 		 "it is. The answer is the import: 200 when it ended within the seconds of `Prefer: wait`, else 202. A feature has at most 16 MiB and 250,000 "
 		 "positions, its properties 1 MiB." },
+	{ .id = "import_lineage",
+	  .method = "POST",
+	  .path = "/v1/boundary-sets/{id}/lineage-imports",
+	  .verb = V_SQL,
+	  .resource = &boundary_set_resource,
+	  .least = CALLER_ADMINISTRATOR,
+	  .scope = "boundary-sets:write",
+	  .lane = LANE_WRITE,
+	  .flags = OP_ITEM | OP_SPOOL,
+	  .body_kind = BODY_CSV,
+	  .body_example = "from_code,to_code,change_kind,changed_on\r\nEX000001,EX000002,split,2024-05-02\r\nEX000001,EX000003,split,2024-05-02\r\n",
+	  .answer = import_answer,
+	  .parameters = lineage_parameters,
+	  .sql = import_lineage_sql,
+	  .statuses = data_faults,
+	  .summary = "Import what became of the localities of a boundary set",
+	  .doc = "Takes a table with a first line of names: from_code is a locality of this set, to_code one of the set that came after, and change_kind and "
+		 "changed_on may follow. Each to_code becomes a successor, beside those that are there. The answer is the import: 200 when it ended within the "
+		 "seconds of `Prefer: wait`, else 202." },
 	{ 0 },
 };
 /* clang-format on */

@@ -4,6 +4,7 @@
 
 #include "../by_place.h"
 #include "../vocabulary.h"
+#include "operations.h"
 
 extern const char locality_check_sql[];
 extern const char locality_lineage_sql[];
@@ -116,6 +117,7 @@ static const struct operation operations[] = {
 	  .summary = "What a locality was and what became of it",
 	  .doc = "Its predecessors and successors by successor_ids, up to ten steps away, each once, the nearest first. Those that the caller cannot see are "
 		 "left out, and so is what lies behind them." },
+#include "locality_imports.inc"
 	{ 0 },
 };
 /* clang-format on */
