@@ -229,15 +229,15 @@ def sample(parameter):
     schema = parameter["schema"]
     if "example" in parameter:
         return ",".join(map(str, parameter["example"])) if isinstance(parameter["example"], list) else str(parameter["example"])
-    if "enum" in schema or "default" in schema:
-        return str(schema.get("enum", [schema.get("default")])[0])
-    if schema.get("type") == "array":
-        return sample({"schema": schema["items"]})
+    if "enum" in schema:
+        return str(schema["enum"][0])
+    if "anyOf" in schema or schema.get("type") == "array":
+        return sample({"schema": schema["anyOf"][0] if "anyOf" in schema else schema["items"]})
     if schema.get("type") in ("integer", "number"):
         return str(schema.get("minimum", 1))
     formats = {"uuid": "00000000-0000-4000-8000-000000000000", "date": "2026-01-01", "date-time": "2026-01-01T00:00:00Z", "uri": "https://example.org/"}
-    if schema.get("pattern", "").startswith("^-?\\d"):  # numbers between commas: a position, a box
-        return ",".join(["1.2", "52.6", "1.4", "52.7"][:schema["pattern"].count(",-?") + 1])
+    if schema.get("pattern", "").startswith("^-?(180"):  # a box, a position
+        return "1.2,52.6,1.4,52.7" if schema["maxLength"] > 40 else "1.2,52.6"
     return {"boolean": "true"}.get(schema.get("type"), formats.get(schema.get("format"), "absent"))
 
 
