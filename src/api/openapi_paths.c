@@ -138,7 +138,10 @@ static json_t *request_body(const struct openapi *doc, const struct route *route
 		length = "At most 16 MiB, of which 1 MiB beside the geometry.";
 	if (operation->flags & OP_SPOOL)
 		length = "At most 512 MiB, where the server does not set another length.";
-	return openapi_pack("{ss,sb,so}", "description", length, "required", 1, "content", content);
+	json_t *body = openapi_pack("{ss,sb,so}", "description", length, "required", 1, "content", content);
+	if (operation->flags & OP_SPOOL)
+		openapi_set(body, "x-max-bytes", openapi_pack("i", 512 << 20));
+	return body;
 }
 
 /* What is said of an operation beyond its own documentation. */
