@@ -144,9 +144,10 @@ def _unchanged(cluster):
                            " OR (schemaname, tablename) IN (('auth', 'secret'), ('auth', 'password'), ('auth', 'enrolment')) ORDER BY 1")
             found = {}
             for (name,) in cursor.fetchall():
-                if name in ("wardmote.fresh", "wardmote.feed"):
-                    continue  # the sequencer moves rows from one to the other in its own time
-                cursor.execute(f"SELECT t::text FROM {name} t ORDER BY 1")
+                if name in ("wardmote.fresh", "wardmote.feed") or ".import" in name:
+                    continue  # the sequencer moves rows from one to the other in its own time; an allowed import is noted, and comes to nothing
+                others = " WHERE t.resource <> 'imports'" if name == "wardmote.change" else ""
+                cursor.execute(f"SELECT t::text FROM {name} t{others} ORDER BY 1")
                 found[name] = hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
             return found
 
@@ -352,5 +353,6 @@ def test_a_token_that_ended_is_refused_everywhere(scene, records, resource):
             body, params = records.body(resource), {"external_id": unique("ended")} if where.operation == "put" else None
         answer = client.request(where.method, where.path.replace("{id}", target.id), json_body=body, headers=headers, params=params)
         # A collection that only administrators add to refuses a manager's token as it stands, before the database is asked.
-        administered = where.operation in ("create", "put") and records.operation(resource)["x-role"] == "administrator"
+        administered = where.operation == "postcode-imports" or (
+            where.operation in ("create", "put") and records.operation(resource)["x-role"] == "administrator")
         assert answer.status == (403 if administered else 401), (where, answer.text())
