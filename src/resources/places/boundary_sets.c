@@ -59,6 +59,7 @@ const struct resource boundary_set_resource = {
 	.check_sql = boundary_set_check_sql,
 	.ordered = ordered,
 	.operations = import_operations,
-	.example = "{\"code\":\"norwich-wards-2025\",\"name\":\"Wards of Norwich, 2025\",\"vintage\":\"2025\",\"tier\":\"local\",\"licence\":\"OGL-UK-3.0\","
+	.example = "{\"code\":\"norwich-wards-2025\",\"name\":\"Wards of Norwich, "
+		   "2025\",\"vintage\":\"2025\",\"tier\":\"local\",\"licence\":\"OGL-UK-3.0\","
 		   "\"expected_count\":13}",
 };
