@@ -14,7 +14,7 @@
 enum { CONFIG_SETTINGS_MAX = 48 };
 
 /* Database connections of the threads beside the workers: one for each row of `starters` in src/server/serve.c. */
-enum { CONFIG_BACKGROUND = 2 };
+enum { CONFIG_BACKGROUND = 3 };
 
 struct config {
 	/* where it listens */
@@ -41,6 +41,8 @@ struct config {
 	long header_timeout_ms; /* 10000 */
 	long body_timeout_ms; /* 30000: bodies and answers up to 1 MiB */
 	long transfer_timeout_ms; /* 600000: total cap for longer ones, which must also keep 16 KiB/s over any 30 s */
+	const char *spool_dir; /* where files to import lie while they are read: /tmp */
+	long import_max_mb; /* 512 */
 	const char *trusted_proxies; /* addresses and networks whose X-Forwarded-For is believed; empty: none */
 	const char *cors_origins; /* comma separated exact origins; empty: none */
 	/* identity */

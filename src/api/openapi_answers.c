@@ -240,6 +240,8 @@ static void mark_statuses(const struct openapi *doc, const struct operation *ope
 		set[422] = true; /* the same key, another body */
 	if (operation->body_kind != BODY_NONE)
 		mark(set, (const int[]){ 413, 415, 0 });
+	if (operation->flags & OP_SPOOL)
+		set[202] = true;
 	mark_verb(doc, operation, set);
 	if (operation->statuses != NULL)
 		mark(set, operation->statuses);
@@ -300,6 +302,8 @@ static const char *status_text(int status)
 	switch (status) {
 	case 201:
 		return "Created.";
+	case 202:
+		return "Accepted; it is under way.";
 	case 204:
 		return "Done; there is nothing to say.";
 	case 304:
@@ -322,6 +326,10 @@ static json_t *success_answer(const struct openapi *doc, const struct route *rou
 		names[n++] = "Link";
 	if (status == 201 && operation->resource != NULL)
 		names[n++] = "Location";
+	if (operation->flags & OP_SPOOL) {
+		names[n++] = "Location";
+		names[n++] = "Preference-Applied";
+	}
 	if (operation->flags & OP_IDEMPOTENT)
 		names[n++] = "Idempotency-Replayed";
 	bool read = operation->verb == V_LIST || operation->verb == V_GET;

@@ -241,6 +241,8 @@ json_t *openapi_parameters(const struct openapi *doc, const struct route *route)
 	}
 	if (operation->flags & OP_IDEMPOTENT)
 		add_shared(doc, list, "Idempotency-Key");
+	if (operation->flags & OP_SPOOL)
+		add_shared(doc, list, "Prefer");
 	if (openapi_is_conditional(operation))
 		add_shared(doc, list, "If-None-Match");
 	return list;

@@ -133,9 +133,15 @@ static json_t *request_body(const struct openapi *doc, const struct route *route
 	json_t *content = openapi_pack("{so}", media_of(operation->body_kind), input);
 	if (operation->body_kind == BODY_MERGE_PATCH || operation->body_kind == BODY_GEOJSON)
 		openapi_set(content, "application/json", json_incref(input)); /* taken for the same */
-	return openapi_pack("{ss,sb,so}", "description",
-			    operation->flags & OP_GEOMETRY ? "At most 16 MiB, of which 1 MiB beside the geometry." : "At most 1 MiB.",
-			    "required", 1, "content", content);
+	const char *length = "At most 1 MiB.";
+	if (operation->flags & OP_GEOMETRY)
+		length = "At most 16 MiB, of which 1 MiB beside the geometry.";
+	if (operation->flags & OP_SPOOL)
+		length = "At most 512 MiB, where the server does not set another length.";
+	json_t *body = openapi_pack("{ss,sb,so}", "description", length, "required", 1, "content", content);
+	if (operation->flags & OP_SPOOL)
+		openapi_set(body, "x-max-bytes", openapi_pack("i", 512 << 20));
+	return body;
 }
 
 /* What is said of an operation beyond its own documentation. */

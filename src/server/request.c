@@ -224,13 +224,16 @@ static size_t body_cap(const struct request *request)
 		return 0;
 	if (!request->authenticated)
 		return ANONYMOUS_BODY_MAX;
+	if (operation->flags & OP_SPOOL)
+		return (size_t)request->worker->server->config->import_max_mb << 20;
 	return operation->flags & OP_GEOMETRY ? GEOMETRY_BODY_MAX : BODY_MAX;
 }
 
 void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_body_max)
 {
-	static const stage_fn stages[] = { stage_route,     stage_authenticate, stage_limit,         stage_authorise,
-					   stage_negotiate, stage_media_type,   stage_preconditions, NULL };
+	static const stage_fn stages[] = { stage_route,         stage_authenticate, stage_limit,
+					   stage_authorise,     stage_negotiate,    stage_media_type,
+					   stage_preconditions, stage_spool,        NULL };
 	struct worker *worker = context;
 	struct request *request = arena_alloc(http_arena(exchange), sizeof *request);
 	size_t n_routes;
@@ -281,6 +284,14 @@ static void stage_query(struct request *request)
 			  "CSV has no coordinates.");
 	if (query->all)
 		export_check(request);
+}
+
+bool request_query(struct request *request)
+{
+	stage_query(request);
+	if (request->faults.n > 0)
+		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+	return request->faults.n == 0;
 }
 
 /* What include= embeds is read like any other record: a token with scopes needs those of the included resources too. */
@@ -336,7 +347,7 @@ static void standard_done(struct db_job *job, const struct db_result *result)
 		return;
 	if (failed)
 		respond_failure(request, result);
-	else
+	else if (!spool_accepted(request, result))
 		respond_result(request, result);
 }
 
@@ -377,7 +388,10 @@ void request_body(void *context, struct slice body)
 		respond_problem(request, PROBLEM_UNAVAILABLE, NULL);
 		return;
 	}
-	stage_query(request);
+	if (request->spool != NULL)
+		spool_body(request);
+	else
+		stage_query(request);
 	check_body(request, body);
 	if (request->faults.n > 0)
 		respond_faults(request,
@@ -422,6 +436,7 @@ void request_end(void *context, bool sent)
 	metrics_count(&request->worker->metrics, request->route_index, status, taken_us);
 	log_request(request, status, sent, taken_us);
 	export_end(request, sent);
+	spool_end(request);
 	sql_release(&request->statement);
 	native_free(request);
 }

@@ -227,7 +227,9 @@ static void respond_success(struct request *request, const struct db_result *res
 		total += answer.body[i].len;
 	bool gzip = http_accepts_gzip(request->exchange) && total > HTTP_COMPRESS_MIN;
 	const char *etag = !empty && !dry && (result->etag != NULL || get) ? etag_of(request, result, &answer, gzip) : NULL;
-	if (get && etag != NULL && respond_unchanged(request, etag)) {
+	if (request->spool != NULL)
+		spool_fields(request, &answer);
+	else if (get && etag != NULL && respond_unchanged(request, etag)) {
 		respond_not_modified(request, etag, result);
 		return;
 	}

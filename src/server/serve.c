@@ -15,6 +15,7 @@
 
 #include "commands.h"
 #include "connections.h"
+#include "imports.h"
 #include "server.h"
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
@@ -81,6 +82,8 @@ int server_init(struct server *server, const struct config *config, const char *
 	error = server->rates == NULL ? -ENOMEM : arena_reserve_new(HTTP_RESERVE, &server->reserve);
 	if (error == 0)
 		error = auth_hasher_new(&server->hasher);
+	if (error == 0)
+		error = imports_new(server, &server->imports);
 	if (error < 0) {
 		*ret_error = "out of memory";
 		return error;
@@ -94,6 +97,7 @@ int server_init(struct server *server, const struct config *config, const char *
 void server_done(struct server *server)
 {
 	auth_hasher_free(server->hasher);
+	imports_free(server->imports);
 	auth_keys_unref(server->keys);
 	rate_table_free(server->rates);
 	catalog_free(server->catalog);
@@ -284,6 +288,7 @@ static int check_room(struct server *server, const char **ret_error)
 static int (*const starters[])(struct server *server, pthread_t *ret_thread, int stop_fd) = {
 	jobs_start,
 	background_start,
+	imports_start,
 };
 _Static_assert(sizeof starters / sizeof *starters == (size_t)CONFIG_BACKGROUND, "connections are counted for each of them");
 

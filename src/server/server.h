@@ -21,6 +21,8 @@
 enum { WORKERS_MAX = 16 };
 
 struct worker;
+struct imports;
+struct request;
 
 struct server {
 	const struct config *config;
@@ -36,6 +38,7 @@ struct server {
 	const char *database_setup; /* SET commands that hand settings to our SQL functions */
 	struct slice lacking; /* the problem that is told when there is no memory to tell one */
 	struct document openapi;
+	struct imports *imports;
 	pthread_mutex_t keys_lock; /* guards the pointer below, never held for long */
 	struct auth_keys *keys;
 	atomic_uint keys_generation; /* bumped when keys are swapped */
@@ -78,6 +81,7 @@ struct worker {
 	struct auth_draw draw; /* for the ids of requests */
 	atomic_bool ready; /* every lane has a connection */
 	atomic_bool finished; /* drained: ready to be joined */
+	struct request *waiters; /* for the end of an import */
 	size_t strangers; /* exports under way for callers who have not signed in */
 	size_t hashes; /* given to the password helper and not yet back: they lie in requests of this worker */
 	atomic_size_t active;

@@ -19,7 +19,8 @@ CREATED = [resource for resource in RESOURCES if "post" in CONTRACT.document["pa
 ANY = {"If-Match": "*"}
 REHEARSAL = {"dry_run": "true"}
 # What an allowed request is answered: gates and dependants may speak against it, access does not. Other words of a record: OTHERS.
-ALLOWED = {"read": {200}, "change": {200}, "delete": {204, 409}, "transitions": {200, 409}, "secrets": {201, 409}, "enrolments": {201, 409}, "erasure": {204}}
+ALLOWED = {"read": {200}, "change": {200}, "delete": {204, 409}, "transitions": {200, 409}, "secrets": {201, 409}, "enrolments": {201, 409}, "erasure": {204},
+           "lineage-imports": {422}}
 OTHERS = {200, 201, 202}
 
 
@@ -143,9 +144,10 @@ def _unchanged(cluster):
                            " OR (schemaname, tablename) IN (('auth', 'secret'), ('auth', 'password'), ('auth', 'enrolment')) ORDER BY 1")
             found = {}
             for (name,) in cursor.fetchall():
-                if name in ("wardmote.fresh", "wardmote.feed", "wardmote.personal_read"):
-                    continue  # the sequencer moves rows from one to the other in its own time; reads are noted
-                cursor.execute(f"SELECT t::text FROM {name} t ORDER BY 1")
+                if name in ("wardmote.fresh", "wardmote.feed", "wardmote.personal_read") or ".import" in name:
+                    continue  # the sequencer moves rows from one to the other in its own time; reads are noted; an allowed import is noted, and comes to nothing
+                others = " WHERE t.resource <> 'imports'" if name == "wardmote.change" else ""
+                cursor.execute(f"SELECT t::text FROM {name} t{others} ORDER BY 1")
                 found[name] = hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
             return found
 
@@ -167,6 +169,9 @@ def item_request(where, target):
         return None, None, params or None
     body = {"change": {"name": f"Another {target.id}"} if target.resource == "accounts" else {"source": f"Another {target.id}"},
             "transitions": {"to": "planned"}, "secrets": {}}.get(where.operation)
+    media = next(iter(documented.get("requestBody", {}).get("content", {"application/json": None})))
+    if media in ("application/geo+json", "text/csv"):
+        return None, {"Content-Type": media}, params
     conditional = where.operation in ("change", "delete", "transitions")
     return body, ANY if conditional else None, params or None
 
@@ -238,7 +243,8 @@ def test_lists(scene, resource):
                 if answer.status != refusal:
                     wrong.append(f"{caller} lists {path} {parameters}: {answer.status}, not {refusal}")
                 continue
-            got = {target.id for target in targets if target.id in answer.text().replace(wanted.replace(",", "%2C"), "").replace(wanted, "")}
+            text = answer.text().rsplit('"links":', 1)[0]  # which name what was asked for
+            got = {target.id for target in targets if target.id in text}
             seen = {target.id for target in targets if target.is_visible(caller)}
             if got != seen:
                 wrong.append(f"{caller} lists {path} {parameters}: {len(got)} of {len(seen)}")
@@ -349,5 +355,6 @@ def test_a_token_that_ended_is_refused_everywhere(scene, records, resource):
             body, params = records.body(resource), {"external_id": unique("ended")} if where.operation == "put" else None
         answer = client.request(where.method, where.path.replace("{id}", target.id), json_body=body, headers=headers, params=params)
         # A collection that only administrators add to refuses a manager's token as it stands, before the database is asked.
-        administered = where.operation in ("create", "put") and records.operation(resource)["x-role"] == "administrator"
+        administered = where.operation == "postcode-imports" or (
+            where.operation in ("create", "put") and records.operation(resource)["x-role"] == "administrator")
         assert answer.status == (403 if administered else 401), (where, answer.text())

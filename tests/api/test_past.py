@@ -59,6 +59,8 @@ def test_the_first_version_is_a_creation(wall, records):
     assert len(views) == len(set(records.resources()) | made_otherwise)
     with wall.acting(role="administrator") as cursor:
         for view in views:
+            if view == "import_version":
+                continue  # its partner's alone: test_imports looks at its history
             cursor.execute(f"SELECT DISTINCT version = 1, operation FROM api.{view} WHERE operation <> 'delete'")
             assert {(True, "create")} <= set(cursor.fetchall()) <= {(True, "create"), (False, "update")}, view
 

@@ -13,7 +13,7 @@ CALLS = {"base": set(), "api": {"base"}, "resources": {"api", "base"}, "auth": {
 # Where each header of include/wardmote/ is at home. "vocabulary": types that the folders share, and nothing to call but what CALLS allows.
 HOME = {"arena": "base", "clock": "base", "config": "base", "hash": "base", "log": "base", "memory": "base", "network": "base", "slice": "base",
         "operation": "vocabulary", "problem": "vocabulary", "resource": "vocabulary", "sql": "vocabulary",
-        "catalog": "api", "negotiate": "api", "openapi": "api", "query": "api", "validate": "api", "view": "api",
+        "catalog": "api", "csv_scan": "api", "features": "api", "negotiate": "api", "openapi": "api", "query": "api", "validate": "api", "view": "api",
         "resources": "resources", "auth": "auth", "db": "db", "http": "http"}
 
 # A header that a folder includes without calling its functions.

@@ -54,7 +54,7 @@ def make_first_records(cluster, shapes):
     records = Records(administrator, Contract(anonymous.get("/openapi.json").json()))
     for shape in shapes:
         if shape["name"] != "accounts":
-            records.shared(shape["name"])
+            records.item(f"/v1/{shape['name']}/{{id}}")
     server.close()
 
 

@@ -5,6 +5,7 @@
 #include "../vocabulary.h"
 
 extern const char boundary_set_check_sql[];
+extern const struct operation import_operations[];
 
 static const char *const tiers[] = { "neighbourhood", "local", "area", "strategic", NULL };
 
@@ -57,6 +58,7 @@ const struct resource boundary_set_resource = {
 	.sorts = sorts,
 	.check_sql = boundary_set_check_sql,
 	.ordered = ordered,
+	.operations = import_operations,
 	.example = "{\"code\":\"norwich-wards-2025\",\"name\":\"Wards of Norwich, "
 		   "2025\",\"vintage\":\"2025\",\"tier\":\"local\",\"licence\":\"OGL-UK-3.0\","
 		   "\"expected_count\":13}",

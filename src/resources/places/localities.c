@@ -4,6 +4,7 @@
 
 #include "../by_place.h"
 #include "../vocabulary.h"
+#include "operations.h"
 
 extern const char locality_check_sql[];
 extern const char locality_lineage_sql[];
@@ -130,6 +131,7 @@ static const struct operation operations[] = {
 	  .summary = "What a locality shares with others",
 	  .doc = "Localities of other boundary sets that share ground with it, each with the part of its area, and where it is known of its people, that lies there. "
 		 "This is calculated in the background after each change of a boundary or a population; `state` says how far it is." },
+#include "locality_imports.inc"
 	{ 0 },
 };
 /* clang-format on */
