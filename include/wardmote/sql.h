@@ -4,11 +4,13 @@
  *   status int    HTTP status; zero rows is 404
  *   body   text   the representation; from 400 on the errors[] array, which C wraps into the problem
  *   etag   text   the record's version as text; NULL for a history
- *   link   text   Location of a created record; for a history the keys of the last row when there is a further page (sort key, 0x1f, id)
- * The body of a history is `{"items":[...]` without the closing brace: C appends `,"links":[...]}`.
+ *   link   text   Location of a created record; for a history, and with OP_PAGED, the keys of the last row when there is a further page (a key, 0x1f, another: the id
+ *                 where the path has one, so that a cursor goes with its record)
+ * The body of these is `{"items":[...]` without the closing brace: C appends `,"links":[...]}`.
  *
  * Hand-written statements (operation.sql) have the same form and end after the CTE `answer`; their parameters are
- *   $1 jsonb body   $2 uuid id   $3 int expected version (NULL: any)   $4.. the operation's own parameters as text, in the order of its table
+ *   $1 jsonb body   $2 uuid id   $3 int expected version (NULL: any)   $4.. as text: the path's parameters other than {id}, then the operation's own, in the order of
+ *   its table, then with OP_PAGED the limit and the two keys of the page before (NULL on the first)
  * and `@record` in them stands for the JSON of a row `r` of the resource, as GET shows it to the caller.
  */
 #ifndef WARDMOTE_SQL_H
@@ -17,7 +19,7 @@
 #include "wardmote/query.h"
 #include "wardmote/validate.h"
 
-enum { STATEMENT_PARAMETERS_MAX = 40 };
+enum { STATEMENT_PARAMETERS_MAX = 48 };
 
 struct sql_text;
 
@@ -39,6 +41,7 @@ struct call {
 	enum caller caller;
 	enum format format;
 	const char *id;
+	const char *names[PATH_NAMES_MAX]; /* of the path (struct match) */
 	const char *expected_version; /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
 	struct query query;
 	struct body body;

@@ -80,7 +80,8 @@ static const struct native_answer *native_of(const struct operation *operation)
 
 bool openapi_is_conditional(const struct operation *operation)
 {
-	return operation->verb == V_LIST || operation->verb == V_GET || operation->verb == V_HISTORY || operation->native == NATIVE_OPENAPI;
+	return operation->verb == V_LIST || operation->verb == V_GET || operation->verb == V_HISTORY ||
+	       operation->native == NATIVE_OPENAPI || operation->flags & (OP_PAGED | OP_CONDITIONAL);
 }
 
 /* The header fields that every answer has, and these. */
@@ -272,6 +273,11 @@ static json_t *content_of(const struct openapi *doc, const struct route *route)
 	const struct operation *operation = route->operation;
 	if (operation->native != NATIVE_NONE)
 		return native_content(doc, native_of(operation));
+	if (operation->answer != NULL)
+		return openapi_pack("{s{so}}", operation->media != NULL ? operation->media : "application/json", "schema",
+				    openapi_load(operation->answer, operation->id));
+	if (operation->resource == NULL)
+		return NULL;
 	const char *thing = operation->resource->thing;
 	json_t *content = json_content(doc, "application/json", openapi_name(doc->arena, thing, record_suffix(operation->verb)));
 	bool place = openapi_place(route->shape) != NULL;
@@ -308,9 +314,11 @@ static json_t *success_answer(const struct openapi *doc, const struct route *rou
 	const struct operation *operation = route->operation;
 	const char *names[8] = { "Cache-Control" };
 	size_t n = 1;
-	if (openapi_is_conditional(operation) || (operation->native == NATIVE_NONE && status != 204))
+	bool reads = operation->verb == V_SQL &&
+		     strcmp(operation->method, "GET") == 0; /* what has no version has a tag only where it is conditional */
+	if (openapi_is_conditional(operation) || (operation->native == NATIVE_NONE && status != 204 && !reads))
 		names[n++] = "ETag";
-	if (status != 304 && (operation->verb == V_LIST || operation->verb == V_HISTORY))
+	if (status != 304 && (operation->verb == V_LIST || operation->verb == V_HISTORY || operation->flags & OP_PAGED))
 		names[n++] = "Link";
 	if (status == 201 && operation->resource != NULL)
 		names[n++] = "Location";

@@ -51,12 +51,17 @@ static void add_comparison(struct sql *sql, const struct filter *filter, const c
 		sql_add(sql, " AND t.%s %s $%d::%s", sort->column, operator, n, sql_type(filter->field));
 }
 
+static bool is_selective(const struct sql *sql)
+{
+	return query_is_selective(&sql->call->query, sql->shape->resource);
+}
+
 /* Where a list begins with what few records pass, it looks at these: the index of an array or of words would fetch many, only to drop them. So the condition gets
  * a form that no index answers. */
 static bool is_ruled_out(const struct sql *sql, const struct filter *filter)
 {
 	const struct filter *leading = query_leading(&sql->call->query);
-	return leading != NULL && leading != filter;
+	return is_selective(sql) || (leading != NULL && leading != filter);
 }
 
 static void add_any_of(struct sql *sql, const struct filter *filter, int n)
@@ -64,7 +69,10 @@ static void add_any_of(struct sql *sql, const struct filter *filter, int n)
 	const struct field *field = filter->field;
 	bool is_array = field->type == T_REFS || field->type == T_CODES || field->type == T_TEXTS;
 	const char *truth = filter->op == FILTER_NONE_OF ? " IS NOT TRUE" : is_array && is_ruled_out(sql, filter) ? " IS TRUE" : "";
-	sql_add(sql, is_array ? " AND (t.%s && $%d::%s[])%s" : " AND (t.%s = ANY ($%d::%s[]))%s", field->name, n, sql_type(field), truth);
+	sql_add(sql, is_array ? " AND (t.%s && " : " AND (t.%s = ANY (", field->name);
+	if (!sql_widened(sql, filter))
+		sql_add(sql, "$%d::%s[]", n, sql_type(field));
+	sql_add(sql, is_array ? ")%s" : "))%s", truth);
 }
 
 /* `n` is the number of the filter's value. */
@@ -149,6 +157,7 @@ static void add_conditions(struct sql *sql)
 	const struct query *query = &sql->call->query;
 	for (size_t i = 0; i < query->n_filters; i++)
 		add_filter(sql, &query->filters[i], sql->filters[i]);
+	sql_clauses(sql);
 	if (sql->search != 0)
 		sql_add(sql, " AND (t.search @@ websearch_to_tsquery('english', $%d::text))%s", sql->search,
 			is_ruled_out(sql, NULL) ? " IS TRUE" : "");
@@ -169,8 +178,8 @@ static void add_page_columns(struct sql *sql, const struct page *page, uint64_t 
 		const struct field *field = shape->fields[i];
 		bool is_key = strcmp(field->name, page->key) == 0;
 		bool is_shape = field_is_geometry(field) && sql->call->format == FORMAT_GEOJSON;
-		if (i > 0 && !((fields | sql->call->query.include) & BIT(i)) && strcmp(field->name, "partner_id") != 0 && !is_key &&
-		    !is_shape)
+		bool is_shown = ((fields | sql->call->query.include) & BIT(i)) || sql_shown_needs(sql, field);
+		if (i > 0 && !is_shown && strcmp(field->name, "partner_id") != 0 && !is_key && !is_shape)
 			continue;
 		sql_add(sql, "%st.\"%s\"", i == 0 ? "" : ", ", field->name);
 		has_key = has_key || is_key;
@@ -179,10 +188,10 @@ static void add_page_columns(struct sql *sql, const struct page *page, uint64_t 
 		sql_add(sql, ", t.\"%s\"", page->key);
 }
 
-static bool begins_with_array(const struct sql *sql)
+static bool begins_with_few(const struct sql *sql)
 {
 	const struct filter *leading = query_leading(&sql->call->query);
-	return leading != NULL && leading->field->type == T_REFS;
+	return is_selective(sql) || (leading != NULL && leading->field->type == T_REFS);
 }
 
 static void add_branch(struct sql *sql, const struct page *page, const char *source, const char *audience, const char *moment)
@@ -195,7 +204,7 @@ static void add_branch(struct sql *sql, const struct page *page, const char *sou
 	buffer_add(&sql->text, page->after);
 	const char *limit = sql->call->query.all ? "" : " LIMIT " BRANCH_LIMIT;
 	/* Not the order of an index: a plan for all values would walk it, past all but few records. */
-	if (begins_with_array(sql))
+	if (begins_with_few(sql))
 		sql_add(sql, "%s ORDER BY ROW(t.%s, t.id)%s%s)", moment, page->key, direction, limit);
 	else
 		sql_add(sql, "%s ORDER BY t.%s%s, t.id%s%s)", moment, page->key, direction, direction, limit);

@@ -114,6 +114,10 @@ void sql_render_object(struct sql *sql, uint64_t fields)
 static void render_cell(struct sql *sql, const struct view *view, const struct view_column *column)
 {
 	const struct field *field = column->field;
+	if (field == NULL) {
+		sql_render_shown(sql, column->shown);
+		return;
+	}
 	bool is_list = field->type == T_REFS || field->type == T_CODES || field->type == T_TEXTS;
 	if (column->included)
 		render_include(sql, field);

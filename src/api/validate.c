@@ -97,6 +97,8 @@ static bool is_before(struct arena *arena, const struct field *field, const json
 {
 	if (field->type == T_INT)
 		return json_is_integer(value) && json_is_integer(other) && json_integer_value(value) < json_integer_value(other);
+	if (field->type == T_DECIMAL)
+		return json_is_number(value) && json_is_number(other) && json_number_value(value) < json_number_value(other);
 	const char *a = comparable(arena, field->type, value), *b = comparable(arena, field->type, other);
 	return a != NULL && b != NULL && strcmp(a, b) < 0;
 }

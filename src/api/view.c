@@ -11,6 +11,8 @@ static enum cell cell_in_json(enum field_type type)
 	case T_TEXT:
 	case T_ENUM:
 	case T_URL:
+	case T_POSITION:
+	case T_BOX:
 		return CELL_TEXT;
 	case T_REFS:
 	case T_CODES:
@@ -27,6 +29,7 @@ static enum cell cell_in_json(enum field_type type)
 	case T_DATE:
 		return CELL_WORD;
 	case T_INT:
+	case T_DECIMAL:
 	case T_OBJECTS:
 	case T_GEOMETRY:
 	case T_POINT:
@@ -74,6 +77,17 @@ static void add_included(struct arena *arena, const struct sql *sql, struct view
 	}
 }
 
+static void add_shown(struct arena *arena, const struct sql *sql, struct view *view)
+{
+	for (size_t i = 0; i < CLAUSES_MAX && view->n < VIEW_COLUMNS_MAX; i++) {
+		const struct clause *clause = sql_showing(sql, i);
+		if (clause == NULL)
+			continue;
+		struct slice key = slice_of(arena_printf(arena, "\"%s\":", clause->shows));
+		view->columns[view->n++] = (struct view_column){ .shown = clause, .key = key, .cell = CELL_PLAIN };
+	}
+}
+
 static struct slice csv_head(struct arena *arena, const struct view *view)
 {
 	struct buffer head = { .arena = arena };
@@ -91,6 +105,7 @@ void view_of(struct arena *arena, const struct call *call, struct view *ret_view
 	ret_view->geometry = -1;
 	add_columns(&sql, ret_view);
 	add_included(arena, &sql, ret_view);
+	add_shown(arena, &sql, ret_view);
 	ret_view->between = SLICE(",");
 	ret_view->tail = SLICE("]");
 	switch (call->format) {

@@ -9,7 +9,7 @@ enum { SHARE_OF_TIMEOUT = 40, /* 125 ms by default: as long as a read may wait f
 
 static bool has_conditions(const struct query *query)
 {
-	return query->n_filters > 0 || query->search != NULL || query->bbox[0] != NULL;
+	return query->n_filters > 0 || query->search != NULL || query->bbox[0] != NULL || query_has_clauses(query);
 }
 
 static struct effort *remembered(const struct request *request)

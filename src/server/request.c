@@ -43,6 +43,7 @@ static bool stage_route(struct request *request)
 	request->call.route = request->match.route;
 	request->call.catalog = catalog;
 	request->call.id = request->match.id;
+	memcpy(request->call.names, request->match.names, sizeof request->match.names);
 	return true;
 }
 
@@ -91,6 +92,16 @@ static const char *offers_text(struct arena *arena, unsigned offers)
 	return buffer_slice(&text).ptr;
 }
 
+/* An operation with a type of its own offers that one. */
+static bool negotiate_own(struct request *request)
+{
+	const char *media = request_operation(request)->media;
+	if (negotiate_media(request->arena, http_header(request->exchange, "accept"), media) == 0)
+		return true;
+	respond_problem(request, PROBLEM_NOT_ACCEPTABLE, arena_printf(request->arena, "Offered here: %s.", media));
+	return false;
+}
+
 static bool stage_negotiate(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
@@ -101,6 +112,8 @@ static bool stage_negotiate(struct request *request)
 		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
 		return false;
 	}
+	if (operation->media != NULL && request->match.suffix == NULL)
+		return negotiate_own(request);
 	bool geometry = record && has_geometry(request->match.route->shape);
 	unsigned offers = 1u << FORMAT_JSON | (record ? 1u << FORMAT_CSV : 0) | (geometry ? 1u << FORMAT_GEOJSON : 0);
 	int error = negotiate_format(http_header(request->exchange, "accept"), request->match.suffix, offers, &request->format);
@@ -254,6 +267,7 @@ static void stage_query(struct request *request)
 	if (request->probe)
 		return;
 	query_parse(request->arena, request->match.route, http_query(request->exchange), request->caller, query, &request->faults);
+	query_bind(query, request->match.names, request->match.n_names);
 	if (query->cursor.len > 0 && !open_cursor(request, query))
 		fault_add(&request->faults, FAULT_PARAMETER, "cursor", "cursor",
 			  "This is no cursor of this list with these filters. Start again without cursor.");
@@ -295,7 +309,8 @@ static bool validate_resource(struct request *request, struct slice bytes)
 static bool check_body(struct request *request, struct slice bytes)
 {
 	const struct operation *operation = request_operation(request);
-	if (operation->body_kind == BODY_NONE || operation->body_kind == BODY_FORM || request->probe)
+	bool json = operation->body_kind == BODY_JSON || operation->body_kind == BODY_MERGE_PATCH;
+	if (!json || request->probe)
 		return true;
 	if (operation->body != NULL)
 		return body_validate_fields(request->arena, operation->body, bytes, &request->call.body, &request->faults) == 0;

@@ -59,12 +59,18 @@ static const char *etag_of(struct request *request, const struct db_result *resu
 	return etag_compose(request->arena, version, hash);
 }
 
+static const char *type_of(const struct request *request)
+{
+	const char *media = request_operation(request)->media;
+	return media != NULL ? media : negotiate_type(request->format);
+}
+
 void respond_links(struct request *request, const char *more, struct http_answer *answer)
 {
 	const char *base = request->worker->server->config->public_url;
 	struct slice path = http_path(request->exchange), query = http_query(request->exchange);
 	struct buffer header = { .arena = request->arena }, body = { .arena = request->arena };
-	const char *type = negotiate_type(request->format);
+	const char *type = type_of(request);
 	const char *self = query_link(request->arena, path, query, NULL);
 	buffer_format(&header, "<%s%s>; rel=\"self\"", base, self);
 	buffer_text(&body, ",\"links\":[{\"rel\":\"self\",\"href\":");
@@ -92,8 +98,8 @@ const char *respond_disposition(const struct request *request)
 
 static bool is_list(const struct request *request)
 {
-	enum verb verb = request_operation(request)->verb;
-	return verb == V_LIST || verb == V_HISTORY;
+	const struct operation *operation = request_operation(request);
+	return operation->verb == V_LIST || operation->verb == V_HISTORY || (operation->flags & OP_PAGED) != 0;
 }
 
 bool respond_unchanged(struct request *request, const char *etag)
@@ -151,7 +157,7 @@ static void respond_success(struct request *request, const struct db_result *res
 	bool empty = result->body.len == 0;
 	if (!empty) {
 		answer.body[answer.n_body++] = result->body;
-		respond_field(&answer, "Content-Type", negotiate_type(request->format));
+		respond_field(&answer, "Content-Type", type_of(request));
 	}
 	if (is_list(request))
 		respond_links(request, result->link, &answer);

@@ -59,6 +59,8 @@ class Plan:
     def _fill(self):
         optional = [parameter for parameter in self.parameters if parameter["in"] != "path" and not parameter.get("required")]
         chosen = self.draw(st.lists(st.sampled_from(optional), max_size=3, unique_by=lambda parameter: parameter["name"])) if optional else []
+        needed = {parameter["x-needs"] for parameter in chosen if "x-needs" in parameter} - {parameter["name"] for parameter in chosen}
+        chosen += [parameter for parameter in optional if parameter["name"] in needed]
         for parameter in chosen + [parameter for parameter in self.parameters if parameter.get("required") and parameter["in"] != "path"]:
             name, value = parameter["name"], self.maker.value(parameter["schema"])
             if name in ("cursor", "after", "as_of"):
