@@ -26,6 +26,9 @@ class Partner:
 
 
 class Records:
+    # How to come by a record that no POST makes, by the beginning of its path: {"/v1/imports": function(records, by)}.
+    makers = {}
+
     def __init__(self, administrator, contract):
         self.administrator = administrator
         self.contract = contract
@@ -104,7 +107,7 @@ class Records:
             return [target] if schema.get("type") in ("array", ["array", "null"]) else target
         if "x-code-list" in schema:
             return [self.code(schema["x-code-list"])]
-        if name in ("code", "login"):
+        if name in ("code", "login", "category", "index_name"):
             return unique(value).lower()
         if isinstance(value, list) and "properties" in schema.get("items", {}):
             members = schema["items"]["properties"]
@@ -124,6 +127,19 @@ class Records:
             visible = {"visibility": "public"} if "visibility" in self.schema(resource) else {}
             self._shared[key] = self.make(resource, maker, **visible)
         return self._shared[key]
+
+    def made_otherwise(self, path):
+        """The key of `makers` for an operation's path, or None."""
+        return max((prefix for prefix in self.makers if path.startswith(prefix + "/")), key=len, default=None)
+
+    def item(self, path, by=None):
+        """A record that an operation about one can be asked for, as shared() gives it."""
+        prefix = self.made_otherwise(path)
+        if prefix is None:
+            return self.shared(path.split("/")[2].split(".")[0], by)
+        if (prefix, by) not in self._shared:
+            self._shared[prefix, by] = self.makers[prefix](self, by)
+        return self._shared[prefix, by]
 
     def code(self, code_list):
         """A code of a list that everybody sees."""

@@ -13,6 +13,9 @@
 
 enum { CONFIG_SETTINGS_MAX = 48 };
 
+/* Database connections of the threads beside the workers: one for each row of `starters` in src/server/serve.c. */
+enum { CONFIG_BACKGROUND = 1 };
+
 struct config {
 	/* where it listens */
 	const char *listen; /* "127.0.0.1:8080"; host:port, [v6]:port; inherited sockets (LISTEN_FDS) win */
@@ -51,6 +54,7 @@ struct config {
 	long rate_account; /* requests a minute for one account: 6000; 0: off */
 	long idempotency_hours; /* 24 */
 	const char *timezone; /* civil dates: Europe/London */
+	const char *map_extent; /* "west,south,east,north" of what the installation is about: -9,49,2.5,61; empty: not known */
 	const char *security_contact; /* for security.txt: mailto: or https: URI; empty: none */
 	/* where each value came from, by row of the table, for config_print */
 	const char *origins[CONFIG_SETTINGS_MAX];
@@ -61,7 +65,7 @@ struct config {
 int config_load(struct config *config, struct arena *arena, int argc, char **argv, char ***ret_rest, const char **ret_error);
 /* Every setting: name, value (secrets as "(set)"), where from, default, meaning. */
 void config_print(const struct config *config, FILE *out);
-/* Database connections that one process opens: workers x lanes + 1 for jobs. */
+/* Database connections that one process opens: workers x lanes + CONFIG_BACKGROUND. */
 long config_connections(const struct config *config);
 
 #endif

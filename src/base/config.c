@@ -90,6 +90,10 @@ static const struct setting settings[] = {
 	  .meaning = "time that answers to an Idempotency-Key are kept" },
 	{ MEMBER(timezone), .initial = "Europe/London", .check = check_timezone, .allowed = "a name of the time zone database",
 	  .meaning = "time zone of civil dates" },
+	{ MEMBER(map_extent), .initial = "-9,49,2.5,61", .check = check_extent_or_empty,
+	  .allowed = "west,south,east,north in degrees, such as -9,49,2.5,61, or nothing",
+	  .meaning = "what the installation's map shows: a boundary outside of it that lies inside with its axes changed over is refused; "
+		     "empty: none is" },
 	{ MEMBER(security_contact), .initial = "",
 	  .meaning = "whom to tell about a vulnerability: a mailto: or https: URI for security.txt" },
 };
@@ -409,5 +413,5 @@ void config_print(const struct config *config, FILE *out)
 
 long config_connections(const struct config *config)
 {
-	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy + config->lane_stream) + 1;
+	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy + config->lane_stream) + CONFIG_BACKGROUND;
 }

@@ -221,6 +221,22 @@ def test_the_server_prunes_by_itself_and_tells_what_fails(site, keys):
         site.rows("DELETE FROM wardmote.prunes WHERE function_name LIKE 'wardmote.a%'; DROP FUNCTION wardmote.a_faulty(); DROP FUNCTION wardmote.a_quiet()")
 
 
+def test_functions_know_the_servers_settings(site, keys):
+    """Each connection hands them on: seen by a function that the server calls."""
+    site.rows("CREATE TABLE wardmote.seen (url text, extent text)")
+    site.rows("CREATE FUNCTION wardmote.a_look() RETURNS void LANGUAGE sql AS"
+              " 'INSERT INTO wardmote.seen VALUES (wardmote.public_url(), current_setting(''wardmote.map_extent''))'")
+    site.rows("INSERT INTO wardmote.prunes VALUES ('wardmote.a_look')")
+    servers = [wardmote_server.Server(site.cluster, keys, DATABASE, **settings) for settings in ({}, {"map_extent": ""}, {"map_extent": "170,-20.5,-170,-10"})]
+    try:
+        wanted = sorted(zip([server.url for server in servers], ["-9,49,2.5,61", "", "170,-20.5,-170,-10"]))
+        assert soon(lambda: sorted(site.rows("SELECT DISTINCT url, extent FROM wardmote.seen")) == wanted)
+    finally:
+        for server in servers:
+            server.close()
+        site.rows("DELETE FROM wardmote.prunes WHERE function_name = 'wardmote.a_look'; DROP FUNCTION wardmote.a_look(); DROP TABLE wardmote.seen")
+
+
 def test_who_may_prune(site):
     """The server's role may have everything pruned that is registered, and register nothing."""
     connection = site.cluster.connect("wardmote_api", DATABASE)

@@ -11,6 +11,7 @@ from wardmote_records import absent_id, unique
 CONTRACT = Contract(committed_document())
 OPERATIONS = CONTRACT.operations
 RESOURCES = sorted({resource for resource, _ in table()})
+CREATED = [resource for resource in RESOURCES if "post" in CONTRACT.document["paths"][f"/v1/{resource}"]]
 # Wrong in every way that comes after: no JSON, of no type that is taken, without If-Match, with a parameter that nobody knows.
 REHEARSAL = {"dry_run": "true"}
 HOPELESS = {"body": b"{", "headers": {"Content-Type": "text/plain"}, "params": {"no_such_parameter": "1"}}
@@ -43,12 +44,12 @@ class Gate:
         if resource == "partners":
             return self.partner.id
         if resource not in self.ids:
-            self.ids[resource] = self.records.shared(resource)["id"]
+            self.ids[resource] = self.records.item(f"/v1/{resource}/{{id}}")["id"]
         return self.ids[resource]
 
     def ask(self, name, client, identifier=None):
         operation = OPERATIONS[name]
-        path = operation["path"].replace("{slug}", "not-found").replace("{id}", identifier or "")
+        path = CONTRACT.path(operation, id=identifier or "")
         hopeless = HOPELESS if "requestBody" in operation else {"params": HOPELESS["params"]}
         return client.request(operation["method"], path, **hopeless)
 
@@ -125,7 +126,7 @@ def test_fields_are_for_their_audience(records, partner, other, administrator, a
     assert private | accounts <= set(own)
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("resource", CREATED)
 def test_what_the_server_sets(records, partner, administrator, resource):
     """Is set by nobody else, on creating and on changing."""
     maker = administrator if resource == "partners" else owner_of(resource, records, partner, administrator)
@@ -142,7 +143,7 @@ def test_what_the_server_sets(records, partner, administrator, resource):
         assert answer.status == 400, (name, answer.text())
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("resource", CREATED)
 def test_what_is_set_once(records, partner, other, administrator, resource):
     maker = administrator if resource == "partners" else owner_of(resource, records, partner, administrator)
     once = {name: schema for name, schema in records.patch_schema(resource).items() if "Cannot be changed" in schema.get("description", "")}

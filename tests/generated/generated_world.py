@@ -55,6 +55,13 @@ class World:
                 mine = self.contract.operations[self._create(resource)]["x-role"] != "administrator"
                 self.ids[resource].append(self.records.make(resource, self.callers["officer"] if mine else None)["id"])
 
+    def ids_of(self, operation):
+        """Ids that its path may name."""
+        path = operation["path"]
+        if self.records.made_otherwise(path):
+            return [self.records.item(path)["id"]]
+        return self.ids[path.split("/")[2]] if path.startswith("/v1/") else []
+
     def _create(self, resource):
         return next(name for name, operation in self.contract.operations.items() if operation["path"] == f"/v1/{resource}" and operation["method"] == "POST")
 

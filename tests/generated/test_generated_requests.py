@@ -51,9 +51,11 @@ class Plan:
         self.raw = None
 
     def _path_value(self, parameter):
-        ids = self.world.ids[self.resource]
-        if parameter["name"] != "id" or self.draw(st.integers(0, 9)) == 0 or not ids:
-            return "not-found" if parameter["name"] == "slug" else absent_id()
+        if parameter["name"] != "id":
+            return str(parameter["example"])
+        ids = self.world.ids_of(self.operation)
+        if self.draw(st.integers(0, 9)) == 0 or not ids:
+            return absent_id()
         return self.draw(st.sampled_from(ids[-8:]))
 
     def _fill(self):

@@ -13,6 +13,7 @@ from generated_values import SQL
 from generated_world import World, fresh
 from wardmote_client import Contract
 from wardmote_long import LONG, pick, rng
+from wardmote_records import absent_id
 
 pytest_plugins = ["generated_site"]
 CONTRACT = Contract(json.loads((wardmote_server.ROOT / "api/openapi.json").read_text(encoding="utf-8")))
@@ -41,7 +42,7 @@ class Base:
         self.media_type = next(iter(self.content), None)
         self.schema = self.content[self.media_type]["schema"] if self.content else {}
         world.top_up(self.resource)
-        self.ids = world.ids[self.resource]
+        self.ids = world.ids_of(operation) or [absent_id()]
         self.records = world.records
 
     def positions(self):
@@ -55,12 +56,9 @@ class Base:
 
     def request(self, where, name, text):
         """(target, headers, body)"""
-        path, query = self.operation["path"].replace("{slug}", "not-found"), {}
-        if "{id}" in path:
-            path = path.replace("{id}", quoted(text) if where == "path" else self.ids[-1])
-        elif where == "path":
-            path = self.operation["path"].replace("{slug}", quoted(text))
-        if self.operation["method"] == "PUT" and ("query", "external_id") in self.positions():
+        path = CONTRACT.path(self.operation, **{"id": self.ids[-1], **({name: quoted(text)} if where == "path" else {})})
+        query = CONTRACT.required_query(self.operation)
+        if "external_id" in query:
             query["external_id"] = fresh("sql")
         headers = {"If-Match": "*"} if "428" in self.operation["responses"] else {}
         body = self.body() if self.content else None

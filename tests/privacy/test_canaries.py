@@ -59,7 +59,7 @@ def places(operation):
 
 def send(client, operation, kind, name, mark):
     """The operation with the mark in one place, and nothing else that makes sense."""
-    path = operation["path"].replace("{id}", mark if (kind, name) == ("path", "id") else str(uuid.uuid4())).replace("{slug}", mark)
+    path = CONTRACT.path(operation, **{"id": str(uuid.uuid4()), **({name: mark} if kind == "path" else {})})
     query = {name: mark} if kind == "query" else None
     media_type, _ = body_schema(operation)
     headers = {"If-Match": "*"}
@@ -199,9 +199,10 @@ def readings(contract, records):
         resource = parts[1] if len(parts) > 1 else None
         ids = [records[resource][1]["id"]] if resource in records and "{id}" in operation["path"] else [str(uuid.uuid4())]
         for record_id in ids:
-            path = operation["path"].replace("{id}", record_id).replace("{slug}", "not-found")
+            path = contract.path(operation, id=record_id)
             names = {parameter["name"] for parameter in contract.resolve(operation.get("parameters", [])) if parameter["in"] == "query"}
-            yield path, {"limit": 500} if "limit" in names else {}
+            required = contract.required_query(operation)
+            yield path, {**required, **({"limit": 500} if "limit" in names else {})}
             if "as_of" in names:
                 yield path, {"as_of": records["communities"][1]["created_at"]}
                 yield path + ".csv", {}
