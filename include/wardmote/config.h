@@ -14,7 +14,7 @@
 enum { CONFIG_SETTINGS_MAX = 48 };
 
 /* Database connections of the threads beside the workers: one for each row of `starters` in src/server/serve.c. */
-enum { CONFIG_BACKGROUND = 1 };
+enum { CONFIG_BACKGROUND = 2 };
 
 struct config {
 	/* where it listens */
@@ -55,6 +55,7 @@ struct config {
 	long idempotency_hours; /* 24 */
 	const char *timezone; /* civil dates: Europe/London */
 	const char *map_extent; /* "west,south,east,north" of what the installation is about: -9,49,2.5,61; empty: not known */
+	long overlap_settle_seconds; /* how long a boundary set rests before it is compared with others: 5 */
 	const char *security_contact; /* for security.txt: mailto: or https: URI; empty: none */
 	/* where each value came from, by row of the table, for config_print */
 	const char *origins[CONFIG_SETTINGS_MAX];

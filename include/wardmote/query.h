@@ -21,6 +21,16 @@ enum filter_op {
 	FILTER_NOT_NULL, /* .null=true|false: no value */
 };
 
+enum { SRID_WGS84 = 4326, SRID_NATIONAL = 27700 };
+
+/* geometry= of a list: how its areas are given. */
+enum geometry_form {
+	GEOMETRY_AS_ASKED /* where fields= names it, or the format is GeoJSON */,
+	GEOMETRY_FULL,
+	GEOMETRY_SIMPLIFIED,
+	GEOMETRY_NONE
+};
+
 enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50, OPERATION_VALUES_MAX = 16, CLAUSES_MAX = 16 };
 
 struct filter {
@@ -45,6 +55,8 @@ struct query {
 	enum count_kind count;
 	const char *search; /* q=; NULL: none */
 	const char *bbox[4]; /* west, south, east, north as numbers in text; bbox[0] NULL: none. west > east crosses the antimeridian */
+	int srid; /* crs=: of the coordinates in body and answer; 0: not named, as SRID_WGS84 */
+	enum geometry_form geometry;
 	const char *as_of; /* RFC 3339 in UTC; NULL: now */
 	struct slice cursor; /* sealed, as received; empty: first page */
 	const char *keys[SORT_KEYS_MAX]; /* from the cursor: sort key and id of the last row seen; keys[0] NULL: none */

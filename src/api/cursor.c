@@ -122,6 +122,8 @@ uint64_t query_digest(const struct operation *operation, const struct query *que
 	hash = hash_text(hash, query->search);
 	for (size_t i = 0; i < 4; i++)
 		hash = hash_text(hash, query->bbox[i]);
+	hash = hash_number(hash, (uint64_t)query->srid);
+	hash = hash_number(hash, query->geometry);
 	hash = hash_text(hash, query->as_of);
 	hash = hash_text(hash, query->external_id);
 	for (size_t i = 0; i < OPERATION_VALUES_MAX; i++)

@@ -324,6 +324,9 @@ static json_t *success_answer(const struct openapi *doc, const struct route *rou
 		names[n++] = "Location";
 	if (operation->flags & OP_IDEMPOTENT)
 		names[n++] = "Idempotency-Replayed";
+	bool read = operation->verb == V_LIST || operation->verb == V_GET;
+	if (status < 300 && ((read && openapi_place(route->shape) != NULL) || (operation->flags & OP_GEOMETRY)))
+		names[n++] = "Content-Crs";
 	json_t *answer = openapi_pack("{ss,so}", "description", status_text(status), "headers", headers_of(doc, names, n));
 	json_t *content = status == 204 || status == 304 ? NULL : content_of(doc, route);
 	if (content != NULL)

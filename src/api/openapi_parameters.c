@@ -164,6 +164,14 @@ static bool has_search(const struct shape *shape)
 	return false;
 }
 
+static bool has_area(const struct shape *shape)
+{
+	for (size_t i = 0; i < shape->n_fields; i++)
+		if (shape->fields[i]->type == T_GEOMETRY)
+			return true;
+	return false;
+}
+
 /* Parameters of the path: {id}, {slug}. */
 static void add_path(const struct openapi *doc, json_t *list, const char *path)
 {
@@ -182,10 +190,14 @@ static void add_read(const struct openapi *doc, json_t *list, const struct route
 			add_shared(doc, list, "q");
 		if (openapi_place(shape) != NULL && clause_find(shape->resource, SLICE("bbox")) < 0)
 			add_shared(doc, list, "bbox");
+		if (has_area(shape))
+			add_shared(doc, list, "geometry");
 		add_sort(doc, list, shape);
 		add_shared(doc, list, "count");
 	}
 	if (verb == V_LIST || verb == V_GET) {
+		if (openapi_place(shape) != NULL)
+			add_shared(doc, list, "crs");
 		add_fields(list, shape);
 		add_include(list, shape);
 	}
@@ -215,6 +227,8 @@ json_t *openapi_parameters(const struct openapi *doc, const struct route *route)
 		add_shared(doc, list, "external_id");
 	add_read(doc, list, route);
 	add_own(doc, list, operation);
+	if (operation->flags & OP_GEOMETRY)
+		add_shared(doc, list, "crs");
 	if (operation->flags & OP_AS_OF)
 		add_shared(doc, list, "as_of");
 	if (operation->flags & OP_DRY_RUN)

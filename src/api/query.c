@@ -78,16 +78,6 @@ static bool is_searched(const struct parse *parse)
 	return any;
 }
 
-static bool is_placed(const struct parse *parse)
-{
-	for (size_t i = 0; is_list(parse) && i < parse->route->shape->n_fields; i++) {
-		enum field_type type = parse->route->shape->fields[i]->type;
-		if ((type == T_GEOMETRY || type == T_POINT) && query_knows(parse, i))
-			return true;
-	}
-	return false;
-}
-
 static bool is_sorted(const struct parse *parse)
 {
 	return is_list(parse) && parse->route->shape->n_sorts > 0;
@@ -213,31 +203,6 @@ static void parse_search(struct parse *parse, struct slice value)
 		parse->query.search = arena_copy(parse->arena, value);
 }
 
-static void parse_bbox(struct parse *parse, struct slice value)
-{
-	double numbers[4] = { 0 };
-	const char *texts[4] = { NULL };
-	struct slice item;
-	size_t n = 0;
-	bool good = true;
-	for (; query_next_item(&value, &item); n++) {
-		good = good && n < 4 && text_number(item, &numbers[n]) == 0;
-		if (good)
-			texts[n] = arena_copy(parse->arena, item);
-	}
-	if (!good || n != 4) {
-		query_fault(parse, "format", "bbox must be four numbers: west, south, east, north.");
-		return;
-	}
-	bool on_earth =
-	    numbers[0] >= -180 && numbers[0] <= 180 && numbers[2] >= -180 && numbers[2] <= 180 && numbers[1] >= -90 && numbers[3] <= 90;
-	if (!on_earth || numbers[1] > numbers[3]) {
-		query_fault(parse, "range", "bbox has longitudes from -180 to 180 and latitudes from -90 to 90, the southern one first.");
-		return;
-	}
-	memcpy(parse->query.bbox, texts, sizeof texts);
-}
-
 static void parse_as_of(struct parse *parse, struct slice value)
 {
 	static const struct field timestamp = { .name = "as_of", .type = T_TIMESTAMP };
@@ -297,7 +262,9 @@ static const struct shared shared[] = {
 	{ "cursor", is_paged, parse_cursor },
 	{ "count", is_list, parse_count },
 	{ "q", is_searched, parse_search },
-	{ "bbox", is_placed, parse_bbox },
+	{ "bbox", query_takes_bbox, query_parse_bbox },
+	{ "crs", query_takes_crs, query_parse_crs },
+	{ "geometry", query_takes_geometry, query_parse_geometry },
 	{ "as_of", takes_as_of, parse_as_of },
 	{ "dry_run", takes_dry_run, parse_dry_run },
 	{ "external_id", is_put, parse_external_id },

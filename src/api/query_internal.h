@@ -34,6 +34,14 @@ bool query_knows(const struct parse *parse, size_t field);
 /* The next of a comma-separated list; false at its end. */
 bool query_next_item(struct slice *list, struct slice *ret_item);
 
+/* query_place.c: the parameters of what has a place */
+bool query_takes_bbox(const struct parse *parse);
+void query_parse_bbox(struct parse *parse, struct slice value);
+bool query_takes_crs(const struct parse *parse);
+void query_parse_crs(struct parse *parse, struct slice value);
+bool query_takes_geometry(const struct parse *parse);
+void query_parse_geometry(struct parse *parse, struct slice value);
+
 /* Was there a parameter of this name, with whatever value? */
 bool query_was_seen(const struct parse *parse, const char *name);
 

@@ -156,6 +156,7 @@ void sql_form_of(const struct call *call, struct sql_form *ret_form)
 	ret_form->n_words = 0;
 	add_word(ret_form, (uintptr_t)call->route);
 	add_word(ret_form, bits | (uint64_t)call->caller << 16 | (uint64_t)call->format << 24 | (uint64_t)query->count << 32);
+	add_word(ret_form, (uint64_t)query->srid | (uint64_t)query->geometry << 32);
 	add_word(ret_form, query->fields);
 	add_word(ret_form, query->include);
 	add_word(ret_form, (uintptr_t)query->sort);

@@ -42,7 +42,7 @@ void sql_parameters(struct sql *sql);
 const char *sql_keyed_path(struct arena *arena, const struct call *call);
 
 /* sql_cache.c */
-enum { FORM_WORDS_MAX = 6 + 2 * FILTERS_MAX };
+enum { FORM_WORDS_MAX = 7 + 2 * FILTERS_MAX };
 /* All of a call that its text depends on. */
 struct sql_form {
 	size_t n_words;

@@ -10,14 +10,40 @@ uint64_t sql_visible_to_others(const struct sql *sql)
 	return sql->shape->visible[sql->call->caller == CALLER_ANONYMOUS ? A_PUBLIC : A_PARTNER];
 }
 
+static uint64_t areas_of(const struct shape *shape)
+{
+	uint64_t areas = 0;
+	for (size_t i = 0; i < shape->n_fields; i++)
+		areas |= shape->fields[i]->type == T_GEOMETRY ? BIT(i) : 0;
+	return areas;
+}
+
 uint64_t sql_shown(const struct sql *sql)
 {
 	const struct shape *shape = sql->shape;
 	const struct query *query = &sql->call->query;
 	uint64_t visible = sql->call->caller == CALLER_ANONYMOUS ? shape->visible[A_PUBLIC] : shape->visible[A_OWNER];
+	uint64_t areas = query->geometry == GEOMETRY_FULL || query->geometry == GEOMETRY_SIMPLIFIED ? areas_of(shape) : 0;
 	if (query->fields != 0)
-		return visible & (query->fields | BIT(0)); /* id is always there */
-	return sql->call->route->operation->verb == V_LIST ? visible & ~shape->heavy : visible;
+		return visible & (query->fields | areas | BIT(0)); /* id is always there */
+	return sql->call->route->operation->verb == V_LIST ? visible & ~(shape->heavy & ~areas) : visible;
+}
+
+/* The expression for a geometry as GeoJSON, as the call wants it: its reference system, and how much of an area. What lies off the national grid has no
+ * coordinates there. */
+static const char *geojson(const struct sql *sql, const char *alias, const struct field *field)
+{
+	const struct query *query = &sql->call->query;
+	bool national = query->srid == SRID_NATIONAL, simple = query->geometry == GEOMETRY_SIMPLIFIED && field->type == T_GEOMETRY;
+	const char *value = arena_printf(sql->arena, "%s.%s", alias, field->name);
+	if (query->geometry == GEOMETRY_NONE && field->type == T_GEOMETRY)
+		return "NULL::text";
+	if (simple)
+		value = arena_printf(sql->arena, "wardmote.simplified(%s)", value);
+	if (national)
+		value = arena_printf(sql->arena, "wardmote.national(%s)", value);
+	int places = national ? (simple ? 0 : 2) : simple ? 5 : 6;
+	return arena_printf(sql->arena, "ST_AsGeoJSON(%s, %d, 0)", value, places);
 }
 
 static void render_value(struct sql *sql, const char *alias, const struct field *field)
@@ -27,7 +53,7 @@ static void render_value(struct sql *sql, const char *alias, const struct field 
 	else if (field->type == T_TIME)
 		sql_add(sql, "to_char(%s.%s, 'HH24:MI')", alias, field->name);
 	else if (field_is_geometry(field))
-		sql_add(sql, "ST_AsGeoJSON(%s.%s, 6)::json", alias, field->name);
+		sql_add(sql, "%s::json", geojson(sql, alias, field));
 	else
 		sql_add(sql, "%s.%s", alias, field->name);
 }
@@ -122,7 +148,7 @@ static void render_cell(struct sql *sql, const struct view *view, const struct v
 	if (column->included)
 		render_include(sql, field);
 	else if (field_is_geometry(field))
-		sql_add(sql, "ST_AsGeoJSON(r.%s, 6)", field->name);
+		buffer_text(&sql->text, geojson(sql, "r", field));
 	else if (is_list && view->format == FORMAT_CSV)
 		sql_add(sql, "array_to_string(r.%s, ';')", field->name);
 	else

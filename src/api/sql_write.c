@@ -87,7 +87,10 @@ static void add_geometry(struct sql *sql, const struct field *field)
 	if (verb_of(sql) == V_PATCH)
 		sql_add(sql, "CASE WHEN $%d::jsonb ? '%s' THEN ", sql->body, field->name);
 	sql_add(sql, "%s", is_point ? "" : "ST_Multi(ST_ForcePolygonCCW(");
-	sql_add(sql, "ST_SetSRID(ST_GeomFromGeoJSON($%d::text), 4326)", sql->geometry);
+	sql_add(sql,
+		sql->call->query.srid == SRID_NATIONAL ? "ST_Transform(ST_SetSRID(ST_GeomFromGeoJSON($%d::text), 27700), 4326)"
+						       : "ST_SetSRID(ST_GeomFromGeoJSON($%d::text), 4326)",
+		sql->geometry);
 	sql_add(sql, "%s", is_point ? "" : "))");
 	if (verb_of(sql) == V_PATCH)
 		sql_add(sql, " ELSE n.%s END", field->name);

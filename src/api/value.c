@@ -194,7 +194,7 @@ static void check_value(const struct check *check, const struct field *field, co
 	case T_GEOMETRY:
 	case T_POINT:
 		if (field == check->cut_field)
-			geojson_check(check->arena, field->type, field->name, check->cut, check->faults);
+			geojson_check_in(check->arena, check->srid, field->type, field->name, check->cut, check->faults);
 		else
 			check_fault(check, path, "type", "A geometry cannot be given here.");
 		return;

@@ -94,6 +94,8 @@ static const struct setting settings[] = {
 	  .allowed = "west,south,east,north in degrees, such as -9,49,2.5,61, or nothing",
 	  .meaning = "what the installation's map shows: a boundary outside of it that lies inside with its axes changed over is refused; "
 		     "empty: none is" },
+	{ MEMBER(overlap_settle_seconds), .type = SETTING_NUMBER, .initial = "5", .min = 0, .max = 3600,
+	  .meaning = "how long a boundary set has to rest after a change before it is compared with the others" },
 	{ MEMBER(security_contact), .initial = "",
 	  .meaning = "whom to tell about a vulnerability: a mailto: or https: URI for security.txt" },
 };

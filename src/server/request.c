@@ -276,6 +276,9 @@ static void stage_query(struct request *request)
 		fault_add(&request->faults, FAULT_PARAMETER, "include", "not_in_format", "CSV has no included records.");
 	if (request->format == FORMAT_CSV && query->count != COUNT_NONE)
 		fault_add(&request->faults, FAULT_PARAMETER, "count", "not_in_format", "CSV has no count.");
+	if (request->format == FORMAT_CSV && (query->srid != 0 || query->geometry != GEOMETRY_AS_ASKED))
+		fault_add(&request->faults, FAULT_PARAMETER, query->srid != 0 ? "crs" : "geometry", "not_in_format",
+			  "CSV has no coordinates.");
 	if (query->all)
 		export_check(request);
 }
@@ -302,8 +305,9 @@ static bool validate_resource(struct request *request, struct slice bytes)
 {
 	static const enum body_mode modes[] = { [V_CREATE] = MODE_CREATE, [V_PUT] = MODE_REPLACE, [V_PATCH] = MODE_MERGE };
 	const struct operation *operation = request_operation(request);
-	return body_validate(request->arena, request->match.route->shape, modes[operation->verb], bytes, &request->call.body,
-			     &request->faults) == 0;
+	int srid = request->call.query.srid == 0 ? SRID_WGS84 : request->call.query.srid;
+	return body_validate_in(request->arena, request->match.route->shape, modes[operation->verb], srid, bytes, &request->call.body,
+				&request->faults) == 0;
 }
 
 static bool check_body(struct request *request, struct slice bytes)
@@ -374,7 +378,9 @@ void request_body(void *context, struct slice body)
 	stage_query(request);
 	check_body(request, body);
 	if (request->faults.n > 0)
-		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+		respond_faults(request,
+			       faults_have(&request->faults, "too_many_positions") ? PROBLEM_CONTENT_TOO_LARGE : PROBLEM_INVALID_REQUEST,
+			       NULL, NULL);
 	else if (!stage_include(request))
 		return;
 	else if (request_operation(request)->verb == V_NATIVE && !request->probe)

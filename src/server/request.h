@@ -119,6 +119,8 @@ void respond_options(struct request *request);
 bool respond_unchanged(struct request *request, const char *etag);
 
 /* What the answers of lists have: self and, where there is more, next; as a header and, in JSON, as the last part of the body. */
+/* Content-Crs, where crs= named one. */
+void respond_crs(struct request *request, struct http_answer *answer);
 void respond_links(struct request *request, const char *more, struct http_answer *answer);
 const char *respond_cache_control(const struct request *request);
 /* The name under which a browser saves CSV. */

@@ -8,7 +8,7 @@
 
 #define EXPOSED                                                                                                                            \
 	"ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-Id, WWW-Authenticate, Allow, "    \
-	"Server-Timing"
+	"Server-Timing, Content-Crs"
 #define ALLOWED_FIELDS                                                                                                                     \
 	"Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, X-Request-Id, traceparent, tracestate"
 

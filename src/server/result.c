@@ -34,7 +34,8 @@ const char *respond_cache_control(const struct request *request)
 /* What a representation depends on beside the record's version. */
 static uint64_t representation_hash(const struct request *request, bool gzip)
 {
-	const uint64_t form[] = { (uint64_t)request->format, gzip, request->call.query.fields };
+	const struct query *query = &request->call.query;
+	const uint64_t form[] = { (uint64_t)request->format, gzip, query->fields, (uint64_t)query->srid };
 	const struct slice parts[] = { { (const char *)form, sizeof form }, slice_of(request->claims.partner), SLICE(WARDMOTE_VERSION) };
 	return auth_hash(parts, sizeof parts / sizeof *parts);
 }
@@ -89,6 +90,15 @@ void respond_links(struct request *request, const char *more, struct http_answer
 	respond_field(answer, "Link", buffer_slice(&header).ptr);
 	if (request->format != FORMAT_CSV)
 		answer->body[answer->n_body++] = buffer_slice(&body);
+}
+
+void respond_crs(struct request *request, struct http_answer *answer)
+{
+	int srid = request->call.query.srid;
+	if (srid == SRID_NATIONAL)
+		respond_field(answer, "Content-Crs", "<http://www.opengis.net/def/crs/EPSG/0/27700>");
+	else if (srid == SRID_WGS84) /* longitude first, as always in GeoJSON, which is not EPSG's own order */
+		respond_field(answer, "Content-Crs", "<http://www.opengis.net/def/crs/OGC/1.3/CRS84>");
 }
 
 const char *respond_disposition(const struct request *request)
@@ -159,6 +169,7 @@ static void respond_success(struct request *request, const struct db_result *res
 		answer.body[answer.n_body++] = result->body;
 		respond_field(&answer, "Content-Type", type_of(request));
 	}
+	respond_crs(request, &answer);
 	if (is_list(request))
 		respond_links(request, result->link, &answer);
 	if ((operation->flags & OP_SECRET) && !empty)

@@ -283,6 +283,7 @@ static int check_room(struct server *server, const char **ret_error)
 /* The threads beside the workers, each with a database connection of its own (CONFIG_BACKGROUND). Each ends when `stop_fd` becomes readable. */
 static int (*const starters[])(struct server *server, pthread_t *ret_thread, int stop_fd) = {
 	jobs_start,
+	background_start,
 };
 _Static_assert(sizeof starters / sizeof *starters == (size_t)CONFIG_BACKGROUND, "connections are counted for each of them");
 

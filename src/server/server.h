@@ -44,6 +44,8 @@ struct server {
 	atomic_bool database_ok; /* seen by the jobs thread */
 	atomic_bool migrations_current;
 	atomic_llong sequenced_us; /* when the last round began that gave changes their positions in the feed; monotonic */
+	atomic_llong overlaps_pending; /* pairs of boundary sets, seen by the background thread */
+	atomic_llong overlap_us; /* what the last pair took */
 	atomic_int_least64_t stop_deadline_us; /* written before `stopping`; a second signal sets it to now */
 	long connections_each; /* client connections of one worker */
 	struct worker *workers[WORKERS_MAX];
@@ -98,6 +100,8 @@ void worker_join(struct worker *worker);
 
 /* The thread that sequences the change feed, watches the database and prunes what expired. */
 int jobs_start(struct server *server, pthread_t *ret_thread, int stop_fd);
+/* The thread that compares boundary sets. */
+int background_start(struct server *server, pthread_t *ret_thread, int stop_fd);
 
 /* The admin listener, on the main thread. */
 struct admin;

@@ -55,8 +55,13 @@ static json_t *dump_shape(const struct shape *shape)
 	for (const struct sort *sort = resource->sorts; sort->name != NULL; sort++)
 		json_array_append_new(sorts, json_pack("{ss ss ss}", "name", sort->name, "column",
 						       sort->column != NULL ? sort->column : sort->name, "type", sort->type));
-	return json_pack("{ss ss sb sb so so}", "name", resource->name, "thing", resource->thing, "owned", (resource->flags & R_OWNED) != 0,
-			 "unique", (resource->flags & R_UNIQUE) != 0, "fields", fields, "sorts", sorts);
+	json_t *clauses = json_array();
+	for (const struct clause *clause = resource->clauses; clause != NULL && clause->name != NULL; clause++)
+		json_array_append_new(clauses, json_pack("{ss sb ss* ss*}", "name", clause->name, "selective", clause->selective, "needs",
+							 clause->needs, "example", clause->example));
+	return json_pack("{ss ss sb sb so so so}", "name", resource->name, "thing", resource->thing, "owned",
+			 (resource->flags & R_OWNED) != 0, "unique", (resource->flags & R_UNIQUE) != 0, "fields", fields, "sorts", sorts,
+			 "clauses", clauses);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The statement builder on real tables: requests go through routing, query and body checks (sql_driver), and the statement runs as the server's role
-with a caller's context. The tables are demo.sql, made by the functions of migration 0001 as every migration makes its own."""
+with a caller's context. The tables are demo.sql, made by the functions of migrations 0001, 0002 and 0020 as every migration makes its own."""
 import csv
 import io
 import json
@@ -19,7 +19,7 @@ import pytest
 import wardmote_server
 
 HERE = pathlib.Path(__file__).parent
-CORE = [HERE.parents[1] / "migrations" / name for name in ("0001_core.sql", "0002_history.sql")]
+CORE = [HERE.parents[1] / "migrations" / name for name in ("0001_core.sql", "0002_history.sql", "0020_helpers.sql")]
 A, B = (str(uuid.UUID(int=n)) for n in (0xA, 0xB))
 ACCOUNT = str(uuid.UUID(int=0xACC))
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}

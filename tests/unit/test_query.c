@@ -73,6 +73,10 @@ static const struct row rows[] = {
 	{ &ticket_list, CALLER_VIEWER, "bbox=1,52.7,3,52.6", "bbox range" },
 	{ &ticket_list, CALLER_VIEWER, "bbox=1,52.6,181,52.7", "bbox range" },
 	{ &ticket_list, CALLER_VIEWER, "bbox=179,52.6,-179,52.7", "" },
+	{ &ticket_list, CALLER_VIEWER, "crs=EPSG:27700&geometry=simplified", "" },
+	{ &ticket_list, CALLER_VIEWER, "crs=EPSG%3A4326&geometry=none", "" },
+	{ &ticket_list, CALLER_VIEWER, "crs=27700&geometry=", "crs enum; geometry enum" },
+	{ &ticket_put, CALLER_VIEWER, "external_id=x&geometry=full", "geometry unknown_parameter" },
 	{ &ticket_list, CALLER_VIEWER, "as_of=yesterday&cursor=a+b", "as_of format; cursor format" },
 	/* clauses */
 	{ &ticket_list, CALLER_ANONYMOUS, "near=1.3,52.6&radius=50&stale=true&seen_since=2026-11-21T12:00:00Z&match=exact", "" },
@@ -206,7 +210,15 @@ static void shared_parameters_are_typed(void **state)
 	assert_string_equal(query.bbox[3], "53");
 	assert_string_equal(query.as_of, "2026-11-21T13:00:00.000000Z");
 	assert_true(slice_is(query.cursor, "Ab-_9"));
+	parse(&arena, &ticket_list, "crs=EPSG:27700&geometry=simplified", &query);
+	assert_int_equal(query.srid, SRID_NATIONAL);
+	assert_int_equal(query.geometry, GEOMETRY_SIMPLIFIED);
+	parse(&arena, &ticket_list, "crs=EPSG:4326&geometry=full", &query);
+	assert_int_equal(query.srid, SRID_WGS84);
+	assert_int_equal(query.geometry, GEOMETRY_FULL);
 	parse(&arena, &ticket_list, "limit=500", &query);
+	assert_int_equal(query.srid, 0);
+	assert_int_equal(query.geometry, GEOMETRY_AS_ASKED);
 	assert_int_equal(query.limit, 500);
 	parse(&arena, &ticket_list, "", &query);
 	assert_int_equal(query.limit, 50);

@@ -79,6 +79,13 @@ static void draw_bbox(struct world *world, const struct shape *shape, struct que
 		query->bbox[i] = wanted ? value(world) : NULL;
 }
 
+static void draw_coordinates(struct world *world, struct query *query)
+{
+	static const int systems[] = { 0, SRID_WGS84, SRID_NATIONAL };
+	query->srid = systems[draw(world, 3)];
+	query->geometry = (enum geometry_form)draw(world, GEOMETRY_NONE + 1);
+}
+
 /* Another field or operator of a filter that is there, or one more. */
 static void draw_filter(struct world *world, const struct shape *shape, struct query *query)
 {
@@ -106,7 +113,7 @@ static void draw_clauses(struct world *world, const struct shape *shape, struct 
 /* Draws one part of a list anew. */
 static void vary_list(struct world *world, const struct shape *shape, struct query *query)
 {
-	switch (draw(world, 8)) {
+	switch (draw(world, 9)) {
 	case 0:
 		draw_sort(world, shape, query);
 		break;
@@ -124,6 +131,9 @@ static void vary_list(struct world *world, const struct shape *shape, struct que
 		break;
 	case 6:
 		draw_clauses(world, shape, query);
+		break;
+	case 7:
+		draw_coordinates(world, query);
 		break;
 	case 5:
 		query->all = one_in(world, 2);

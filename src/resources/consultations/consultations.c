@@ -3,6 +3,7 @@
  * are wardmote.consultation_gates() in the database; gate_sql asks the same function, so that no later change undoes what a state needs. */
 #include "wardmote/resources.h"
 
+#include "../by_place.h"
 #include "../vocabulary.h"
 
 extern const char consultation_check_sql[];
@@ -125,6 +126,26 @@ static const struct field fields[] = {
 };
 /* clang-format on */
 
+/* clang-format off */
+static const struct clause clauses[] = {
+	{ .name = "point", .type = T_POSITION, .selective = true, .sql = "t.locality_ids && " LOCALITIES_AT_POINT,
+	  .doc = "Only consultations that ask a locality, of any boundary set, in which this position (longitude,latitude) lies.",
+	  .example = "1.2974,52.6309" },
+	{ .name = "near", .type = T_POSITION, .needs = "radius", .selective = true, .sql = "t.locality_ids && " LOCALITIES_NEAR,
+	  .doc = "Only consultations that ask a locality, of any boundary set, that comes within `radius` of this position (longitude,latitude).",
+	  .example = "1.2974,52.6309" },
+	RADIUS_CLAUSE,
+	{ .name = "bbox", .type = T_BOX, .selective = true, .sql = "t.locality_ids && " LOCALITIES_IN_BOX,
+	  .doc = "Only consultations that ask a locality, of any boundary set, that touches this box: west,south,east,north in degrees. West greater than "
+		 "east crosses the antimeridian.", .example = "1.2,52.6,1.35,52.7" },
+	{ .name = "postcode", .type = T_TEXT, .min = POSTCODE_MIN, .max = POSTCODE_MAX, .selective = true,
+	  .sql = "t.locality_ids && " LOCALITIES_AT_POSTCODE,
+	  .doc = "Only consultations that ask a locality, of any boundary set, in which the point of this postcode lies.", .example = "NR1 1AA" },
+	MATCH_CLAUSE("consultations"),
+	{ 0 },
+};
+/* clang-format on */
+
 static const struct sort sorts[] = {
 	{ .name = "open_on", .column = "open_on_sort", .type = "date" },
 	{ .name = "close_on", .column = "close_on_sort", .type = "date" },
@@ -182,6 +203,7 @@ const struct resource consultation_resource = {
 	.fields = fields,
 	.n_fields = ROWS(fields),
 	.sorts = sorts,
+	.clauses = clauses,
 	.check_sql = consultation_check_sql,
 	.gate_sql = consultation_gate_sql,
 	.delete_sql = consultation_delete_sql,

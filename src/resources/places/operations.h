@@ -5,4 +5,12 @@
 
 #include "wardmote/operation.h"
 
+extern const char overlaps_sql[];
+extern const char overlaps_answer[];
+extern const struct parameter overlaps_parameters[];
+extern const char postcode_sql[];
+extern const char postcode_answer[];
+extern const struct parameter postcode_parameters[];
+extern const int postcode_statuses[];
+
 #endif
