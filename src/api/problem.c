@@ -231,10 +231,12 @@ static const struct code request_codes[] = {
 
 static const struct code data_codes[] = {
 	{ "axes_swapped", "The geometry lies where the server's map is once longitude and latitude are swapped: longitude comes first." },
+	{ "consent_required", "A person is recorded, or public, only in a public role or with consent." },
 	{ "constraint", "The record would break a rule of its kind." },
 	{ "create_only", "The field is set once, when the record is created." },
 	{ "cycle", "The record would be a part of itself." },
 	{ "duplicate", "The same partner, value or scope is there twice." },
+	{ "enum", "The value is none of a closed list; `detail` names those allowed." },
 	{ "format", "The text has not the form that this kind of record asks for." },
 	{ "host", "The partner that runs the installation cannot be deleted." },
 	{ "illegal_transition", "The life cycle has no step from the present state to this one; `detail` names those it has." },

@@ -20,7 +20,10 @@ from wardmote_long import pick, rng
 CONTRACT = Contract(wardmote_suite.committed_document())
 ANY = {"If-Match": "*"}
 # Texts that a record takes in a certain state only (a transition below writes the first), and one that must be a code.
-NOT_FREE = {("consultations", "cancelled_reason"), ("activities", "cancelled_reason"), ("codes", "maps_to")}
+NOT_FREE = {("consultations", "cancelled_reason"), ("activities", "cancelled_reason"), ("codes", "maps_to"),
+            ("communities", "basis")}
+# What a record must say before it may name a person.
+PERSONS = {"community-groups": {"public_role": True}, "map-items": {"kind": "key_player_individual", "public_role": True}}
 
 
 @pytest.fixture(scope="module", name="vault")
@@ -179,7 +182,7 @@ def made_everywhere(vault, texts, owner):
     for resource in resources_in_order(vault):
         by = owner.manager if vault.records.operation(resource)["x-role"] != "administrator" else vault.administrator
         schema = vault.records.schema(resource)
-        body = vault.records.body(resource, by, **({"visibility": "private"} if "visibility" in schema else {}))
+        body = vault.records.body(resource, by, **({"visibility": "private"} if "visibility" in schema else {}), **PERSONS.get(resource, {}))
         answer, refused = write(texts, resource, schema, body, lambda filled: by.post(f"/v1/{resource}", filled))  # pylint: disable=cell-var-from-loop
         missed |= {(resource, name) for name in refused}
         record = answer.json()

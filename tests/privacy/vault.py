@@ -230,7 +230,9 @@ def write(texts, place, schema, body, send):
         assert not any(text in answer.text() for text in texts.where), f"a problem repeats what was sent: {answer.text()}"
         refused |= names
         for name in names:
-            texts.where.pop(filled.pop(name, None), None)
+            gone = filled.pop(name, None)
+            for text in gone if isinstance(gone, list) else [gone]:
+                texts.where.pop(text if isinstance(text, str) else None, None)
             if name in body:
                 filled[name] = body[name]
     raise AssertionError(answer.text())

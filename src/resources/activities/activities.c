@@ -66,6 +66,10 @@ static const struct field fields[] = {
 	/* where, and with whom */
 	{ .name = "venue", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER | F_SEARCH, .min = 1, .max = LINE_MAX_CHARS, .doc = "Where it is.",
 	  .example = "\"Blackfriars Hall\"" },
+	{ .name = "map_item_id", .type = T_REF, .refers = "map-items", .include_name = "map_item", .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE,
+	  .doc = "The facility on the community map where it is, or the activity there that it builds on." },
+	{ .name = "need_ids", .type = T_REFS, .refers = "needs", .include_name = "needs", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE, .max = 50, .initial = "[]",
+	  .doc = "Needs that it answers." },
 	{ .name = "point", .type = T_POINT, .flags = F_NULLABLE, .doc = "The place as a GeoJSON point, WGS 84, longitude first." },
 	{ .name = "accessibility", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = TEXT_MAX_CHARS, .doc = "How accessible it is.",
 	  .example = "\"Step-free, hearing loop\"" },
