@@ -309,6 +309,14 @@ static const char *status_text(int status)
 	}
 }
 
+static bool has_crs(const struct operation *operation)
+{
+	for (const struct parameter *own = operation->parameters; own != NULL && own->name != NULL; own++)
+		if (strcmp(own->name, "crs") == 0)
+			return true;
+	return false;
+}
+
 static json_t *success_answer(const struct openapi *doc, const struct route *route, int status)
 {
 	const struct operation *operation = route->operation;
@@ -325,7 +333,8 @@ static json_t *success_answer(const struct openapi *doc, const struct route *rou
 	if (operation->flags & OP_IDEMPOTENT)
 		names[n++] = "Idempotency-Replayed";
 	bool read = operation->verb == V_LIST || operation->verb == V_GET;
-	if (status < 300 && ((read && openapi_place(route->shape) != NULL) || (operation->flags & OP_GEOMETRY)))
+	bool places = (read && openapi_place(route->shape) != NULL) || operation->flags & OP_GEOMETRY || has_crs(operation);
+	if (status < 300 && places)
 		names[n++] = "Content-Crs";
 	json_t *answer = openapi_pack("{ss,so}", "description", status_text(status), "headers", headers_of(doc, names, n));
 	json_t *content = status == 204 || status == 304 ? NULL : content_of(doc, route);
