@@ -35,18 +35,19 @@ CREATE FUNCTION wardmote.drawn(shape public.geometry, metres float8) RETURNS pub
 $$;
 
 CREATE FUNCTION wardmote.store_shape(id uuid, boundary_set_id uuid, shape public.geometry) RETURNS void LANGUAGE sql VOLATILE AS $$
-	INSERT INTO wardmote.locality_shape AS s (locality_id, boundary_set_id, area_m2, equal, web_fine, web_coarse)
+	INSERT INTO wardmote.locality_shape (locality_id, boundary_set_id, area_m2, equal, web_fine, web_coarse)
 	SELECT store_shape.id, store_shape.boundary_set_id, e.area, e.equal, w.fine, wardmote.drawn(w.fine, 150)
 	FROM (SELECT m.equal, public.ST_Area(m.equal) AS area FROM (SELECT wardmote.equal_area(shape) AS equal OFFSET 0) AS m) AS e
 	CROSS JOIN (SELECT wardmote.drawn(wardmote.web_shape(shape), 10) AS fine OFFSET 0) AS w
 	WHERE e.area > 0
-	ON CONFLICT (locality_id) DO UPDATE SET area_m2 = EXCLUDED.area_m2, equal = EXCLUDED.equal, web_fine = EXCLUDED.web_fine, web_coarse = EXCLUDED.web_coarse
 $$;
 
 CREATE FUNCTION wardmote.locality_shaped() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
+	DELETE FROM wardmote.locality_shape s WHERE s.locality_id = NEW.id;
 	IF NEW.geometry IS NULL THEN
-		DELETE FROM wardmote.locality_shape s WHERE s.locality_id = NEW.id;
+		DELETE FROM wardmote.locality_overlap o WHERE o.from_id = NEW.id;
+		DELETE FROM wardmote.locality_overlap o WHERE o.to_id = NEW.id;
 	ELSE
 		PERFORM wardmote.store_shape(NEW.id, NEW.boundary_set_id, NEW.geometry);
 	END IF;
@@ -81,7 +82,7 @@ CREATE FUNCTION wardmote.count_change(sets uuid[], area_sets uuid[]) RETURNS voi
 	INSERT INTO wardmote.boundary_set_state AS s (boundary_set_id)
 	SELECT b.id FROM wardmote.boundary_set b WHERE b.id = ANY (sets) ORDER BY b.id
 	ON CONFLICT (boundary_set_id) DO UPDATE SET generation = s.generation + 1, changed_at = clock_timestamp(),
-		area_generation = s.area_generation + (s.boundary_set_id = ANY (area_sets))::integer,
+		area_generation = s.area_generation + coalesce(s.boundary_set_id = ANY (area_sets), false)::integer,
 		area_changed_at = CASE WHEN s.boundary_set_id = ANY (area_sets) THEN clock_timestamp() ELSE s.area_changed_at END
 $$;
 
@@ -231,7 +232,8 @@ CREATE FUNCTION wardmote.overlap_areas(low uuid, high uuid, pieces wardmote.over
 $$;
 
 -- Shares by people, where the small areas of `weights`, each with its population, cover at least nine tenths of a locality. A small area that an edge splits gives its
--- people by area. The error is how far that is off where all of them live on the side of the larger part.
+-- people by area. The error is how far a share is off where, in each small area that the other locality's edge splits,
+-- all of them live on the side of the larger part.
 CREATE FUNCTION wardmote.overlap_people(low uuid, high uuid, weights uuid) RETURNS void LANGUAGE sql VOLATILE SET enable_nestloop = off SET jit = off AS $$
 	WITH weight AS MATERIALIZED (
 		SELECT l.id, l.population::float8 AS people, s.area_m2 FROM wardmote.locality l JOIN wardmote.locality_shape s ON s.locality_id = l.id
@@ -245,16 +247,17 @@ CREATE FUNCTION wardmote.overlap_people(low uuid, high uuid, weights uuid) RETUR
 		SELECT h.id, sum(w.people * h.share) AS people FROM held h JOIN weight w ON w.id = h.c JOIN wardmote.locality_shape s ON s.locality_id = h.id
 		GROUP BY h.id, s.area_m2 HAVING sum(w.area_m2 * h.share) >= 0.9 * s.area_m2 AND sum(w.people * h.share) > 0
 	), part AS MATERIALIZED (
-		SELECT f.id AS f, t.id AS t, w.people, CASE WHEN f.share >= 0.9995 THEN t.share WHEN t.share >= 0.9995 THEN f.share ELSE (
+		SELECT f.id AS f, t.id AS t, w.people, w.people * f.share * least(t.share, 1 - t.share) AS f_unsure,
+			w.people * t.share * least(f.share, 1 - f.share) AS t_unsure, CASE WHEN f.share >= 0.9995 THEN t.share WHEN t.share >= 0.9995 THEN f.share ELSE (
 			SELECT public.ST_Area(public.ST_Intersection(public.ST_Intersection(a.equal, b.equal), d.equal)) / a.area_m2
 			FROM wardmote.locality_shape a, wardmote.locality_shape b, wardmote.locality_shape d WHERE a.locality_id = w.id AND b.locality_id = f.id AND d.locality_id = t.id
 		) END AS share
 		FROM held f JOIN held t ON t.c = f.c JOIN weight w ON w.id = f.c
 		WHERE f.set_id = low AND t.set_id = high
 	), shared AS MATERIALIZED (
-		SELECT p.f, p.t, sum(p.people * p.share) AS people, sum(p.people * least(p.share, 1 - p.share)) AS unsure FROM part p GROUP BY p.f, p.t
+		SELECT p.f, p.t, sum(p.people * p.share) AS people, sum(p.f_unsure) AS f_unsure, sum(p.t_unsure) AS t_unsure FROM part p GROUP BY p.f, p.t
 	), directed AS (
-		SELECT s.f AS from_id, s.t AS to_id, s.people, s.unsure FROM shared s UNION ALL SELECT s.t, s.f, s.people, s.unsure FROM shared s
+		SELECT s.f AS from_id, s.t AS to_id, s.people, s.f_unsure AS unsure FROM shared s UNION ALL SELECT s.t, s.f, s.people, s.t_unsure FROM shared s
 	), row AS (
 		SELECT o.from_id, o.to_id, least(1, coalesce(d.people, 0) / t.people) AS share, least(1, coalesce(d.unsure, 0) / t.people) AS unsure
 		FROM wardmote.locality_overlap o JOIN total t ON t.id = o.from_id LEFT JOIN directed d ON d.from_id = o.from_id AND d.to_id = o.to_id
@@ -422,8 +425,8 @@ $$;
 CREATE TYPE wardmote.locality_match AS (locality_id uuid, asked_id uuid, area_share numeric, population_share numeric, asked_area_share numeric);
 
 CREATE FUNCTION wardmote.matches(asked uuid[]) RETURNS wardmote.locality_match[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
-	SELECT coalesce(array_agg(CASE WHEN l.id = a.id THEN ROW(l.id, a.id, 1, 1, 1)
-		ELSE ROW(l.id, a.id, trim_scale(o.area_share), trim_scale(o.population_share), trim_scale(r.area_share)) END::wardmote.locality_match), '{}')
+	SELECT coalesce(array_agg(CASE WHEN l.id = a.id THEN ROW(l.id, a.id, 1, 1, 1)::wardmote.locality_match
+		ELSE ROW(l.id, a.id, trim_scale(o.area_share), trim_scale(o.population_share), trim_scale(r.area_share))::wardmote.locality_match END), '{}')
 	FROM (SELECT DISTINCT given.id FROM unnest(asked) AS given (id)) a CROSS JOIN LATERAL unnest(wardmote.sharing(ARRAY[a.id])) AS l (id)
 	LEFT JOIN api.locality_overlap o ON o.from_id = l.id AND o.to_id = a.id
 	LEFT JOIN api.locality_overlap r ON r.from_id = a.id AND r.to_id = l.id

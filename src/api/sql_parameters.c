@@ -119,7 +119,8 @@ const char *sql_keyed_path(struct arena *arena, const struct call *call)
 static void of_tail(struct sql *sql)
 {
 	const struct call *call = sql->call;
-	if (call->idempotency_key == NULL || call->query.dry_run)
+	/* rows of records have no tail that would store an answer */
+	if (sql->statement->records || call->idempotency_key == NULL || call->query.dry_run)
 		return;
 	sql->saved.key = sql_parameter(sql, call->idempotency_key);
 	sql->saved.method = sql_parameter(sql, call->route->operation->method);

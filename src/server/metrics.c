@@ -256,7 +256,7 @@ struct slice metrics_render(struct arena *arena, struct server *server)
 	value(&out, "overlaps_pending", "gauge", "Pairs of boundary sets that are still to be compared.",
 	      (uint64_t)atomic_load(&server->overlaps_pending));
 	head(&out, "overlap_seconds", "gauge", "What comparing the last pair of boundary sets took in this process.");
-	buffer_format(&out, "wardmote_overlap_seconds %.3f\n", (double)atomic_load(&server->overlap_us) / 1e6);
+	buffer_format(&out, "wardmote_overlap_seconds %.6f\n", (double)atomic_load(&server->overlap_us) / 1e6);
 	process(&out);
 	return buffer_slice(&out);
 }

@@ -328,7 +328,8 @@ def test_operations_about_no_record(scene, records, name):
     assert str(alive.status) in operation["responses"]
     assert records.administrator.patch(f"/v1/accounts/{record['id']}", {"disabled": True}, headers=ANY).status == 200
     ended = client.request(operation["method"], path, json_body=body, params=params)
-    assert (ended.status == 401) if name == "list_changes" or not natives()[name] else (ended.status == alive.status), ended.text()
+    asks = operation["method"] == "GET" and "504" in operation["responses"]
+    assert (ended.status == 401) if asks or not natives()[name] else (ended.status == alive.status), ended.text()
 
 
 @pytest.mark.parametrize("resource", RESOURCES)

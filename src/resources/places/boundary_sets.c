@@ -57,6 +57,7 @@ const struct resource boundary_set_resource = {
 	.sorts = sorts,
 	.check_sql = boundary_set_check_sql,
 	.ordered = ordered,
-	.example = "{\"code\":\"norwich-wards-2025\",\"name\":\"Wards of Norwich, 2025\",\"vintage\":\"2025\",\"tier\":\"local\",\"licence\":\"OGL-UK-3.0\","
+	.example = "{\"code\":\"norwich-wards-2025\",\"name\":\"Wards of Norwich, "
+		   "2025\",\"vintage\":\"2025\",\"tier\":\"local\",\"licence\":\"OGL-UK-3.0\","
 		   "\"expected_count\":13}",
 };
