@@ -228,7 +228,10 @@ def sample(parameter):
     """The text of a value that a parameter allows; an id is that of nothing."""
     schema = parameter["schema"]
     if "example" in parameter:
-        return ",".join(map(str, parameter["example"])) if isinstance(parameter["example"], list) else str(parameter["example"])
+        given = parameter["example"]
+        if isinstance(given, bool):
+            return "true" if given else "false"
+        return ",".join(map(str, given)) if isinstance(given, list) else str(given)
     if "enum" in schema:
         return str(schema["enum"][0])
     if "anyOf" in schema or schema.get("type") == "array":
