@@ -268,13 +268,21 @@ static json_t *native_content(const struct openapi *doc, const struct native_ans
 	return NULL;
 }
 
+/* A media type without its parameters. */
+static const char *plain_media(const struct openapi *doc, const char *media)
+{
+	if (media == NULL)
+		return "application/json";
+	return arena_copy(doc->arena, (struct slice){ media, strcspn(media, ";") });
+}
+
 static json_t *content_of(const struct openapi *doc, const struct route *route)
 {
 	const struct operation *operation = route->operation;
 	if (operation->native != NATIVE_NONE)
 		return native_content(doc, native_of(operation));
 	if (operation->answer != NULL)
-		return openapi_pack("{s{so}}", operation->media != NULL ? operation->media : "application/json", "schema",
+		return openapi_pack("{s{so}}", plain_media(doc, operation->media), "schema",
 				    openapi_load(operation->answer, operation->id));
 	if (operation->resource == NULL)
 		return NULL;
