@@ -69,10 +69,11 @@ DECLARE
 	n float8[];
 	half integer;
 BEGIN
-	IF bbox !~ '^ *-?\d{1,9}(\.\d{1,15})?( *, *-?\d{1,9}(\.\d{1,15})?){3}(( *, *-?\d{1,9}(\.\d{1,15})?){2})? *$' THEN
+	-- As many digits as a client's numbers have: GDAL writes all that there are, and small ones with an exponent.
+	IF bbox !~ '^(-?\d{1,9}(\.\d{1,20})?([eE][+-]?\d\d?)?(,|$)){4,6}$' OR bbox ~ ',$' OR cardinality(string_to_array(bbox, ',')) = 5 THEN
 		RETURN NULL;
 	END IF;
-	n := string_to_array(replace(bbox, ' ', ''), ',')::float8[];
+	n := string_to_array(bbox, ',')::float8[];
 	half := cardinality(n) / 2;
 	n := CASE WHEN srid = 4326 THEN ARRAY[n[2], n[1], n[half + 2], n[half + 1]] ELSE ARRAY[n[1], n[2], n[half + 1], n[half + 2]] END;
 	IF n[2] > n[4] THEN

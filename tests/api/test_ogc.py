@@ -105,6 +105,7 @@ def test_box(ask, ground):
     assert ask(bbox=ground.box(-0.05, -0.05, 0.05, 0.05)) == ["W0"]
     assert ask(bbox=ground.box(0.05, 0.05, 0.25, 0.06)) == ["W0", "W1"]
     assert ask(bbox=ground.box(0.12, 0.05, 0.18, 0.06)) == []
+    assert ask(bbox="-180,-9e1,1.8E+2,90.00000000000000000") == ["W0", "W1", "W2"], "in all the ways in which clients write numbers"
     low = ground.box(0.05, 0.05, 0.25, 0.06).split(",")
     assert ask(bbox=",".join([*low[:2], "0", *low[2:], "100"])) == ["W0", "W1"], "with heights"
 
@@ -122,7 +123,7 @@ def test_box_in_another_system(ask, ground):
     assert ask(**{"bbox": "-999999999,-999999999,-900000000,-900000000", "bbox-crs": SYSTEMS + "EPSG/0/27700"}) == []
 
 
-@pytest.mark.parametrize("text", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,3,4,5,6,7", "0,91,1,92", "0,2,1,1", "181,0,182,1", "1e9,0,2,1", "0,0,1,nan"])
+@pytest.mark.parametrize("text", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,3,4,5,6,7", "0,91,1,92", "0,2,1,1", "181,0,182,1", "1e9,0,2,1", "1,2,3,4,", "1,,2,3", "1e999,0,2,1", "0,0,1,nan"])
 def test_no_box(anonymous, wards, text):
     answer = anonymous.get(f"/ogc/collections/{wards[0]}/items", params={"bbox": text})
     assert answer.status == 400 and answer.json()["errors"][0]["parameter"] == "bbox", answer.text()
