@@ -329,7 +329,7 @@ $$;
 CREATE TABLE wardmote.overlap_work (
 	is_due boolean NOT NULL
 );
-INSERT INTO wardmote.overlap_work VALUES (true);
+INSERT INTO wardmote.overlap_work VALUES (false);
 SELECT wardmote.force_policies('wardmote.overlap_work'::regclass);
 
 CREATE FUNCTION wardmote.boundary_set_gone() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$

@@ -41,8 +41,6 @@ static bool open_session(struct background *background, struct arena *arena, con
 		db_session_limit(background->session, STATEMENT_MS, background->stop_fd);
 		return true;
 	}
-	background->first_host++;
-	close_session(background);
 	return false;
 }
 
@@ -74,6 +72,7 @@ static int step(struct background *background, struct arena *arena)
 	if (!answered) {
 		if (!atomic_load(&server->stopping)) /* an end of the process cuts it short */
 			log_message(LOG_LEVEL_WARNING, "overlaps of boundary sets were not looked at", "error", error);
+		background->first_host++;
 		close_session(background);
 		return FAILED_MS;
 	}
