@@ -316,7 +316,8 @@ OPERATIONS_OF = {where.resource: name[4:] for name, where in ROUTES.items() if w
 def test_operations_about_no_record(scene, records, name):
     """The anonymous get 401 where the table says so; a token that ended gets 401 wherever the database is asked."""
     operation = OPERATIONS[name]
-    path, params = CONTRACT.path(operation), CONTRACT.required_query(operation)
+    about = {"id": records.item(operation["path"])["id"]} if "{id}" in operation["path"] else {}
+    path, params = CONTRACT.path(operation, **about), CONTRACT.required_query(operation)
     body = {"current_password": "not the password at all", "new_password": "not the password either"} if operation["method"] == "PUT" else None
     anonymous = scene.callers[0].client.request(operation["method"], path, json_body=body, params=params)
     assert (anonymous.status == 401) == (not natives()[name]), anonymous.text()

@@ -347,7 +347,8 @@ CALLED = {
     "wardmote": "again claim_key code_uses consultation_gates consultation_moves consultation_place ctx_account ctx_partner ctx_rank expect_timeline forget_keys granted"
                 " has_manager key_lifetime may_administer may_manage may_write moved_on owns risk_register_scored risk_scale_has risk_scale_lost risk_scale_misses role_rank"
                 " sequence_changes today uuid7 within_scopes around axes_swapped box may_read position prune public_url descendants"
-                " localities_at localities_meeting localities_near national postcode_key postcode_point simplified matched matches overlap_step sharing",
+                " localities_at localities_meeting localities_near national postcode_key postcode_point simplified matched matches overlap_step sharing"
+                " area_of ogc_box ogc_days ogc_describe ogc_extent ogc_features ogc_link ogc_shape tile_box url_segment web_shape",
     "api": ""}
 
 

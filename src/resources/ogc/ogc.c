@@ -9,7 +9,7 @@ static const char *const statuses[] = { "planned", "approved", "open", "closed",
 static const char *const systems[] = { "http://www.opengis.net/def/crs/OGC/1.3/CRS84", "http://www.opengis.net/def/crs/EPSG/0/4326",
 				       "http://www.opengis.net/def/crs/EPSG/0/27700", "http://www.opengis.net/def/crs/EPSG/0/3857", NULL };
 
-enum { BOX_MIN_CHARS = 7, BOX_MAX_CHARS = 200, TIME_MAX_CHARS = 80, OFFSET_MAX = 10000 };
+enum { BOX_MAX_CHARS = 200, TIME_MAX_CHARS = 80, OFFSET_MAX = 10000 };
 
 /* clang-format off */
 const struct parameter ogc_format_parameters[] = {
@@ -18,7 +18,7 @@ const struct parameter ogc_format_parameters[] = {
 };
 
 const struct parameter ogc_items_parameters[] = {
-	{ .name = "bbox", .type = T_TEXT, .min = BOX_MIN_CHARS, .max = BOX_MAX_CHARS,
+	{ .name = "bbox", .type = T_TEXT, .min = 1, .max = BOX_MAX_CHARS,
 	  .doc = "Only features that meet this box: west,south,east,north in degrees, or in the order and unit of `bbox-crs`; six numbers have heights, which are "
 		 "passed over. One whose west is greater than its east goes over the antimeridian. What has no geometry meets no box." },
 	{ .name = "bbox-crs", .type = T_ENUM, .values = systems, .doc = "Reference system of `bbox`; without it longitude and latitude (CRS84)." },
