@@ -14,7 +14,7 @@ CRS84 = SYSTEMS + "OGC/1.3/CRS84"
 
 @pytest.fixture(scope="module", name="ground")
 def _ground(administrator):
-    return places.Ground(administrator, 9)
+    return places.Ground(administrator, 21)
 
 
 @pytest.fixture(scope="module", name="wards")

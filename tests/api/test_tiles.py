@@ -88,7 +88,7 @@ def path_of(collection, longitude, latitude, zoom):
 
 @pytest.fixture(scope="module", name="ground")
 def _ground(administrator):
-    return places.Ground(administrator, 10)
+    return places.Ground(administrator, 24)
 
 
 @pytest.fixture(scope="module", name="town")
@@ -237,3 +237,10 @@ def test_ten_thousand_areas(anonymous, administrator, cluster, ground):
     begun = time.monotonic()
     assert anonymous.get(path_of(code, ground.x, ground.y + 6, 6), headers={"If-None-Match": answer.etag}).status == 304
     assert time.monotonic() - begun < taken
+    begun = time.monotonic()
+    page = anonymous.get(f"/ogc/collections/{code}/items", params={"limit": 500}).json()
+    assert page["numberMatched"] == 10000 and page["numberReturned"] == 500
+    box = f"{ground.x - 1.99},{ground.y + 5.01},{ground.x - 1.97},{ground.y + 5.03}"
+    assert anonymous.get(f"/ogc/collections/{code}/items", params={"bbox": box}).json()["numberMatched"] == 2
+    assert time.monotonic() - begun < 10
+    print(f"tile {taken:.2f} s, page and box {time.monotonic() - begun:.2f} s")
