@@ -162,6 +162,18 @@ def _import(records, _by):
 Records.makers["/v1/imports"] = _import
 
 
+def _feature(records, by):  # pylint: disable=unused-argument
+    """A locality in the collection that the document has for an example."""
+    code, client = "wards-2025", records.administrator
+    found = client.get("/v1/boundary-sets", params={"code": code}).json()["items"] or [records.make("boundary-sets", code=code, visibility="public")]
+    ring = [[1.2, 52.6], [1.3, 52.6], [1.3, 52.7], [1.2, 52.7], [1.2, 52.6]]
+    return records.make("localities", boundary_set_id=found[0]["id"], parent_id=None, successor_ids=[], visibility="public",
+                        geometry={"type": "Polygon", "coordinates": [ring]})
+
+
+Records.makers["/ogc/collections"] = _feature
+
+
 def absent_id():
     """The id of nothing."""
     return str(uuid.uuid4())

@@ -10,7 +10,8 @@
  *
  * Hand-written statements (operation.sql) have the same form and end after the CTE `answer`; their parameters are
  *   $1 jsonb body   $2 uuid id   $3 int expected version (NULL: any)   $4.. as text: the path's parameters other than {id}, then the operation's own, in the order of
- *   its table, then with OP_PAGED the limit and the two keys of the page before (NULL on the first)
+ *   its table, then with OP_PAGED the limit and the two keys of the page before (NULL on the first), with OP_CONDITIONAL what struct call's `known` has. Such a
+ *   one gives its own text as etag (of which none may come back for another answer), and 304 without a body for one that is known
  * and `@record` in them stands for the JSON of a row `r` of the resource, as GET shows it to the caller.
  */
 #ifndef WARDMOTE_SQL_H
@@ -46,6 +47,7 @@ struct call {
 	const char *known_version; /* of a GET: the client has this version, so that of the same one the geometry may be null; NULL: none */
 	struct query query;
 	struct body body;
+	const char *known; /* OP_CONDITIONAL: the etags that the client has, as the statement gave them, with spaces between; NULL: none */
 	bool create_only; /* If-None-Match: * of a PUT: 412 where the record exists */
 	const char *idempotency_key; /* NULL: none */
 };

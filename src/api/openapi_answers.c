@@ -270,13 +270,21 @@ static json_t *native_content(const struct openapi *doc, const struct native_ans
 	return NULL;
 }
 
+/* A media type without its parameters. */
+static const char *plain_media(const struct openapi *doc, const char *media)
+{
+	if (media == NULL)
+		return "application/json";
+	return arena_copy(doc->arena, (struct slice){ media, strcspn(media, ";") });
+}
+
 static json_t *content_of(const struct openapi *doc, const struct route *route)
 {
 	const struct operation *operation = route->operation;
 	if (operation->native != NATIVE_NONE)
 		return native_content(doc, native_of(operation));
 	if (operation->answer != NULL)
-		return openapi_pack("{s{so}}", operation->media != NULL ? operation->media : "application/json", "schema",
+		return openapi_pack("{s{so}}", plain_media(doc, operation->media), "schema",
 				    openapi_load(operation->answer, operation->id));
 	if (operation->resource == NULL)
 		return NULL;
@@ -313,6 +321,14 @@ static const char *status_text(int status)
 	}
 }
 
+static bool has_crs(const struct operation *operation)
+{
+	for (const struct parameter *own = operation->parameters; own != NULL && own->name != NULL; own++)
+		if (strcmp(own->name, "crs") == 0)
+			return true;
+	return false;
+}
+
 static json_t *success_answer(const struct openapi *doc, const struct route *route, int status)
 {
 	const struct operation *operation = route->operation;
@@ -333,7 +349,8 @@ static json_t *success_answer(const struct openapi *doc, const struct route *rou
 	if (operation->flags & OP_IDEMPOTENT)
 		names[n++] = "Idempotency-Replayed";
 	bool read = operation->verb == V_LIST || operation->verb == V_GET;
-	if (status < 300 && ((read && openapi_place(route->shape) != NULL) || (operation->flags & OP_GEOMETRY)))
+	bool places = (read && openapi_place(route->shape) != NULL) || operation->flags & OP_GEOMETRY || has_crs(operation);
+	if (status < 300 && places)
 		names[n++] = "Content-Crs";
 	json_t *answer = openapi_pack("{ss,so}", "description", status_text(status), "headers", headers_of(doc, names, n));
 	json_t *content = status == 204 || status == 304 ? NULL : content_of(doc, route);

@@ -12,7 +12,7 @@
 #include "wardmote/view.h"
 
 /* The path's, the operation's own, and those of a page. */
-enum { GIVEN_MAX = PATH_NAMES_MAX + OPERATION_VALUES_MAX + 1 + SORT_KEYS_MAX };
+enum { GIVEN_MAX = PATH_NAMES_MAX + OPERATION_VALUES_MAX + 2 + SORT_KEYS_MAX };
 
 struct sql {
 	struct arena *arena;

@@ -103,11 +103,13 @@ static void of_hand_written(struct sql *sql)
 		give(sql, sql_parameter(sql, call->names[i]));
 	for (size_t i = 0; parameters != NULL && parameters[i].name != NULL; i++)
 		give(sql, sql_parameter(sql, call->query.values[i]));
-	if (!(call->route->operation->flags & OP_PAGED))
-		return;
-	give(sql, add_limit(sql));
-	for (size_t i = 0; i < SORT_KEYS_MAX; i++)
+	bool paged = call->route->operation->flags & OP_PAGED;
+	if (paged)
+		give(sql, add_limit(sql));
+	for (size_t i = 0; paged && i < SORT_KEYS_MAX; i++)
 		give(sql, sql_parameter(sql, call->query.keys[i]));
+	if (call->route->operation->flags & OP_CONDITIONAL)
+		give(sql, sql_parameter(sql, call->known));
 }
 
 const char *sql_keyed_path(struct arena *arena, const struct call *call)

@@ -196,6 +196,7 @@ static bool stage_preconditions(struct request *request)
 		respond_problem(request, PROBLEM_PRECONDITION_REQUIRED, "Send If-Match with the ETag that you read, or If-Match: *.");
 		return false;
 	}
+	respond_known(request);
 	bool good = true;
 	if (match.ptr != NULL && ((operation->flags & OP_IF_MATCH) || operation->verb == V_PUT))
 		good = take_if_match(request, match);

@@ -118,6 +118,8 @@ void respond_field(struct http_answer *answer, const char *name, const char *val
 void respond_send(struct request *request, struct http_answer *answer);
 
 void respond_options(struct request *request);
+/* OP_CONDITIONAL: takes from If-None-Match what the statement is told. */
+void respond_known(struct request *request);
 /* Does If-None-Match name this ETag? */
 bool respond_unchanged(struct request *request, const char *etag);
 
