@@ -308,7 +308,6 @@ static void check_shape(struct check *check, const struct shape *shape)
 			   (strcmp(other->resource->name, resource->name) != 0 && strcmp(other->resource->thing, resource->thing) != 0),
 		       "two resources of one name");
 	}
-	expect(check, shape->logged == 0 || (resource->flags & R_OWNED), "logged fields without an owner to tell of their reads");
 	check_sorts(check, shape);
 	check_ordered(check, shape);
 	check_includes(check, shape);
@@ -324,6 +323,7 @@ static void check_shape(struct check *check, const struct shape *shape)
 	check_clauses(check, shape);
 	check->where = resource->name;
 	expect(check, geometries <= 1, "more than one geometry");
+	expect(check, shape->logged == 0 || (resource->flags & R_OWNED), "logged fields without an owner to tell of their reads");
 }
 
 static size_t count_parameters(const struct operation *operation)

@@ -223,7 +223,7 @@ static void respond_not_modified(struct request *request, const char *etag, cons
 }
 
 /* The record has the version that the client knows, and was not read whole. */
-static void respond_known(struct request *request, const struct db_result *result)
+static void respond_unread(struct request *request, const struct db_result *result)
 {
 	const char *version = on_timeline(request, result->etag, result->timeline);
 	const char *etag = etag_compose(request->arena, version, representation_hash(request, http_accepts_gzip(request->exchange)));
@@ -354,7 +354,7 @@ void respond_result(struct request *request, const struct db_result *result)
 	} else if (request->probe || answer.status >= 400) {
 		respond_refusal(request, &answer);
 	} else if (request->known_etag != NULL && answer.etag != NULL && strcmp(answer.etag, request->call.known_version) == 0) {
-		respond_known(request, &answer);
+		respond_unread(request, &answer);
 	} else {
 		respond_success(request, &answer);
 	}
