@@ -28,8 +28,9 @@ enum { OUTCOMES = DB_UNKNOWN + 1, READY_MS = 10000, PARAMETERS_MAX = 64 };
 struct driver;
 
 struct segment {
-	bool write, acts, records;
-	size_t answer, n_steps; /* records: rows, not the uniform one */
+	bool write, acts;
+	bool records; /* its answer is rows of records, not the uniform row */
+	size_t answer, n_steps;
 	struct {
 		const char *text;
 		uint64_t hash;

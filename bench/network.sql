@@ -125,6 +125,8 @@ INSERT INTO wardmote.change (seq, at, partner_id, resource, record_id, version, 
 OVERRIDING SYSTEM VALUE
 SELECT (SELECT coalesce(max(seq), 0) FROM wardmote.change) + row_number() OVER (ORDER BY updated_at, id), updated_at, partner_id, 'consultations', id, 1, 'create', '{}', audience, '{}' FROM wardmote.consultation;
 INSERT INTO wardmote.feed (position, change) OVERRIDING SYSTEM VALUE SELECT seq, seq FROM wardmote.change ORDER BY seq ON CONFLICT DO NOTHING;
+-- What is in the feed does not wait for its place in it.
+DELETE FROM wardmote.fresh;
 SELECT setval(pg_get_serial_sequence('wardmote.feed', 'position'), (SELECT max(position) FROM wardmote.feed));
 SELECT setval(pg_get_serial_sequence('wardmote.change', 'seq'), (SELECT max(seq) FROM wardmote.change)) WHERE pg_get_serial_sequence('wardmote.change', 'seq') IS NOT NULL;
 VACUUM (ANALYZE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* From the uniform row of a segment to an answer: ETag, caching, links, and what a failed segment means. */
+/* From the rows of a segment, uniform or records, to an answer: ETag, caching, links, and what a failed segment means. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -245,20 +245,19 @@ def test_decimals_are_kept_to_their_places(officer):
     assert patch(officer, path, 2, fee=None).json()["fee"] is None
 
 
-HARD = ["", "NULL", "null", "a,b", "{}", 'a "quoted" \\ word', "tab\there", "line\nbreak\r\n", "eight or more plain \"characters\"", "\u00e9\u4e2d\U0001f600 \u2028", "\x7f", " ", "'"]
+HARD = ["NULL", "null", "a,b", "{}", 'a "quoted" \\ word', "tab\there", "line\nbreak\r\n", "eight or more plain \"characters\"", "\u00e9\u4e2d\U0001f600", "'"]
 
 
 @pytest.mark.parametrize("seen_at", ["2026-05-01T09:00:00Z", "2026-05-01T09:00:00.1Z", "2026-05-01T09:00:00.123456Z", "1000-01-01T00:00:00Z", None])
 def test_what_is_read_is_what_a_write_answers_byte_for_byte(officer, seen_at):
     """A write answers in PostgreSQL's JSON, reading puts it together itself."""
-    texts = [text for text in HARD if text.strip() and "\x7f" not in text and "\u2028" not in text]
-    one_line = [text for text in texts if not any(c in text for c in "\t\r\n")]
-    made = officer("POST", "/v1/notes", note(title=texts[4], body=" ".join(texts), tags=one_line, seen_at=seen_at, hours=0, pinned=True))
+    one_line = [text for text in HARD if not any(c in text for c in "\t\r\n")]
+    made = officer("POST", "/v1/notes", note(title=HARD[4], body=" ".join(HARD), tags=one_line, seen_at=seen_at, hours=0, pinned=True))
     assert made.status == 201, made.body
     path = f"/v1/notes/{made.json()['id']}"
     assert officer.get(path).body == made.body
-    assert made.body in officer.get(f"/v1/notes?title.contains={urllib.parse.quote(texts[4][:3])}&limit=500&sort=-updated_at").body
-    assert made.json()["tags"] == one_line and made.json()["body"] == " ".join(texts)
+    assert made.body in officer.get(f"/v1/notes?title.contains={urllib.parse.quote(HARD[4][:3])}&limit=500&sort=-updated_at").body
+    assert made.json()["tags"] == one_line and made.json()["body"] == " ".join(HARD)
 
 
 def test_what_may_not_be_seen_does_not_exist(anonymous, officer, other, viewer):
