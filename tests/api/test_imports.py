@@ -234,6 +234,16 @@ def test_the_length_is_bounded(narrow):
     assert site.send(b" " * ((1 << 20) + 1)).status == 413
 
 
+def test_who_may_not_import_sends_no_long_body(site, partner, records, administrator):
+    """Only what goes into a file is bounded as a file: all else is bounded as what is held in memory."""
+    me = administrator.get("/v1/me").json()["partner_id"]
+    for client in (partner.viewer, records.account(me, "administrator", ["localities:read"])):
+        assert site.send(collection(), client=client).status == 403
+        assert site.send(b" " * ((1 << 20) + 1), client=client).status == 413
+        assert client.request("POST", f"/v1/boundary-sets/{site.id}/lineage-imports?to_boundary_set_id={site.id}", body=b"x" * ((1 << 20) + 1),
+                              headers={"Content-Type": "text/csv"}).status == 413
+
+
 def test_no_room_for_the_file(start_server, contract, host):
     caller = Client(start_server(spool_dir="/nowhere"), contract, COVERAGE)
     site = Site(caller.as_token(caller.token_for(host["client_id"], host["client_secret"])))
