@@ -18,6 +18,11 @@ CREATE INDEX locality_shape_equal ON wardmote.locality_shape USING gist (equal);
 CREATE INDEX locality_shape_web ON wardmote.locality_shape USING gist (web_fine);
 SELECT wardmote.force_policies('wardmote.locality_shape'::regclass);
 
+-- Shapes for drawing of the localities that the caller sees.
+CREATE VIEW api.locality_shape AS
+	SELECT l.id, l.boundary_set_id, l.code, l.name, l.geometry, s.web_fine, s.web_coarse FROM api.locality l JOIN wardmote.locality_shape s ON s.locality_id = l.id;
+GRANT SELECT ON api.locality_shape TO wardmote_api;
+
 -- Lines that were straight in degrees are straight again between the same points: an edge that crossed none may cross one by a hair.
 CREATE FUNCTION wardmote.equal_area(shape public.geometry) RETURNS public.geometry LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT CASE WHEN public.ST_IsValid(made) THEN made ELSE public.ST_Multi(public.ST_CollectionExtract(public.ST_MakeValid(made), 3)) END
