@@ -186,8 +186,13 @@ BEGIN
 		FROM wardmote.import_row r
 		WHERE r.import_id = import.id AND r.parent_code IS NOT NULL
 			AND NOT EXISTS (SELECT FROM api.locality p WHERE p.boundary_set_id = parents AND p.code = r.parent_code)));
-	UPDATE wardmote.import_row r SET record_id = l.id FROM wardmote.locality l
+	-- What is read, compared and changed is what the account sees. Of the others it is told what a POST tells: that the code is taken.
+	UPDATE wardmote.import_row r SET record_id = l.id FROM api.locality l
 	WHERE r.import_id = import.id AND l.boundary_set_id = import.boundary_set_id AND l.code = r.code;
+	PERFORM wardmote.import_drop(import.id, (SELECT array_agg(ROW(import.id, r.n, r.code, 'exists',
+			'The set has a locality with this code, which the account may not see.')::wardmote.import_reject)
+		FROM wardmote.import_row r JOIN wardmote.locality l ON l.boundary_set_id = import.boundary_set_id AND l.code = r.code
+		WHERE r.import_id = import.id AND r.record_id IS NULL));
 	IF import.settings ->> 'existing' = 'update' THEN
 		RETURN;
 	END IF;
@@ -202,8 +207,8 @@ CREATE FUNCTION wardmote.changed_boundaries(import wardmote.import) RETURNS TABL
 	population_as_at date, geometry public.geometry) LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
 	SELECT r.n, r.code, l.id, r.name, w.parent_id, w.population, w.population_as_at, r.geom
 	FROM wardmote.import_row r
-	JOIN wardmote.locality l ON l.id = r.record_id
-	LEFT JOIN wardmote.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
+	JOIN api.locality l ON l.id = r.record_id
+	LEFT JOIN api.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
 	CROSS JOIN LATERAL (SELECT coalesce(p.id, l.parent_id) AS parent_id, coalesce(r.population, l.population) AS population,
 		CASE WHEN r.population IS NULL THEN l.population_as_at ELSE coalesce((import.settings ->> 'population_as_at')::date, l.population_as_at) END
 			AS population_as_at) AS w
@@ -242,7 +247,7 @@ BEGIN
 	SELECT place.id, place.partner_id, place.visibility, coalesce(import.settings ->> 'source', place.source), r.code, r.name, p.id, r.population,
 		CASE WHEN r.population IS NOT NULL THEN (import.settings ->> 'population_as_at')::date END, (import.settings ->> 'valid_from')::date, r.geom
 	FROM wardmote.import_row r
-	LEFT JOIN wardmote.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
+	LEFT JOIN api.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
 	WHERE r.import_id = import.id AND r.record_id IS NULL
 	ORDER BY r.n;
 	GET DIAGNOSTICS created = ROW_COUNT;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Imports of boundaries: the mapping, all or nothing, what is repaired and what rejected, what is there already, and who may."""
+import contextlib
 import json
 import time
 
@@ -219,6 +220,24 @@ def test_an_import_is_its_partners(site, administrator, partner, anonymous):
     assert partner.manager.get(path).status == 404 and anonymous.get(path).status == 401
     assert administrator.patch(path, {"state": "done"}, headers={"If-Match": "*"}).status == 405
     assert administrator.delete(path, headers={"If-Match": "*"}).status == 405
+
+
+def test_what_cannot_be_seen_is_neither_compared_nor_changed(site, other, cluster):
+    """A private locality of another partner in a public set: an import tells of it what a POST tells, that the code is taken."""
+    hidden = site.take(collection(feature("H", 1.0, people=5)), "&population_property=people") and site.localities("id")[0]["id"]
+    with contextlib.closing(cluster.connect("wardmote_owner")) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE wardmote.locality SET partner_id = %s, visibility = 'private' WHERE id = %s RETURNING version", (other.id, hidden))
+        ((version,),) = cursor.fetchall()
+        assert site.client.get(f"/v1/localities/{hidden}").status == 404
+        told = set()
+        for more, people in (("", 5), ("", 6), ("&existing=update", 7)):
+            made = site.take(collection(feature("H", 1.0, people=people), feature("I", 1.5, people=1)), f"&population_property=people&accept_rest=true{more}")
+            rejects = site.client.get(f"/v1/imports/{made['id']}/rejected").json()["items"]
+            assert made["rejected_count"] == 1 and made["updated_count"] == 0
+            told.add(tuple((row["code"], row["reason"], row["detail"]) for row in rejects))
+        assert told == {(("H", "exists", "The set has a locality with this code, which the account may not see."),)}
+        cursor.execute("SELECT version, population FROM wardmote.locality WHERE id = %s", (hidden,))
+        assert cursor.fetchall() == [(version, 5)]
 
 
 @pytest.fixture(scope="module", name="narrow")
