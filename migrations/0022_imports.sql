@@ -216,6 +216,12 @@ CREATE FUNCTION wardmote.changed_boundaries(import wardmote.import) RETURNS TABL
 		OR ROW(l.name, l.parent_id, l.population, l.population_as_at) IS DISTINCT FROM ROW(r.name, w.parent_id, w.population, w.population_as_at))
 $$;
 
+-- May the account make localities of the set's owner and visibility? None that it could not see: a grant of the set is not one of its localities.
+CREATE FUNCTION wardmote.may_fill(owner uuid, visibility text) RETURNS boolean LANGUAGE sql STABLE AS $$
+	SELECT visibility <> 'private' OR owner = wardmote.ctx_partner()
+$$;
+GRANT EXECUTE ON FUNCTION wardmote.may_fill(uuid, text) TO wardmote_api;
+
 CREATE FUNCTION wardmote.apply_boundaries(import wardmote.import) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	place wardmote.boundary_set;
@@ -226,7 +232,7 @@ DECLARE
 	known integer;
 BEGIN
 	SELECT s.* INTO place FROM api.boundary_set s WHERE s.id = import.boundary_set_id;
-	IF place.id IS NULL OR NOT wardmote.may_administer() THEN
+	IF place.id IS NULL OR NOT wardmote.may_administer() OR NOT wardmote.may_fill(place.partner_id, place.visibility) THEN
 		RAISE EXCEPTION 'the account may not change this boundary set any more' USING ERRCODE = 'WM403';
 	END IF;
 	-- One import of a set at a time, so that two do not make the same locality.

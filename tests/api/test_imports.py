@@ -240,6 +240,18 @@ def test_what_cannot_be_seen_is_neither_compared_nor_changed(site, other, cluste
         assert cursor.fetchall() == [(version, 5)]
 
 
+def test_nobody_imports_what_they_could_not_see(site, administrator, other):
+    """Localities have the owner and the visibility of their set, and a grant of the set is not one of its localities."""
+    me = administrator.get("/v1/me").json()["partner_id"]
+    made = administrator.post("/v1/boundary-sets", {"code": unique("set"), "name": "Theirs", "partner_id": other.id, "visibility": "private",
+                                                    "grants": [{"partner_id": me, "right": "write"}]})
+    assert made.status == 201, made.text()
+    site.id = made.json()["id"]
+    assert administrator.get(f"/v1/boundary-sets/{site.id}").status == 200
+    assert site.send(collection(feature("A"))).status == 403
+    assert other.viewer.get(f"/v1/localities?boundary_set_id={site.id}").json()["items"] == []
+
+
 @pytest.fixture(scope="module", name="narrow")
 def _narrow(start_server, contract, host):
     """An administrator on a server that takes files of 1 MiB."""
