@@ -181,11 +181,11 @@ def test_nothing_waits_for_an_import_that_is_being_written(cluster):
             assert cursor.fetchall() == [("failed",)]
 
 
-def test_the_database_ends_what_an_import_and_the_jobs_ask_for(lonely, cluster):
-    """A statement has an end of its own, before the server gives it up. What makes it long here is a lock."""
+def test_what_an_import_asks_for_ends_with_its_server(lonely, cluster):
+    """The backend does not work on, with its locks, for nobody. What makes it long here is a lock."""
     server, client = lonely
     site = Site(client)
-    with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
+    with contextlib.closing(cluster.connect("postgres")) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute("SELECT pg_advisory_lock(hashtextextended('wardmote.import ' || %s, 0))", (site.id,))
         assert site.send(collection(feature("A")), headers={}).status == 202
