@@ -112,6 +112,11 @@ BEGIN
 			reason := 'invalid_geometry';
 			detail := repaired;
 			RETURN;
+		ELSIF ST_NPoints(geom) > 20000 THEN
+			-- Where edges cross by the thousand the repair takes what time and memory there is.
+			reason := 'invalid_geometry';
+			detail := left('Of more than 20,000 positions nothing is repaired: ' || repaired, 400);
+			RETURN;
 		END IF;
 		geom := ST_CollectionExtract(ST_MakeValid(geom, 'method=structure'), 3);
 	END IF;
@@ -186,8 +191,13 @@ BEGIN
 		FROM wardmote.import_row r
 		WHERE r.import_id = import.id AND r.parent_code IS NOT NULL
 			AND NOT EXISTS (SELECT FROM api.locality p WHERE p.boundary_set_id = parents AND p.code = r.parent_code)));
-	UPDATE wardmote.import_row r SET record_id = l.id FROM wardmote.locality l
+	-- What is read, compared and changed is what the account sees. Of the others it is told what a POST tells: that the code is taken.
+	UPDATE wardmote.import_row r SET record_id = l.id FROM api.locality l
 	WHERE r.import_id = import.id AND l.boundary_set_id = import.boundary_set_id AND l.code = r.code;
+	PERFORM wardmote.import_drop(import.id, (SELECT array_agg(ROW(import.id, r.n, r.code, 'exists',
+			'The set has a locality with this code, which the account may not see.')::wardmote.import_reject)
+		FROM wardmote.import_row r JOIN wardmote.locality l ON l.boundary_set_id = import.boundary_set_id AND l.code = r.code
+		WHERE r.import_id = import.id AND r.record_id IS NULL));
 	IF import.settings ->> 'existing' = 'update' THEN
 		RETURN;
 	END IF;
@@ -202,14 +212,20 @@ CREATE FUNCTION wardmote.changed_boundaries(import wardmote.import) RETURNS TABL
 	population_as_at date, geometry public.geometry) LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
 	SELECT r.n, r.code, l.id, r.name, w.parent_id, w.population, w.population_as_at, r.geom
 	FROM wardmote.import_row r
-	JOIN wardmote.locality l ON l.id = r.record_id
-	LEFT JOIN wardmote.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
+	JOIN api.locality l ON l.id = r.record_id
+	LEFT JOIN api.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
 	CROSS JOIN LATERAL (SELECT coalesce(p.id, l.parent_id) AS parent_id, coalesce(r.population, l.population) AS population,
 		CASE WHEN r.population IS NULL THEN l.population_as_at ELSE coalesce((import.settings ->> 'population_as_at')::date, l.population_as_at) END
 			AS population_as_at) AS w
 	WHERE r.import_id = import.id AND (l.geometry IS NULL OR ST_AsBinary(l.geometry) <> ST_AsBinary(r.geom)
 		OR ROW(l.name, l.parent_id, l.population, l.population_as_at) IS DISTINCT FROM ROW(r.name, w.parent_id, w.population, w.population_as_at))
 $$;
+
+-- May the account make localities of the set's owner and visibility? None that it could not see: a grant of the set is not one of its localities.
+CREATE FUNCTION wardmote.may_fill(owner uuid, visibility text) RETURNS boolean LANGUAGE sql STABLE AS $$
+	SELECT visibility <> 'private' OR owner = wardmote.ctx_partner()
+$$;
+GRANT EXECUTE ON FUNCTION wardmote.may_fill(uuid, text) TO wardmote_api;
 
 CREATE FUNCTION wardmote.apply_boundaries(import wardmote.import) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -221,7 +237,7 @@ DECLARE
 	known integer;
 BEGIN
 	SELECT s.* INTO place FROM api.boundary_set s WHERE s.id = import.boundary_set_id;
-	IF place.id IS NULL OR NOT wardmote.may_administer() THEN
+	IF place.id IS NULL OR NOT wardmote.may_administer() OR NOT wardmote.may_fill(place.partner_id, place.visibility) THEN
 		RAISE EXCEPTION 'the account may not change this boundary set any more' USING ERRCODE = 'WM403';
 	END IF;
 	-- One import of a set at a time, so that two do not make the same locality.
@@ -242,7 +258,7 @@ BEGIN
 	SELECT place.id, place.partner_id, place.visibility, coalesce(import.settings ->> 'source', place.source), r.code, r.name, p.id, r.population,
 		CASE WHEN r.population IS NOT NULL THEN (import.settings ->> 'population_as_at')::date END, (import.settings ->> 'valid_from')::date, r.geom
 	FROM wardmote.import_row r
-	LEFT JOIN wardmote.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
+	LEFT JOIN api.locality p ON p.boundary_set_id = (import.settings ->> 'parent_boundary_set_id')::uuid AND p.code = r.parent_code
 	WHERE r.import_id = import.id AND r.record_id IS NULL
 	ORDER BY r.n;
 	GET DIAGNOSTICS created = ROW_COUNT;
@@ -337,6 +353,10 @@ DECLARE
 BEGIN
 	SELECT array_agg(i.id) INTO lost FROM wardmote.import i LEFT JOIN wardmote.import_work w ON w.import_id = i.id
 	WHERE i.state IN ('queued', 'running') AND coalesce(w.touched_at, i.updated_at) < clock_timestamp() - interval '15 minutes';
+	-- One that somebody writes at this moment is not lost, and nothing here waits for it.
+	lost := ARRAY(SELECT i.id FROM wardmote.import i WHERE i.id = ANY (lost) FOR UPDATE SKIP LOCKED);
+	lost := ARRAY(SELECT l FROM unnest(lost) l WHERE NOT EXISTS (SELECT FROM wardmote.import_work w WHERE w.import_id = l))
+		|| ARRAY(SELECT w.import_id FROM wardmote.import_work w WHERE w.import_id = ANY (lost) FOR UPDATE SKIP LOCKED);
 	PERFORM wardmote.import_end(l, 'failed', 'The server stopped before it was done.', '{0,0,0,0,0}') FROM unnest(lost) l;
 	DELETE FROM wardmote.import_reject r WHERE ctid = ANY (ARRAY(SELECT k.ctid FROM wardmote.import_reject k JOIN wardmote.import i ON i.id = k.import_id
 		WHERE i.ended_at < clock_timestamp() - interval '30 days' LIMIT 199));

@@ -18,6 +18,11 @@ CREATE INDEX locality_shape_equal ON wardmote.locality_shape USING gist (equal);
 CREATE INDEX locality_shape_web ON wardmote.locality_shape USING gist (web_fine);
 SELECT wardmote.force_policies('wardmote.locality_shape'::regclass);
 
+-- Shapes for drawing of the localities that the caller sees.
+CREATE VIEW api.locality_shape AS
+	SELECT l.id, l.boundary_set_id, l.code, l.name, l.geometry, s.web_fine, s.web_coarse FROM api.locality l JOIN wardmote.locality_shape s ON s.locality_id = l.id;
+GRANT SELECT ON api.locality_shape TO wardmote_api;
+
 -- Lines that were straight in degrees are straight again between the same points: an edge that crossed none may cross one by a hair.
 CREATE FUNCTION wardmote.equal_area(shape public.geometry) RETURNS public.geometry LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT CASE WHEN public.ST_IsValid(made) THEN made ELSE public.ST_Multi(public.ST_CollectionExtract(public.ST_MakeValid(made), 3)) END
@@ -62,7 +67,7 @@ CREATE TRIGGER locality_shape_changed AFTER UPDATE ON wardmote.locality
 -- --- what has changed -------------------------------------------------------------------------------------------------------------------
 
 -- `generation` counts the changes of anything that is shown of a set's localities, `area_generation` those of boundaries and populations. The rest is what the last
--- look at the set, at `looked_generation`, found: how many shapes, their mean area, the box around all, and whether each locality has a population.
+-- look at the set, at `looked_generation`, found: how many shapes, their mean area, the box around all, and whether each locality has a population and is public.
 CREATE TABLE wardmote.boundary_set_state (
 	boundary_set_id   uuid PRIMARY KEY REFERENCES wardmote.boundary_set ON DELETE CASCADE,
 	generation        bigint NOT NULL DEFAULT 1,
@@ -105,7 +110,8 @@ DECLARE
 BEGIN
 	IF sets IS NOT NULL THEN
 		PERFORM wardmote.count_change(sets, (SELECT array_agg(DISTINCT n.boundary_set_id) FROM new_rows n JOIN old_rows o ON o.id = n.id
-			WHERE n.geometry IS DISTINCT FROM o.geometry OR n.population IS DISTINCT FROM o.population OR n.population_as_at IS DISTINCT FROM o.population_as_at));
+			WHERE n.geometry IS DISTINCT FROM o.geometry OR n.population IS DISTINCT FROM o.population OR n.population_as_at IS DISTINCT FROM o.population_as_at
+				OR (n.visibility <> o.visibility AND n.population IS NOT NULL)));
 	END IF;
 	RETURN NULL;
 END
@@ -132,6 +138,9 @@ CREATE TRIGGER localities_gone AFTER DELETE ON wardmote.locality REFERENCING OLD
 CREATE FUNCTION wardmote.boundary_set_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
 	PERFORM wardmote.count_change(ARRAY[NEW.id], '{}');
+	IF NEW.visibility <> OLD.visibility THEN
+		UPDATE wardmote.overlap_work SET is_due = true WHERE NOT is_due; -- others may be weighed by its people, or no longer
+	END IF;
 	RETURN NULL;
 END
 $$;
@@ -162,7 +171,9 @@ CREATE INDEX locality_overlap_by_sets ON wardmote.locality_overlap (from_set_id,
 CREATE INDEX locality_overlap_to ON wardmote.locality_overlap (to_id, from_id);
 SELECT wardmote.force_policies('wardmote.locality_overlap'::regclass);
 CREATE VIEW api.locality_overlap AS
-	SELECT o.* FROM wardmote.locality_overlap o JOIN api.locality f ON f.id = o.from_id JOIN api.locality t ON t.id = o.to_id;
+	SELECT o.from_id, o.to_id, o.from_set_id, o.to_set_id, o.area_share, o.population_share, o.population_error, o.method,
+		CASE WHEN EXISTS (SELECT FROM api.boundary_set w WHERE w.id = o.weights_set_id) THEN o.weights_set_id END AS weights_set_id, o.as_at
+	FROM wardmote.locality_overlap o JOIN api.locality f ON f.id = o.from_id JOIN api.locality t ON t.id = o.to_id;
 GRANT SELECT ON api.locality_overlap TO wardmote_api;
 
 -- Pairs of sets that were calculated, and from what. `error` is what went wrong; that pair has its turn again when one of its sets has changed.
@@ -268,7 +279,8 @@ CREATE FUNCTION wardmote.overlap_people(low uuid, high uuid, weights uuid) RETUR
 	FROM row r WHERE o.from_id = r.from_id AND o.to_id = r.to_id
 $$;
 
--- What is to be calculated, and with whose people: the finest set of which each locality has a population and that is no coarser than either of the two. Pairs with that
+-- What is to be calculated, and with whose people: the finest set of which each locality has a population and that is no coarser than either of the two; one that everybody
+-- sees whole, since everybody who sees the pair sees what comes of it. Pairs with that
 -- set itself come first, since the others stand on them. `apart`: not even the boxes around them meet.
 CREATE FUNCTION wardmote.overlaps_due(OUT low wardmote.boundary_set_state, OUT high wardmote.boundary_set_state, OUT weights_set_id uuid, OUT weights_generation bigint,
 	OUT apart boolean) RETURNS SETOF record LANGUAGE sql STABLE AS $$
@@ -276,8 +288,8 @@ CREATE FUNCTION wardmote.overlaps_due(OUT low wardmote.boundary_set_state, OUT h
 	FROM wardmote.boundary_set_state l JOIN wardmote.boundary_set_state h ON l.boundary_set_id < h.boundary_set_id
 	LEFT JOIN wardmote.overlap_pair p ON p.low_set_id = l.boundary_set_id AND p.high_set_id = h.boundary_set_id
 	LEFT JOIN LATERAL (
-		SELECT s.boundary_set_id, s.area_generation FROM wardmote.boundary_set_state s
-		WHERE s.is_populated AND s.shapes > 0 AND s.mean_area <= least(l.mean_area, h.mean_area)
+		SELECT s.boundary_set_id, s.area_generation FROM wardmote.boundary_set_state s JOIN wardmote.boundary_set b ON b.id = s.boundary_set_id
+		WHERE b.visibility = 'public' AND s.is_populated AND s.shapes > 0 AND s.mean_area <= least(l.mean_area, h.mean_area)
 			AND s.extent OPERATOR(public.&&) l.extent AND s.extent OPERATOR(public.&&) h.extent
 		ORDER BY s.mean_area, s.boundary_set_id LIMIT 1
 	) w ON l.extent OPERATOR(public.&&) h.extent
@@ -297,7 +309,7 @@ CREATE FUNCTION wardmote.look_at_sets(settle_seconds float8) RETURNS bigint LANG
 	), found AS (
 		SELECT c.boundary_set_id, c.area_generation, count(s.locality_id) AS shapes, avg(s.area_m2) AS mean_area,
 			public.ST_SetSRID(public.ST_Envelope(public.ST_Extent(s.equal)::public.geometry), 6933) AS extent,
-			coalesce(bool_and(l.population IS NOT NULL), false) AS is_populated, max(l.population_as_at) AS population_as_at
+			coalesce(bool_and(l.population IS NOT NULL AND l.visibility = 'public'), false) AS is_populated, max(l.population_as_at) AS population_as_at
 		FROM changed c LEFT JOIN wardmote.locality_shape s ON s.boundary_set_id = c.boundary_set_id LEFT JOIN wardmote.locality l ON l.id = s.locality_id
 		GROUP BY c.boundary_set_id, c.area_generation
 	), looked AS (

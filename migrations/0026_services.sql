@@ -270,12 +270,16 @@ CREATE FUNCTION wardmote.hsds_contacts(service api.service_entry) RETURNS json L
 	WHERE c.id = service.accountable_contact_id AND c.visibility = 'public' AND wardmote.may_read('contacts')
 $$;
 
+-- Boundaries are drawn from the shapes that are there for drawing: the whole ones of a country would take longer than a request may.
 CREATE FUNCTION wardmote.hsds_service_areas(service api.service_entry) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT json_agg(json_build_object('id', wardmote.hsds_id('service_area ' || service.id || ' ' || l.id), 'name', l.name,
 		'extent', public.ST_AsGeoJSON(g.simple, 5), 'extent_type', CASE WHEN g.simple IS NOT NULL THEN 'geojson' END) ORDER BY u.n)
 	FROM unnest(service.locality_ids) WITH ORDINALITY u (id, n)
 	JOIN api.locality l ON l.id = u.id
-	CROSS JOIN LATERAL (SELECT wardmote.simplified(l.geometry) AS simple) AS g
+	LEFT JOIN api.locality_shape s ON s.id = l.id
+	CROSS JOIN LATERAL (SELECT wardmote.simplified(public.ST_Transform(CASE
+		WHEN greatest(public.ST_XMax(s.web_coarse) - public.ST_XMin(s.web_coarse), public.ST_YMax(s.web_coarse) - public.ST_YMin(s.web_coarse)) > 45000
+		THEN s.web_coarse ELSE s.web_fine END, 4326)) AS simple OFFSET 0) AS g
 	WHERE l.visibility = 'public' AND wardmote.may_read('localities')
 $$;
 

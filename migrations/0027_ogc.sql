@@ -131,11 +131,6 @@ $$;
 
 -- --- features ---------------------------------------------------------------------------------------------------------------------------
 
--- Shapes for drawing of the localities that the caller sees.
-CREATE VIEW api.locality_shape AS
-	SELECT l.id, l.boundary_set_id, l.code, l.name, l.geometry, s.web_fine, s.web_coarse FROM api.locality l JOIN wardmote.locality_shape s ON s.locality_id = l.id;
-GRANT SELECT ON api.locality_shape TO wardmote_api;
-
 -- The area of several localities, to 10 m. On a grid of a metre, so that shapes which were simplified each for itself make one.
 CREATE FUNCTION wardmote.area_of(localities uuid[]) RETURNS public.geometry LANGUAGE sql STABLE AS $$
 	SELECT public.ST_Transform(public.ST_Multi(public.ST_CollectionExtract(public.ST_UnaryUnion(public.ST_Collect(s.web_fine), 1), 3)), 4326)

@@ -64,6 +64,7 @@ enum {
 	OP_SPOOL = 1 << 12, /* the body goes to a file first */
 	OP_BINARY = 1 << 13, /* the body is bytes, which the statement gives in hexadecimal after \x */
 	OP_CONDITIONAL = 1 << 14, /* the ETag is the text that the statement gives, and If-None-Match goes to the statement */
+	OP_TRIED = 1 << 15, /* dear for few records: a short time in its lane, then the heavy one */
 };
 
 /* A query parameter of an operation that is not derived from the fields. */

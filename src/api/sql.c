@@ -125,6 +125,7 @@ int sql_replay(struct arena *arena, const struct call *call, struct statement *r
 	int method = sql_parameter(&sql, call->route->operation->method);
 	int path = sql_parameter(&sql, sql_keyed_path(arena, call));
 	const char *own = "s.partner_id = (SELECT wardmote.ctx_partner())";
+	sql.versions = true;
 	sql_add(&sql, "SELECT s.status, ");
 	if (sql.shape != NULL) {
 		sql_add(&sql, "coalesce(s.body, CASE WHEN s.status <> 204 THEN ");

@@ -31,6 +31,7 @@ struct sql {
 		int key, method, path, hash, id;
 	} saved; /* under the Idempotency-Key */
 	bool overflow;
+	bool versions; /* `r` may be an earlier one */
 };
 
 /* sql_parameters.c */
@@ -75,6 +76,8 @@ void sql_tail(struct sql *sql);
 uint64_t sql_shown(const struct sql *sql);
 /* Those that a caller sees of a record that is not his partner's. */
 uint64_t sql_visible_to_others(const struct sql *sql);
+/* Is `r`, of whoever it is, a public record? One whose earlier versions alone were public is none. */
+const char *sql_is_open(const struct sql *sql);
 /* Logged fields that the call does not show of others' records unless these are public. */
 uint64_t sql_withheld(const struct sql *sql);
 /* The record as one value of JSON. */

@@ -52,6 +52,15 @@ uint64_t sql_withheld(const struct sql *sql)
 	return sql_notes(sql->call) ? 0 : sql->shape->logged;
 }
 
+const char *sql_is_open(const struct sql *sql)
+{
+	if (sql->as_of == 0 && !sql->versions)
+		return "r.visibility = 'public'";
+	return arena_printf(sql->arena,
+			    "(r.visibility = 'public' AND EXISTS (SELECT FROM api.%s n WHERE n.id = r.id AND n.visibility = 'public'))",
+			    sql->shape->resource->thing);
+}
+
 static void render_value(struct sql *sql, const char *alias, const struct field *field)
 {
 	if (field->type == T_TIMESTAMP)
@@ -107,7 +116,7 @@ static void render_member(struct sql *sql, size_t i, bool withheld)
 {
 	const struct field *field = sql->shape->fields[i];
 	if (withheld)
-		sql_add(sql, "CASE WHEN %s OR r.visibility = 'public' THEN ", sql_is_own(sql, "r"));
+		sql_add(sql, "CASE WHEN %s OR %s THEN ", sql_is_own(sql, "r"), sql_is_open(sql));
 	render_value(sql, "r", field);
 	sql_add(sql, "%s AS \"%s\"", withheld ? " END" : "", field->name);
 }
@@ -208,7 +217,7 @@ void sql_render_columns(struct sql *sql, const struct view *view)
 	for (size_t i = 0; i < view->n; i++) {
 		const struct view_column *column = &view->columns[i];
 		const char *condition = column->owners     ? "CASE WHEN r.is_own THEN "
-					: column->withheld ? "CASE WHEN r.is_own OR r.visibility = 'public' THEN "
+					: column->withheld ? arena_printf(sql->arena, "CASE WHEN r.is_own OR %s THEN ", sql_is_open(sql))
 							   : NULL;
 		sql_add(sql, ", %s", condition == NULL ? "" : condition);
 		bool dear = is_dear(column) && begin_dear(sql);

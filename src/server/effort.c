@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Which lane a list runs in. One without conditions walks an index and stops after a page; what a condition costs depends on how many records meet it:
- * where few do and no index knows them, the walk goes on through all. What is drawn costs what there is to draw. So a list with conditions, or a drawing, gets a short time in the lane of reads, whose next
+ * where few do and no index knows them, the walk goes on through all. What is drawn costs what there is to draw, and some records stand for
+ * hundreds of areas (OP_TRIED). So a list with conditions, or a drawing, gets a short time in the lane of reads, whose next
  * statements wait behind it, and all the time of the heavy lane when that was not enough. One that was not is known for a while and goes there at once. */
 #include "request.h"
 #include "wardmote/clock.h"
@@ -12,6 +13,11 @@ static bool has_conditions(const struct query *query)
 	return query->n_filters > 0 || query->search != NULL || query->bbox[0] != NULL || query_has_clauses(query);
 }
 
+static bool has_areas(const struct query *query)
+{
+	return query->geometry == GEOMETRY_FULL || query->geometry == GEOMETRY_SIMPLIFIED;
+}
+
 static struct effort *remembered(const struct request *request)
 {
 	return &request->worker->efforts[request->call.query.digest % EFFORTS];
@@ -21,14 +27,14 @@ enum lane effort_lane(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
 	const struct query *query = &request->call.query;
-	bool drawn = operation->flags & OP_BINARY;
-	if (operation->verb != V_LIST && !drawn)
+	bool tried = operation->flags & (OP_BINARY | OP_TRIED);
+	if (operation->verb != V_LIST && !tried)
 		return operation->lane;
 	const struct effort *dear = remembered(request);
 	bool known = dear->until_us > clock_monotonic_us() && dear->digest == query->digest;
 	if (query->as_of != NULL || query->count == COUNT_EXACT || known)
 		return LANE_HEAVY;
-	request->trying = drawn || has_conditions(query);
+	request->trying = tried || has_conditions(query) || has_areas(query);
 	return operation->lane;
 }
 

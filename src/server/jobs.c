@@ -49,8 +49,10 @@ static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct
 	if (jobs->session == NULL) {
 		if (!open_session(jobs, arena, ret_error))
 			return false;
-		/* Without it a clean-up would go by the database's defaults. */
-		if (db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error) < 0) {
+		/* Without it a clean-up would go by the database's defaults. A statement ends before we give it up, and soon after we are gone. */
+		if (db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error) < 0 ||
+		    db_session_query(jobs->session, arena, "SET statement_timeout = '9s'; SET client_connection_check_interval = '1s'", 0,
+				     NULL, ret_rows, ret_error) < 0) {
 			close_session(jobs);
 			return false;
 		}
@@ -90,13 +92,19 @@ static void prune(struct jobs *jobs, struct arena *arena)
 {
 	struct db_rows rows;
 	const char *error = NULL;
-	if (!ask(jobs, arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error) ||
-	    !ask(jobs, arena, "SELECT more, fault FROM wardmote.prune()", &rows, &error))
+	const char *called = "";
+	if (!ask(jobs, arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error))
 		return;
-	if (rows.cells[1] != NULL)
-		log_message(LOG_LEVEL_WARNING, "not everything that ended was tidied away", "error", rows.cells[1]);
-	if (strcmp(rows.cells[0], "t") == 0)
-		jobs->pruned_us = 0;
+	while (called != NULL) {
+		const char *text = arena_printf(arena, "SELECT called, more, fault FROM wardmote.prune_next('%s')", called);
+		if (!ask(jobs, arena, text, &rows, &error))
+			return;
+		called = rows.cells[0];
+		if (rows.cells[2] != NULL)
+			log_message(LOG_LEVEL_WARNING, "not everything that ended was tidied away", "error", rows.cells[2]);
+		if (strcmp(rows.cells[1], "t") == 0)
+			jobs->pruned_us = 0;
+	}
 }
 
 /* Milliseconds until the next round: what failed is not tried, and logged, ten times a second. */

@@ -225,9 +225,9 @@ static size_t body_cap(const struct request *request)
 		return 0;
 	if (!request->authenticated)
 		return ANONYMOUS_BODY_MAX;
-	if (operation->flags & OP_SPOOL)
+	if (request->spool != NULL)
 		return (size_t)request->worker->server->config->import_max_mb << 20;
-	return operation->flags & OP_GEOMETRY ? GEOMETRY_BODY_MAX : BODY_MAX;
+	return (operation->flags & OP_GEOMETRY) && !request->probe ? GEOMETRY_BODY_MAX : BODY_MAX;
 }
 
 void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_body_max)

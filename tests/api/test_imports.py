@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Imports of boundaries: the mapping, all or nothing, what is repaired and what rejected, what is there already, and who may."""
+import contextlib
 import json
 import time
 
@@ -221,6 +222,36 @@ def test_an_import_is_its_partners(site, administrator, partner, anonymous):
     assert administrator.delete(path, headers={"If-Match": "*"}).status == 405
 
 
+def test_what_cannot_be_seen_is_neither_compared_nor_changed(site, other, cluster):
+    """A private locality of another partner in a public set: an import tells of it what a POST tells, that the code is taken."""
+    hidden = site.take(collection(feature("H", 1.0, people=5)), "&population_property=people") and site.localities("id")[0]["id"]
+    with contextlib.closing(cluster.connect("wardmote_owner")) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE wardmote.locality SET partner_id = %s, visibility = 'private' WHERE id = %s RETURNING version", (other.id, hidden))
+        ((version,),) = cursor.fetchall()
+        assert site.client.get(f"/v1/localities/{hidden}").status == 404
+        told = set()
+        for more, people in (("", 5), ("", 6), ("&existing=update", 7)):
+            made = site.take(collection(feature("H", 1.0, people=people), feature("I", 1.5, people=1)), f"&population_property=people&accept_rest=true{more}")
+            rejects = site.client.get(f"/v1/imports/{made['id']}/rejected").json()["items"]
+            assert made["rejected_count"] == 1 and made["updated_count"] == 0
+            told.add(tuple((row["code"], row["reason"], row["detail"]) for row in rejects))
+        assert told == {(("H", "exists", "The set has a locality with this code, which the account may not see."),)}
+        cursor.execute("SELECT version, population FROM wardmote.locality WHERE id = %s", (hidden,))
+        assert cursor.fetchall() == [(version, 5)]
+
+
+def test_nobody_imports_what_they_could_not_see(site, administrator, other):
+    """Localities have the owner and the visibility of their set, and a grant of the set is not one of its localities."""
+    me = administrator.get("/v1/me").json()["partner_id"]
+    made = administrator.post("/v1/boundary-sets", {"code": unique("set"), "name": "Theirs", "partner_id": other.id, "visibility": "private",
+                                                    "grants": [{"partner_id": me, "right": "write"}]})
+    assert made.status == 201, made.text()
+    site.id = made.json()["id"]
+    assert administrator.get(f"/v1/boundary-sets/{site.id}").status == 200
+    assert site.send(collection(feature("A"))).status == 403
+    assert other.viewer.get(f"/v1/localities?boundary_set_id={site.id}").json()["items"] == []
+
+
 @pytest.fixture(scope="module", name="narrow")
 def _narrow(start_server, contract, host):
     """An administrator on a server that takes files of 1 MiB."""
@@ -232,6 +263,16 @@ def test_the_length_is_bounded(narrow):
     site = Site(narrow)
     assert site.send(json.dumps(collection()).encode().ljust(1 << 20)).status == 200
     assert site.send(b" " * ((1 << 20) + 1)).status == 413
+
+
+def test_who_may_not_import_sends_no_long_body(site, partner, records, administrator):
+    """Only what goes into a file is bounded as a file: all else is bounded as what is held in memory."""
+    me = administrator.get("/v1/me").json()["partner_id"]
+    for client in (partner.viewer, records.account(me, "administrator", ["localities:read"])):
+        assert site.send(collection(), client=client).status == 403
+        assert site.send(b" " * ((1 << 20) + 1), client=client).status == 413
+        assert client.request("POST", f"/v1/boundary-sets/{site.id}/lineage-imports?to_boundary_set_id={site.id}", body=b"x" * ((1 << 20) + 1),
+                              headers={"Content-Type": "text/csv"}).status == 413
 
 
 def test_no_room_for_the_file(start_server, contract, host):

@@ -248,3 +248,30 @@ def test_parameters(site, params, fault):
     _, (ward,) = site.row().set((0, 1))
     answer = site.anonymous.get(f"/v1/localities/{ward}/overlaps", params=params)
     assert answer.status == 400 and [code for _, code in answer.codes()] == [fault]
+
+
+# --- whose people ---
+
+def test_only_people_whom_everybody_may_count_are_counted(site):
+    """Shares of public localities tell of the populations that they were made with."""
+    row = site.row()
+    _, (left,) = row.set((0, 4))
+    _, (right,) = row.set((2, 6))
+    people, areas = row.set((0, 1, 10), (1, 2, 10), (2, 3, 70), (3, 4, 10), (4, 5, 10), (5, 6, 10), visibility="private")
+    change = {"headers": {"If-Match": "*"}}
+
+    def shown():
+        site.settle()
+        (item,) = [item for item in site.overlaps(left)["items"] if item["locality"]["id"] == right]
+        return item["method"], item["population_share"], item["weights_boundary_set_id"]
+
+    nothing = ("area", None, None)
+    assert shown() == nothing
+    assert site.administrator.patch(f"/v1/boundary-sets/{people}", {"visibility": "public"}, **change).status == 200
+    assert shown() == ("population", near(0.8), people)
+    assert site.administrator.patch(f"/v1/localities/{areas[0]}", {"visibility": "shared"}, **change).status == 200
+    assert shown() == nothing
+    assert site.administrator.patch(f"/v1/localities/{areas[0]}", {"visibility": "public"}, **change).status == 200
+    assert shown() == ("population", near(0.8), people)
+    assert site.administrator.patch(f"/v1/boundary-sets/{people}", {"visibility": "shared"}, **change).status == 200
+    assert shown() == nothing

@@ -189,13 +189,21 @@ def test_who_may_change_the_record_is_not_told_by_the_answer(partner, other, not
     assert person(partner.officer.get(path).json()) == PERSON
 
 
-def test_a_version_that_was_public_is_still_shown_and_one_that_was_not_is_not(partner, other):
+@pytest.mark.parametrize("after, shown", [("public", PERSON), ("shared", NOTHING)])
+def test_what_was_public_once_is_shown_while_the_record_is_public(partner, other, notes, after, shown):
     record = contact(partner.officer, visibility="shared")
     path = f"/v1/contacts/{record['id']}"
-    partner.officer.patch(path, {"visibility": "public", "consent_public": True}, headers={"If-Match": "*"})
-    partner.officer.patch(path, {"visibility": "shared"}, headers={"If-Match": "*"})
+    opened = partner.officer.patch(path, {"visibility": "public", "consent_public": True}, headers={"If-Match": "*"}).json()
+    partner.officer.patch(path, {"visibility": after, "website": "https://example.org/post"}, headers={"If-Match": "*"})
     versions = {version["version"]: person(version["record"]) for version in other.viewer.get(f"{path}/history").json()["items"]}
-    assert versions == {1: NOTHING, 2: PERSON, 3: NOTHING}
+    assert versions == {1: NOTHING, 2: shown, 3: shown}
+    moment = {"as_of": opened["updated_at"]}
+    assert person(other.viewer.get(path, params=moment).json()) == shown
+    assert person(other.viewer.get("/v1/contacts", params={**moment, "id": record["id"]}).json()["items"][0]) == shown
+    for target in ("/v1/contacts.csv", "/v1/contacts"):
+        text = other.viewer.get(target, params={**moment, "id": record["id"], "limit": "all"}).text()
+        assert (PERSON["email"] in text) == (shown == PERSON)
+    assert notes(record) == []
 
 
 def test_the_answer_of_a_create_is_kept_for_its_owner(partner):

@@ -1,6 +1,6 @@
 -- Notes that a file of boundaries for the set $2 has arrived: its length is in $1, the parameters of the request follow. What becomes of it is done afterwards.
 WITH asked AS (
-	SELECT s.id, s.partner_id, wardmote.may_administer() AS writable, $7::uuid AS parents, jsonb_strip_nulls(jsonb_build_object(
+	SELECT s.id, s.partner_id, wardmote.may_administer() AND wardmote.may_fill(s.partner_id, s.visibility) AS writable, $7::uuid AS parents, jsonb_strip_nulls(jsonb_build_object(
 		'code_property', $4::text, 'name_property', $5::text, 'parent_property', $6::text, 'parent_boundary_set_id', $7::text,
 		'population_property', $8::text, 'population_as_at', $9::text, 'srid', CASE $10::text WHEN 'EPSG:27700' THEN 27700 ELSE 4326 END,
 		'invalid', coalesce($11::text, 'repair'), 'existing', coalesce($12::text, 'reject'), 'accept_rest', coalesce($13::text, 'false'),

@@ -120,13 +120,13 @@ static const struct parameter overlap_parameters[] = {
 
 static const struct operation operations[] = {
 	{ .id = "get_locality_lineage", .method = "GET", .path = "/v1/localities/{id}/lineage", .verb = V_SQL, .resource = &locality_resource,
-	  .least = CALLER_ANONYMOUS, .scope = "localities:read", .lane = LANE_READ, .flags = OP_ITEM, .sql = locality_lineage_sql,
+	  .least = CALLER_ANONYMOUS, .scope = "localities:read", .lane = LANE_READ, .flags = OP_ITEM | OP_TRIED, .sql = locality_lineage_sql,
 	  .answer = locality_lineage_answer,
 	  .summary = "What a locality was and what became of it",
 	  .doc = "Its predecessors and successors by successor_ids, up to ten steps away, each once, the nearest first. Those that the caller cannot see are "
 		 "left out, and so is what lies behind them." },
 	{ .id = "list_locality_overlaps", .method = "GET", .path = "/v1/localities/{id}/overlaps", .verb = V_SQL, .resource = &locality_resource,
-	  .least = CALLER_ANONYMOUS, .scope = "localities:read", .lane = LANE_READ, .flags = OP_ITEM | OP_PAGED, .parameters = overlap_parameters,
+	  .least = CALLER_ANONYMOUS, .scope = "localities:read", .lane = LANE_READ, .flags = OP_ITEM | OP_PAGED | OP_TRIED, .parameters = overlap_parameters,
 	  .sql = locality_overlaps_sql, .answer = locality_overlaps_answer,
 	  .summary = "What a locality shares with others",
 	  .doc = "Localities of other boundary sets that share ground with it, each with the part of its area, and where it is known of its people, that lies there. "
