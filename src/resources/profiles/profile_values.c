@@ -65,6 +65,7 @@ const struct resource profile_value_resource = {
 	.sorts = sorts,
 	.clauses = clauses,
 	.check_sql = profile_value_check_sql,
+	.operations = profile_value_operations,
 	.example = "{\"locality_id\":\"01976f3a-3333-7000-8000-000000000001\",\"dimension\":\"ethnicity\",\"category\":\"Asian, Asian "
 		   "British or Asian "
 		   "Welsh\",\"count\":120,\"base\":1500,\"source_kind\":\"census\",\"as_at\":\"2021-03-21\",\"visibility\":\"public\"}",
