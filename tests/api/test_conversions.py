@@ -227,6 +227,21 @@ def test_a_token_without_the_scope_of_localities_gets_their_ids_alone(site, row)
     assert narrow.get(PATH, params={"boundary_set_id": wards, "dimension": "tenure"}).status == 403
 
 
+def test_pending_stale_failed(site, row):
+    """What the answer rests on, while the background thread is held back."""
+    _, (small,) = row.set((0, 2))
+    wards, (_,) = row.set((0, 2))
+    value(site.administrator, small, 1)
+    site.settle()
+    look = {"boundary_set_id": wards, "dimension": "tenure"}
+    assert site.anonymous.get(PATH, params=look).json()["state"] == "done"
+    pair = f"WHERE '{wards}' IN (low_set_id, high_set_id)"
+    for change, state in ((f"UPDATE wardmote.overlap_pair SET low_generation = 0 {pair}", "stale"), (f"UPDATE wardmote.overlap_pair SET error = 'It failed' {pair}", "failed"),
+                          (f"DELETE FROM wardmote.overlap_pair {pair}", "pending")):
+        site.rows(change)
+        assert site.anonymous.get(PATH, params=look).json()["state"] == state
+
+
 def test_what_is_asked_wrongly(site):
     assert sorted(site.anonymous.get(PATH).codes()) == [("boundary_set_id", "required"), ("dimension", "required")]
     assert converted(site.anonymous, absent_id()) == []
