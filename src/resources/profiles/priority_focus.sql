@@ -56,7 +56,7 @@ WITH RECURSIVE asked AS MATERIALIZED (
 	FROM place p JOIN api.locality_overlap o ON o.from_id = p.id JOIN target t ON t.id = o.to_id
 	WHERE NOT EXISTS (SELECT FROM chain c WHERE c.id = p.id AND c.above = t.id)
 	UNION ALL
-	SELECT c.above, c.id, coalesce(least(1, l.population / nullif(w.population, 0)::numeric), 0.5), l.population IS NULL OR coalesce(w.population, 0) = 0
+	SELECT c.above, c.id, least(1, coalesce(l.population / nullif(w.population, 0)::numeric, 0.5)), l.population IS NULL OR coalesce(w.population, 0) = 0
 	FROM chain c LEFT JOIN api.locality l ON l.id = c.id LEFT JOIN api.locality w ON w.id = c.above
 	WHERE c.steps > 0 AND c.above IN (SELECT p.id FROM place p) AND c.id IN (SELECT t.id FROM target t)
 		AND NOT EXISTS (SELECT FROM api.locality_overlap o WHERE o.from_id = c.above AND o.to_id = c.id)
