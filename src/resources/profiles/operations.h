@@ -16,5 +16,8 @@ extern const struct operation deprivation_value_operations[];
 extern const char conversions_sql[];
 extern const char conversions_answer[];
 extern const struct parameter conversions_parameters[];
+extern const char priority_focus_sql[];
+extern const char priority_focus_answer[];
+extern const struct parameter priority_focus_parameters[];
 
 #endif
