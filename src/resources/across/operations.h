@@ -5,4 +5,8 @@
 
 #include "wardmote/operation.h"
 
+extern const char nearby_sql[];
+extern const char nearby_answer[];
+extern const struct parameter nearby_parameters[];
+
 #endif
