@@ -5,4 +5,7 @@
 
 #include "wardmote/operation.h"
 
+/* Where counts come from. */
+extern const char *const profile_source_kinds[];
+
 #endif
