@@ -37,7 +37,7 @@ enum { COST_MAX_GBP = 1000000000 };
 static const struct field locality_shares[] = {
 	{ .name = "locality_id", .type = T_REF, .refers = "localities", .flags = F_REQUIRED, .doc = "One of locality_ids.",
 	  .example = "\"01976f3a-1111-7000-8000-000000000002\"" },
-	{ .name = "share", .type = T_DECIMAL, .scale = 4, .flags = F_REQUIRED, .min = 0, .max = 1, .doc = "Its part of the whole.", .example = "0.25" },
+	{ .name = "share", .type = T_DECIMAL, .scale = 6, .flags = F_REQUIRED, .min = 0, .max = 1, .doc = "Its part of the whole.", .example = "0.25" },
 	{ 0 },
 };
 

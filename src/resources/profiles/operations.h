@@ -8,4 +8,8 @@
 /* Where counts come from. */
 extern const char *const profile_source_kinds[];
 
+extern const char priority_focus_sql[];
+extern const char priority_focus_answer[];
+extern const struct parameter priority_focus_parameters[];
+
 #endif
