@@ -5,4 +5,11 @@
 
 #include "wardmote/operation.h"
 
+extern const char nearby_sql[];
+extern const char nearby_answer[];
+extern const struct parameter nearby_parameters[];
+extern const char missing_voices_sql[];
+extern const char missing_voices_answer[];
+extern const struct parameter missing_voices_parameters[];
+
 #endif

@@ -11,7 +11,10 @@ extern const char locality_lineage_sql[];
 extern const char locality_lineage_answer[];
 extern const char locality_overlaps_sql[];
 extern const char locality_overlaps_answer[];
+extern const char locality_profile_sql[];
+extern const char locality_profile_answer[];
 
+static const char *const wants[] = { "plan", "contact", "map", "need", "profile", NULL };
 static const char *const change_kinds[] = { "unchanged", "renamed", "split", "merged", "irregular", NULL };
 
 enum { SCHEME_MAX_CHARS = 40, CODES_MAX = 20 };
@@ -98,6 +101,10 @@ static const struct clause clauses[] = {
 	{ .name = "scheme_code", .type = T_TEXT, .min = 3, .max = SCHEME_MAX_CHARS + 1 + CODE_MAX_CHARS, .selective = true,
 	  .sql = "t.codes @> jsonb_build_array(jsonb_build_object('scheme', split_part(@, ':', 1), 'code', substring(@ FROM position(':' IN @) + 1)))",
 	  .doc = "Only localities with this code in `codes`: the scheme, a colon, the code.", .example = "ons:E05012902" },
+	{ .name = "lacking", .type = T_ENUM, .values = wants, .sql = "wardmote.lacks(t.id, @, wardmote.today())",
+	  .doc = "Only localities that have no plan (agreed or published), no contact (an assignment in force today), no map (a mapping exercise that was held, or a map item), "
+		 "no need, or no profile (a count of its people of the last 24 months) of their own, as far as the caller sees. None where the token's scopes do not let "
+		 "it read what would tell.", .example = "plan" },
 	{ 0 },
 };
 /* clang-format on */
@@ -118,6 +125,11 @@ static const struct parameter overlap_parameters[] = {
 	{ 0 },
 };
 
+static const struct parameter profile_parameters[] = {
+	{ .name = "as_at", .type = T_DATE, .doc = "The day that is asked about: counts up to it, designations, groups and contacts of it; today where this is left out." },
+	{ 0 },
+};
+
 static const struct operation operations[] = {
 	{ .id = "get_locality_lineage", .method = "GET", .path = "/v1/localities/{id}/lineage", .verb = V_SQL, .resource = &locality_resource,
 	  .least = CALLER_ANONYMOUS, .scope = "localities:read", .lane = LANE_READ, .flags = OP_ITEM | OP_TRIED, .sql = locality_lineage_sql,
@@ -131,6 +143,14 @@ static const struct operation operations[] = {
 	  .summary = "What a locality shares with others",
 	  .doc = "Localities of other boundary sets that share ground with it, each with the part of its area, and where it is known of its people, that lies there. "
 		 "This is calculated in the background after each change of a boundary or a population; `state` says how far it is." },
+	{ .id = "get_locality_profile", .method = "GET", .path = "/v1/localities/{id}/profile", .verb = V_SQL, .resource = &locality_resource,
+	  .least = CALLER_ANONYMOUS, .scope = "localities:read", .lane = LANE_HEAVY, .flags = OP_ITEM | OP_NO_STORE, .parameters = profile_parameters,
+	  .sql = locality_profile_sql, .answer = locality_profile_answer,
+	  .summary = "What is known of a locality",
+	  .doc = "Its people, how deprived it is, its designations, needs and map, who works there, what was asked there and what came of it, and what it lacks, each with "
+		 "its source and day. Counts are its own, the newest of each dimension and kind of source; where it has none, those of the newest and finest set that covers "
+		 "nine tenths of it are converted by what the two share, and marked. A token with scopes needs those of each section, named in `left_out` where it lacks "
+		 "them." },
 #include "locality_imports.inc"
 	{ 0 },
 };
