@@ -247,6 +247,7 @@ static const struct code data_codes[] = {
 	{ "not_allowed", "The field cannot have a value in a record like this one." },
 	{ "not_found", "The reference or code leads to no record that you can see." },
 	{ "not_in_scale", "The value is not on the scale of the register; `detail` lists those that are." },
+	{ "not_published", "What a partner collected itself is private to it, and granted to nobody." },
 	{ "not_unique", "Another record has this value already." },
 	{ "not_writable", "You may see the record, but not change it." },
 	{ "not_yours", "You may not create records of this partner." },

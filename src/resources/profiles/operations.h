@@ -5,4 +5,11 @@
 
 #include "wardmote/operation.h"
 
+/* Where counts come from. */
+extern const char *const profile_source_kinds[];
+
+/* Of the two resources; their rows are in imports.c. */
+extern const struct operation profile_value_operations[];
+extern const struct operation deprivation_value_operations[];
+
 #endif
