@@ -29,8 +29,18 @@ static const char *const kinds[] = { "event",
 static const char *const statuses[] = { "planned", "held", "cancelled", NULL };
 static const char *const deliveries[] = { "direct", "signposted", "joint", NULL };
 static const char *const leaders[] = { "partner", "joint", "community", NULL };
+static const char *const investment_types[] = { "hard", "soft", NULL };
+
+enum { COST_MAX_GBP = 1000000000 };
 
 /* clang-format off */
+static const struct field locality_shares[] = {
+	{ .name = "locality_id", .type = T_REF, .refers = "localities", .flags = F_REQUIRED, .doc = "One of locality_ids.",
+	  .example = "\"01976f3a-1111-7000-8000-000000000002\"" },
+	{ .name = "share", .type = T_DECIMAL, .scale = 6, .flags = F_REQUIRED, .min = 0, .max = 1, .doc = "Its part of the whole.", .example = "0.25" },
+	{ 0 },
+};
+
 static const struct field fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "What happens.", .example = "\"Walk along the ring road\"" },
@@ -81,6 +91,9 @@ static const struct field fields[] = {
 	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Contact who leads it." },
 	{ .name = "locality_ids", .type = T_REFS, .refers = "localities", .include_name = "localities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .max = LOCALITIES_MAX, .initial = "[]", .doc = "Localities that it is for." },
+	{ .name = "locality_shares", .type = T_OBJECTS, .members = locality_shares, .max = LOCALITIES_MAX, .initial = "[]",
+	  .doc = "How much of the activity is for which of locality_ids, each at most once; where there are shares they add up to 1.",
+	  .example = "[]" },
 	{ .name = "community_ids", .type = T_REFS, .refers = "communities", .include_name = "communities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .max = COMMUNITIES_MAX, .initial = "[]", .doc = "Communities that it is for." },
 	{ .name = "topics", .type = T_CODES, .code_list = "topic", .flags = F_FILTER, .max = 20, .initial = "[]",
@@ -97,6 +110,10 @@ static const struct field fields[] = {
 	  .example = "24" },
 	{ .name = "hours", .type = T_INT, .flags = F_NULLABLE, .audience = A_PARTNER, .min = 0, .max = 1000000,
 	  .doc = "Staff time that it took, in hours.", .example = "16" },
+	{ .name = "cost_pence", .type = T_INT, .flags = F_NULLABLE, .audience = A_PARTNER, .min = 0, .max = 100 * (int64_t)COST_MAX_GBP,
+	  .doc = "What it cost beside staff time, in pence.", .example = "45000" },
+	{ .name = "investment_type", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = investment_types,
+	  .doc = "hard: buildings, places and things. soft: work with people.", .example = "\"soft\"" },
 	{ .name = "outcome", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "What came of it.",
 	  .example = "\"Four places to look at again\"" },
 	{ .name = "notes", .type = T_TEXT, .flags = F_NULLABLE, .audience = A_OWNER, .min = 1, .max = TEXT_MAX_CHARS,
