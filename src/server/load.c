@@ -102,7 +102,7 @@ static int load_records(struct load_run *run, const struct load_file *file, json
 			return r;
 		counts[outcome]++;
 	}
-	printf("%-16s %4zu created, %4zu present, %2zu completed   %s\n", file->resource, counts[LOAD_CREATED], counts[LOAD_PRESENT],
+	printf("%-21s %4zu created, %4zu present, %2zu completed   %s\n", file->resource, counts[LOAD_CREATED], counts[LOAD_PRESENT],
 	       counts[LOAD_COMPLETED], file->path);
 	return 0;
 }

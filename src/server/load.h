@@ -4,7 +4,8 @@
  *
  *   load.c         the command (cmd_load of commands.h): options, folders, files in order, the count of what happened
  *   load_client.c  one connection: tokens, requests, answers, problems
- *   load_record.c  one record: references resolved, found or made */
+ *   load_record.c  one record: references resolved, found or made
+ *   load_import.c  one file that goes to the server as it is, and what came of it */
 #ifndef WARDMOTE_SERVER_LOAD_H
 #define WARDMOTE_SERVER_LOAD_H
 

@@ -152,7 +152,7 @@ static int settle(const struct work *work, const struct load_answer *answer)
 	json_int_t created = json_integer_value(json_object_get(answer->body, "created_count"));
 	json_int_t updated = json_integer_value(json_object_get(answer->body, "updated_count"));
 	json_int_t unchanged = json_integer_value(json_object_get(answer->body, "unchanged_count"));
-	printf("%-16s %4" JSON_INTEGER_FORMAT " created, %4" JSON_INTEGER_FORMAT " present, %2" JSON_INTEGER_FORMAT " updated     %s\n",
+	printf("%-21s %4" JSON_INTEGER_FORMAT " created, %4" JSON_INTEGER_FORMAT " present, %2" JSON_INTEGER_FORMAT " updated     %s\n",
 	       "import", created, unchanged, updated, work->path);
 	return 0;
 }

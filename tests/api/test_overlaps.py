@@ -130,6 +130,18 @@ def test_people_need_a_cover_of_nine_tenths(site):
     assert (item["method"], item["population_share"], item["area_share"]) == ("area", None, near(0.5))
 
 
+def test_a_few_estates_do_not_take_the_place_of_a_census(site):
+    """The estates are finer and have people, too, but cover next to nothing."""
+    row = site.row()
+    census, _ = row.set(*[(n, n + 1, 100 * (n + 1)) for n in range(8)])
+    row.set((0, 0.5, 70))
+    _, (west, _) = row.set((0, 4), (4, 8))
+    _, (beat, _) = row.set((0, 2), (2, 8))
+    site.settle()
+    item = next(item for item in site.overlaps(west)["items"] if item["locality"]["id"] == beat)
+    assert (item["weights_boundary_set_id"], item["population_share"]) == (census, near(300 / 1000))
+
+
 def test_one_small_area_without_people_spoils_the_set(site):
     row = site.row()
     small, (_, second) = row.set((0, 1, 10), (1, 2))
