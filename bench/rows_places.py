@@ -80,8 +80,12 @@ class Tile(Plain):
 class Grids(Row):
     """Boundary sets of 10,000 areas with 100 points each, made through the server. Nothing else lies on the ground of a grid."""
 
-    rounds_quick, rounds_whole = 1, 3
+    rounds_quick = rounds_whole = 1
     grounds = 0  # of all rows together
+    server = None
+
+    def prepare(self):
+        self.server = self.stage.server
 
     def ground(self):
         Grids.grounds += 1
@@ -90,7 +94,7 @@ class Grids(Row):
     def file(self, name, west, off):
         """The features of a grid that begins at `west`, shifted by `off` areas."""
         path = self.stage.folder / f"{name}.geojson"
-        features = self.stage.query(GRID, {"west": west, "south": SOUTH, "column": COLUMN, "line": LINE, "off": off, "side": SIDE, "points": POINTS})
+        features = self.stage.query(GRID % {"west": west, "south": SOUTH, "column": COLUMN, "line": LINE, "off": off, "side": SIDE, "points": POINTS})
         path.write_text('{"type":"FeatureCollection","features":[' + ",\n".join(feature for feature, in features) + "]}", encoding="utf-8")
         return path
 
@@ -99,7 +103,7 @@ class Grids(Row):
         return json.loads(self.curl("/v1/boundary-sets", "-H", "Content-Type: application/json", "-d", body))["id"]
 
     def curl(self, target, *more):
-        done = subprocess.run(["curl", "-sS", "--fail-with-body", "-H", f"Authorization: Bearer {self.stage.token}", *more, self.stage.server.url + target],
+        done = subprocess.run(["curl", "-sS", "--fail-with-body", "-H", f"Authorization: Bearer {self.stage.token}", *more, self.server.url + target],
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{target}: {done.stderr} {done.stdout[:1000]}")
@@ -128,7 +132,7 @@ class Import(Grids):
 
     def take(self, turn):
         path, boundary_set = self.file("grid", self.ground(), 0), self.boundary_set(f"bench-import-{turn}")
-        pids = self.stage.pids()
+        pids = self.stage.pids(self.server)
         reset_peak(pids)
         before, seconds = memory(pids, "VmRSS"), self.imported(boundary_set, path)
         size = path.stat().st_size / 1e6
@@ -145,6 +149,10 @@ class Overlap(Grids):
 
     name = "overlap of two sets of 10,000 areas with 100 points each, in the job"
 
+    def prepare(self):
+        self.server = self.stage.serve(overlap_settle_seconds=1)  # those of the other rows let boundaries rest
+        self.stage.servers["overlap"] = self.server
+
     def measures(self):
         return {"wardmote": lambda _, turn: self.take(turn)}
 
@@ -157,7 +165,7 @@ class Overlap(Grids):
             path.unlink()
         began, found = time.monotonic(), []
         while not found and time.monotonic() < began + PATIENCE:
-            time.sleep(0.5)  # the job begins when both have been at rest for some seconds
+            time.sleep(0.5)  # the job begins when both have been at rest for a second
             found = self.stage.query("SELECT seconds, rows, error FROM wardmote.overlap_pair WHERE low_set_id = least(%s::uuid, %s) AND high_set_id = greatest(%s::uuid, %s)",
                                      *sets, *sets)
         if not found or found[0][2] is not None or found[0][1] < 2 * SIDE * SIDE:
