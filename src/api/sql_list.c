@@ -114,22 +114,16 @@ static void add_filter(struct sql *sql, const struct filter *filter, int n)
 }
 
 /* West of east: one box. East of west: the two on both sides of the antimeridian. A box without area, which makes no valid polygon, is taken as the
- * line or point that it is. */
+ * line or point that it is. The subquery is asked once, not for each row. */
 static void add_bbox(struct sql *sql)
 {
 	const char *geometry = sql->shape->fields[shape_geometry(sql->shape)]->name;
 	const int *corner = sql->corners;
-	sql_add(
-	    sql,
-	    " AND CASE WHEN $%1$d::float8 <= $%3$d::float8"
-	    " THEN ST_Intersects(t.%5$s, ST_Envelope(ST_MakeEnvelope($%1$d::float8, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326)))"
-	    " ELSE ST_Intersects(t.%5$s, ST_Envelope(ST_MakeEnvelope($%1$d::float8, $%2$d::float8, 180, $%4$d::float8, 4326)))"
-	    " OR ST_Intersects(t.%5$s, ST_Envelope(ST_MakeEnvelope(-180, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326))) END",
-	    corner[0], corner[1], corner[2], corner[3], geometry);
-	/* What the index can answer: the same, with the box that spans the globe where the antimeridian is crossed. */
 	sql_add(sql,
-		" AND t.%5$s && ST_MakeEnvelope(CASE WHEN $%1$d::float8 <= $%3$d::float8 THEN $%1$d::float8 ELSE -180 END, $%2$d::float8,"
-		" CASE WHEN $%1$d::float8 <= $%3$d::float8 THEN $%3$d::float8 ELSE 180 END, $%4$d::float8, 4326)",
+		" AND ST_Intersects(t.%5$s, (SELECT CASE WHEN $%1$d::float8 <= $%3$d::float8"
+		" THEN ST_Envelope(ST_MakeEnvelope($%1$d::float8, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326))"
+		" ELSE ST_Collect(ST_Envelope(ST_MakeEnvelope($%1$d::float8, $%2$d::float8, 180, $%4$d::float8, 4326)),"
+		" ST_Envelope(ST_MakeEnvelope(-180, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326))) END))",
 		corner[0], corner[1], corner[2], corner[3], geometry);
 }
 

@@ -47,10 +47,17 @@ void effort_limit(struct request *request)
 	segment_add(request, "SELECT set_config('statement_timeout', $1, true)", 1, request->patience, false);
 }
 
+/* Only what ran and was stopped: what came to its deadline in a queue has no time left. PostGIS, stopped in the midst of cutting a shape to a tile, says that it got
+ * none (XX000); whatever else is wrong will be so again. */
+static bool is_stopped(const struct db_result *result)
+{
+	return (result->outcome == DB_TIMEOUT && strncmp(result->sqlstate, "57014", 5) == 0) ||
+	       (result->outcome == DB_ERROR && strncmp(result->sqlstate, "XX000", 5) == 0);
+}
+
 bool effort_again(struct request *request, const struct db_result *result, void (*done)(struct db_job *job, const struct db_result *result))
 {
-	/* Only what ran and was stopped: what came to its deadline in a queue has no time left. */
-	if (!request->trying || result->outcome != DB_TIMEOUT || strncmp(result->sqlstate, "57014", 5) != 0)
+	if (!request->trying || !is_stopped(result))
 		return false;
 	request->trying = false;
 	*remembered(request) = (struct effort){ request->call.query.digest, clock_monotonic_us() + REMEMBERED_US };

@@ -64,3 +64,12 @@ def test_a_category_belongs_to_a_dimension(partner):
     assert (answer.status, answer.codes()) == (422, [("/profile_dimension", "required")])
     record = made(community(partner.officer, profile_dimension="age", profile_category="65 and over", code="older"))
     assert (record["profile_dimension"], record["profile_category"], record["code"]) == ("age", "65 and over", "older")
+
+
+def test_who_asks_a_community_sees_its_barriers(partner, anonymous):
+    barrier = {"kind": "language", "text": "Letters in English only", "mitigation": "An interpreter", "status": "open"}
+    asked = made(community(partner.officer, barriers=[barrier], visibility="public"))
+    consultation = made(partner.officer.post("/v1/consultations", {"title": unique("Buses"), "community_ids": [asked["id"]], "visibility": "public"}))
+    shown = anonymous.get(f"/v1/consultations/{consultation['id']}", params={"include": "communities"})
+    assert shown.status == 200, shown.text()
+    assert [each["barriers"] for each in shown.json()["communities"]] == [[barrier]]

@@ -155,3 +155,22 @@ def test_what_may_be_dear_leaves_the_reads_alone(cluster, patient, contract, dea
         finally:
             asked.cursor.execute("ROLLBACK")
         assert answer.result(30).status == 200, answer.result().text()
+
+
+def test_a_drawing_that_was_stopped_in_the_midst_of_a_shape_goes_on(cluster, start_server, contract):
+    """PostGIS does not always say that it was stopped, but that it got no shape."""
+    with contextlib.closing(cluster.connect("postgres")) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_get_functiondef('wardmote.tile_box'::regproc)")
+        definition = cursor.fetchone()[0]
+        try:
+            cursor.execute("ALTER FUNCTION wardmote.tile_box RENAME TO tile_box_itself")
+            cursor.execute("CREATE FUNCTION wardmote.tile_box(z text, x text, y text) RETURNS public.geometry LANGUAGE plpgsql AS $$ BEGIN"
+                           " IF current_setting('statement_timeout') = '100ms' THEN RAISE EXCEPTION 'clipping routine returned NULL' USING ERRCODE = 'XX000'; END IF;"
+                           " RETURN wardmote.tile_box_itself(z, x, y); END $$")
+            server = start_server(**ONE)
+            assert Client(server, contract, COVERAGE).get("/v1/tiles/map-items-facility/0/0/0.mvt").status in (200, 204)
+        finally:
+            cursor.execute("DROP FUNCTION wardmote.tile_box; ALTER FUNCTION wardmote.tile_box_itself RENAME TO tile_box")
+            cursor.execute("SELECT pg_get_functiondef('wardmote.tile_box'::regproc)")
+            assert cursor.fetchone()[0] == definition

@@ -97,3 +97,30 @@ def test_where_groups_meet(anonymous, partner):
     group(partner.officer, point={"type": "Point", "coordinates": [-3.211, 50.111]}, visibility="public")
     drawn = anonymous.get("/v1/community-groups.geojson", params={"bbox": "-3.12,50.11,-3.10,50.12"}).json()
     assert [feature["id"] for feature in drawn["features"]] == [record["id"]]
+
+
+def test_one_place_and_any_number_of_communities(partner, records):
+    place = records.shared("localities")["id"]
+    communities = [partner.officer.post("/v1/communities", {"name": unique("Community"), "kind": kind}).json()["id"] for kind in ("identity", "interest")]
+    own = group(partner.officer, locality_id=place, community_ids=communities)
+    for community in communities:
+        found = partner.officer.get("/v1/community-groups", params={"community_ids": community, "locality_id": place}).json()["items"]
+        assert [(each["id"], each["locality_id"], each["community_ids"]) for each in found] == [(own["id"], place, communities)]
+    both = partner.officer.get("/v1/community-groups", params={"community_ids": ",".join(communities), "count": "exact"}).json()
+    assert (both["count"], len(both["items"])) == (1, 1), "counted once, whichever of its communities is asked for"
+    assert change(partner.officer, own, locality_id=[place]).status == 400
+
+
+def test_groups_that_exist_on_a_day(partner):
+    own_term = unique("day")
+    made = {name: group(partner.officer, name=f"{own_term} {name}", **days)["id"] for name, days in {
+        "always": {}, "since": {"valid_from": "2024-01-01"}, "until": {"valid_to": "2023-12-31"}, "between": {"valid_from": "2023-06-01", "valid_to": "2024-06-01"}}.items()}
+
+    def found(day):
+        answer = partner.viewer.get("/v1/community-groups", params={"in_force_on": day, "name.contains": own_term})
+        assert answer.status == 200, answer.text()
+        return {name for name, id_ in made.items() if id_ in {item["id"] for item in answer.json()["items"]}}
+
+    assert found("2023-12-31") == {"always", "until", "between"} and found("2024-01-01") == {"always", "since", "between"}
+    assert found("2024-06-02") == {"always", "since"} and found("2023-05-31") == {"always", "until"}
+    assert partner.viewer.get("/v1/community-groups", params={"in_force_on": "today"}).status == 400

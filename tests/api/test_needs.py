@@ -77,3 +77,31 @@ def test_the_newest_needs_come_first(partner, community):
     days = {day: made(need(partner.officer, community_id=community["id"], raised_on=day))["id"] for day in ("2024-05-01", None, "2026-05-01")}
     listed = partner.officer.get("/v1/needs", params={"community_id": community["id"], "sort": "-raised_on"}).json()["items"]
     assert [each["id"] for each in listed] == [days["2026-05-01"], days["2024-05-01"], days[None]]
+
+
+def test_needs_that_several_partners_work_on(partner, other, administrator, records):
+    """By activities that the caller sees, of different partners, and none that was called off."""
+    locality = records.shared("localities")["id"]
+    needs = {name: made(need(partner.officer, locality_id=locality, title=unique(name), visibility="public"))["id"]
+             for name in ("by two", "by one twice", "by one and one called off", "by one and one in private", "by none")}
+
+    def answer(client, name, **members):
+        made(client.post("/v1/activities", {"title": unique("Course"), "kind": "training", "visibility": "public", "need_ids": [needs[name]], **members}))
+
+    for name in ("by two", "by one twice", "by one and one called off", "by one and one in private"):
+        answer(partner.officer, name)
+    answer(other.officer, "by two")
+    answer(partner.officer, "by one twice")
+    answer(other.officer, "by one and one called off", status="cancelled")
+    answer(other.officer, "by one and one in private", visibility="private")
+
+    def found(client, joint):
+        listed = client.get("/v1/needs", params={"locality_id": locality, "joint": joint, "limit": 500})
+        assert listed.status == 200, listed.text()
+        ids = {item["id"] for item in listed.json()["items"]}
+        return {name for name, id_ in needs.items() if id_ in ids}
+
+    for client, joint in ((administrator, {"by two"}), (other.viewer, {"by two", "by one and one in private"})):
+        assert (found(client, "true"), found(client, "false")) == (joint, set(needs) - joint)
+    narrow = records.account(partner.id, "viewer", ["needs:read"])
+    assert found(narrow, "true") == found(narrow, "false") == set()

@@ -95,3 +95,13 @@ def test_services_of_a_place(partner, records, anonymous):
     assert found(point="-3.06,50.02") == set()
     assert anonymous.get("/v1/service-entries", params={"near": "-3.03,50.02"}).status == 400
     assert found(postcode="ZZ99 9ZZ") == set()
+
+
+def test_a_team_works_in_a_locality_of_another_partner(partner, administrator, anonymous, records):
+    """Its own code and name, on boundaries that somebody else draws."""
+    boundaries = records.make("boundary-sets", administrator, visibility="public")
+    locality = records.make("localities", administrator, boundary_set_id=boundaries["id"], visibility="public")
+    made = partner.officer.post("/v1/service-areas", {"code": unique("team"), "name": "Team", "locality_id": locality["id"], "visibility": "public"})
+    assert made.status == 201 and locality["partner_id"] != partner.id, made.text()
+    found = anonymous.get("/v1/service-areas", params={"locality_id": locality["id"], "include": "locality"}).json()["items"]
+    assert [(each["id"], each["locality"]["code"]) for each in found] == [(made.json()["id"], locality["code"])]

@@ -55,7 +55,7 @@ static const struct field fields[] = {
 	  .doc = "Dimension of profile values that has figures for the community.", .example = "\"ethnicity\"" },
 	{ .name = "profile_category", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER, .min = 1, .max = NAME_MAX_CHARS,
 	  .doc = "Category of that dimension; only with a profile_dimension.", .example = "\"Gypsy or Irish Traveller\"" },
-	{ .name = "barriers", .type = T_OBJECTS, .members = barriers, .max = 20, .initial = "[]",
+	{ .name = "barriers", .type = T_OBJECTS, .members = barriers, .flags = F_SUMMARY, .max = 20, .initial = "[]",
 	  .doc = "What keeps its members from taking part, and what is done about it.",
 	  .example = "[{\"kind\":\"language\",\"text\":\"Letters come in English only\",\"mitigation\":\"An interpreter at each meeting\","
 		     "\"status\":\"open\"}]" },

@@ -70,7 +70,15 @@ static const struct field fields[] = {
 };
 /* clang-format on */
 
-static const struct clause clauses[] = { MAP_CLAUSES("groups"), { 0 } };
+static const struct clause clauses[] = {
+	MAP_CLAUSES("groups"),
+	{ .name = "in_force_on",
+	  .type = T_DATE,
+	  .sql = "coalesce(t.valid_from, '-infinity') <= @ AND coalesce(t.valid_to, 'infinity') >= @",
+	  .doc = "Only groups that exist on this day, as far as is known.",
+	  .example = "2026-01-01" },
+	{ 0 },
+};
 
 static const struct sort sorts[] = {
 	{ .name = "name", .type = "text" },

@@ -62,6 +62,15 @@ static const struct clause clauses[] = {
 	  .doc = "Whether no activity that you can see answers them; one that was cancelled answers none. It takes the scope of "
 		 "activities, too.",
 	  .example = "true" },
+	{ .name = "joint",
+	  .type = T_BOOL,
+	  .sql = "wardmote.may_read('activities') AND @ = (1 < (SELECT count(DISTINCT a.partner_id) FROM api.activity a WHERE a.need_ids "
+		 "@> ARRAY[t.id] AND "
+		 "a.status <> 'cancelled'))",
+	  .doc = "Whether activities of more than one partner, of those that you can see, answer them; one that was cancelled answers "
+		 "none. It takes the "
+		 "scope of activities, too.",
+	  .example = "true" },
 	{ 0 },
 };
 
