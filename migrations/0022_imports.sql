@@ -262,6 +262,10 @@ BEGIN
 	WHERE r.import_id = import.id AND r.record_id IS NULL
 	ORDER BY r.n;
 	GET DIAGNOSTICS created = ROW_COUNT;
+	-- What was repaired is named beside the rejects, as far as there is room.
+	INSERT INTO wardmote.import_reject (import_id, n, code, reason, detail)
+	SELECT import.id, r.n, r.code, 'repaired', r.repaired FROM wardmote.import_row r WHERE r.import_id = import.id AND r.repaired IS NOT NULL ORDER BY r.n
+	LIMIT greatest(10000 - (SELECT count(*) FROM wardmote.import_reject k WHERE k.import_id = import.id), 0);
 	PERFORM wardmote.import_end(import.id, 'done', NULL, ARRAY[total, created, updated, known - updated, repaired]);
 END
 $$;

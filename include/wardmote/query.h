@@ -72,6 +72,9 @@ struct query {
 int query_parse(struct arena *arena, const struct route *route, struct slice text, enum caller caller, struct query *ret_query,
 		struct faults *faults);
 
+/* A fault for each position that lies outside of `extent` ("west,south,east,north"; empty: not known), and inside once longitude and latitude are changed over. */
+void query_check_positions(const struct query *query, const struct route *route, const char *extent, struct faults *faults);
+
 /* A filter that few records pass (F_SELECTIVE), whose index a list is to begin with; NULL: there is none. */
 const struct filter *query_leading(const struct query *query);
 

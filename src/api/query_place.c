@@ -2,6 +2,8 @@
 /* The parameters of what has a place: where it lies, in which reference system its coordinates are, and how much of a boundary is wanted. */
 #include "query_internal.h"
 
+#include <stdlib.h>
+
 #include "text.h"
 
 /* Has the shape a field of one of these types, of which the caller may know? */
@@ -83,4 +85,48 @@ void query_parse_geometry(struct parse *parse, struct slice value)
 		}
 	}
 	query_fault(parse, "enum", "geometry must be one of: full, simplified, none.");
+}
+
+/* --- positions against the map --- */
+
+static bool lies_in(const double *corners, double longitude, double latitude)
+{
+	bool west = longitude >= corners[0], east = longitude <= corners[2];
+	bool across = corners[0] > corners[2]; /* the antimeridian */
+	return (across ? west || east : west && east) && latitude >= corners[1] && latitude <= corners[3];
+}
+
+/* "a,b,..." which was checked before. */
+static void read_numbers(const char *text, size_t n, double *ret_numbers)
+{
+	for (size_t i = 0; i < n; i++) {
+		char *end;
+		ret_numbers[i] = strtod(text, &end);
+		text = *end == ',' ? end + 1 : end;
+	}
+}
+
+static void check_position(const double *corners, const char *name, const char *value, struct faults *faults)
+{
+	double position[2];
+	read_numbers(value, 2, position);
+	if (!lies_in(corners, position[0], position[1]) && lies_in(corners, position[1], position[0]))
+		fault_add(faults, FAULT_PARAMETER, name, "axes_swapped",
+			  "Longitude comes first: this lies on the map of this installation only when its numbers are changed over.");
+}
+
+void query_check_positions(const struct query *query, const struct route *route, const char *extent, struct faults *faults)
+{
+	if (extent[0] == '\0')
+		return;
+	double corners[4];
+	read_numbers(extent, 4, corners);
+	const struct clause *clauses = route->shape == NULL ? NULL : route->shape->resource->clauses;
+	for (size_t i = 0; clauses != NULL && clauses[i].name != NULL; i++)
+		if (clauses[i].type == T_POSITION && query->clauses[i] != NULL)
+			check_position(corners, clauses[i].name, query->clauses[i], faults);
+	const struct parameter *own = route->operation->parameters;
+	for (size_t i = 0; own != NULL && i < OPERATION_VALUES_MAX && own[i].name != NULL; i++)
+		if (own[i].type == T_POSITION && query->values[i] != NULL)
+			check_position(corners, own[i].name, query->values[i], faults);
 }

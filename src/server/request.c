@@ -271,6 +271,7 @@ static void stage_query(struct request *request)
 	if (request->probe)
 		return;
 	query_parse(request->arena, request->match.route, http_query(request->exchange), request->caller, query, &request->faults);
+	query_check_positions(query, request->match.route, request->worker->server->config->map_extent, &request->faults);
 	query_bind(query, request->match.names, request->match.n_names);
 	if (query->cursor.len > 0 && !open_cursor(request, query))
 		fault_add(&request->faults, FAULT_PARAMETER, "cursor", "cursor",

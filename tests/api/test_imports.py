@@ -122,6 +122,9 @@ def test_invalid_geometries_are_repaired_or_rejected(site):
     made = site.take(collection(feature("A", geometry=BOW_TIE), feature("B")))
     assert (made["state"], counts(made)) == ("done", {"features": 2, "created": 2, "repaired": 1})
     assert len(site.localities("geometry")[0]["geometry"]["coordinates"]) == 2
+    told = site.client.get(f"/v1/imports/{made['id']}/rejected").json()["items"]
+    assert [(row["n"], row["code"], row["reason"]) for row in told] == [(1, "A", "repaired")]
+    assert "Self-intersection" in told[0]["detail"]
 
 
 def test_what_is_there_already(site):

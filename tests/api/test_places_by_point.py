@@ -140,6 +140,16 @@ def test_what_is_no_place(anonymous, params, codes):
     assert (answer.status, answer.codes()) == (400, codes)
 
 
+@pytest.mark.parametrize("path", [LOCALITIES, "/v1/consultations", "/v1/activities"])
+def test_latitude_before_longitude_is_told(anonymous, path):
+    """An empty list would say that nothing is there."""
+    for params, codes in (({"point": "52.63,1.3"}, [("point", "axes_swapped")]), ({"near": "52.63,1.3", "radius": 500}, [("near", "axes_swapped")])):
+        answer = anonymous.get(path, params=params)
+        assert (answer.status, answer.codes()) == (400, codes)
+    assert anonymous.get(path, params={"point": "1.3,52.63"}).status == 200
+    assert anonymous.get(path, params={"point": "100.5,13.7"}).status == 200, "outside of the map either way: nothing is there"
+
+
 # --- a postcode ---
 
 @pytest.fixture(scope="module", name="coded")

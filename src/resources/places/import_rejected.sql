@@ -1,4 +1,4 @@
--- What of the import $2 could not be taken, in the order of the file: a page of $4 rows after the $5th feature.
+-- What of the import $2 could not be taken, or not as it was, in the order of the file: a page of $4 rows after the $5th feature.
 WITH cur AS (
 	SELECT i.id FROM api.import i WHERE i.id = $2::uuid
 ), page AS (

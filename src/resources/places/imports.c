@@ -145,7 +145,8 @@ static const struct operation own_operations[] = {
 	  .sql = import_rejected_sql,
 	  .answer = import_rejected_answer,
 	  .summary = "List what an import rejected",
-	  .doc = "Each feature or line that could not be taken, with the reason, in the order of the file; the first 10,000, for 30 days." },
+	  .doc = "Each feature or line that could not be taken, with the reason, in the order of the file; the first 10,000, for 30 days. What was stored with a "
+		 "repaired geometry is there too, with the reason `repaired`." },
 	{ 0 },
 };
 /* clang-format on */
