@@ -352,7 +352,7 @@ static void check_hand_written(struct check *check, const struct operation *oper
 	expect(check, operation_names(operation) <= PATH_NAMES_MAX, "more parameters in its path than a call has names for");
 	expect(check, hand_written || (!paged && operation->answer == NULL && operation->media == NULL),
 	       "only a hand-written operation says what it answers");
-	expect(check, !paged || strcmp(operation->method, "GET") == 0, "only what is read has pages");
+	expect(check, !paged || (operation->method != NULL && strcmp(operation->method, "GET") == 0), "only what is read has pages");
 	expect(check, !paged || !(has_parameter(operation, "limit") || has_parameter(operation, "cursor")),
 	       "a page has its limit and cursor already");
 	expect(check, operation->answer == NULL || is_json(operation->answer), "its answer is no JSON Schema");

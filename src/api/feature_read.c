@@ -65,7 +65,9 @@ static void tell(const struct reading *reading, const char *property, const char
 /* A string or a whole number, as one line of text. NULL: absent, null, or not good, which is then told. */
 static const char *read_text(const struct reading *reading, const char *property, int64_t max, bool required)
 {
-	const json_t *value = property == NULL ? NULL : json_object_get(reading->properties, property);
+	if (property == NULL)
+		return NULL;
+	const json_t *value = json_object_get(reading->properties, property);
 	struct slice text = { json_string_value(value), json_string_length(value) };
 	if (json_is_integer(value))
 		text = slice_of(arena_printf(reading->arena, "%" JSON_INTEGER_FORMAT, json_integer_value(value)));
