@@ -112,6 +112,11 @@ BEGIN
 			reason := 'invalid_geometry';
 			detail := repaired;
 			RETURN;
+		ELSIF ST_NPoints(geom) > 20000 THEN
+			-- Where edges cross by the thousand the repair takes what time and memory there is.
+			reason := 'invalid_geometry';
+			detail := left('Of more than 20,000 positions nothing is repaired: ' || repaired, 400);
+			RETURN;
 		END IF;
 		geom := ST_CollectionExtract(ST_MakeValid(geom, 'method=structure'), 3);
 	END IF;
@@ -348,6 +353,10 @@ DECLARE
 BEGIN
 	SELECT array_agg(i.id) INTO lost FROM wardmote.import i LEFT JOIN wardmote.import_work w ON w.import_id = i.id
 	WHERE i.state IN ('queued', 'running') AND coalesce(w.touched_at, i.updated_at) < clock_timestamp() - interval '15 minutes';
+	-- One that somebody writes at this moment is not lost, and nothing here waits for it.
+	lost := ARRAY(SELECT i.id FROM wardmote.import i WHERE i.id = ANY (lost) FOR UPDATE SKIP LOCKED);
+	lost := ARRAY(SELECT l FROM unnest(lost) l WHERE NOT EXISTS (SELECT FROM wardmote.import_work w WHERE w.import_id = l))
+		|| ARRAY(SELECT w.import_id FROM wardmote.import_work w WHERE w.import_id = ANY (lost) FOR UPDATE SKIP LOCKED);
 	PERFORM wardmote.import_end(l, 'failed', 'The server stopped before it was done.', '{0,0,0,0,0}') FROM unnest(lost) l;
 	DELETE FROM wardmote.import_reject r WHERE ctid = ANY (ARRAY(SELECT k.ctid FROM wardmote.import_reject k JOIN wardmote.import i ON i.id = k.import_id
 		WHERE i.ended_at < clock_timestamp() - interval '30 days' LIMIT 199));

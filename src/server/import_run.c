@@ -51,7 +51,9 @@ bool run_short_of_memory(struct run *run)
 /* Soon after we are gone the database ends what we had begun: its locks must not outlive us. */
 static bool open_session(struct run *run, long patience_ms, int stop_fd)
 {
-	static const char watch[] = "SET client_connection_check_interval = '1s'";
+	/* The database ends a statement before we give it up, and soon after we are gone. */
+	const char *watch = arena_printf(&run->arena, "SET statement_timeout = %ld; SET client_connection_check_interval = '1s'",
+					 patience_ms - patience_ms / 20);
 	const struct server *server = run->imports->server;
 	struct db_rows rows;
 	const char *error = "out of memory";

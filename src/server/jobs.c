@@ -49,8 +49,10 @@ static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct
 	if (jobs->session == NULL) {
 		if (!open_session(jobs, arena, ret_error))
 			return false;
-		/* Without it a clean-up would go by the database's defaults. */
-		if (db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error) < 0) {
+		/* Without it a clean-up would go by the database's defaults. A statement ends before we give it up, and soon after we are gone. */
+		if (db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error) < 0 ||
+		    db_session_query(jobs->session, arena, "SET statement_timeout = '9s'; SET client_connection_check_interval = '1s'", 0,
+				     NULL, ret_rows, ret_error) < 0) {
 			close_session(jobs);
 			return false;
 		}

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import math
 import os
 import pathlib
 import signal
@@ -160,3 +161,52 @@ def test_a_server_that_ends(start_server, contract, host, cluster, how):
     assert site.take(collection(feature("A")))["created_count"] == 1
     with contextlib.suppress(OSError):
         client.close()
+
+
+def test_nothing_waits_for_an_import_that_is_being_written(cluster):
+    """What tidies up goes on: an import whose row is locked is not lost. One that is, is told so."""
+    with contextlib.closing(cluster.connect("wardmote_owner")) as writer, contextlib.closing(cluster.connect("wardmote_owner")) as tidier:
+        writer.autocommit, tidier.autocommit = False, True
+        with writer.cursor() as held, tidier.cursor() as cursor:
+            cursor.execute("INSERT INTO wardmote.import (partner_id, visibility, kind, state, bytes, settings)"
+                           " SELECT p.id, 'private', 'postcodes', 'running', 1, '{}' FROM wardmote.partner p LIMIT 1 RETURNING id")
+            ((made,),) = cursor.fetchall()
+            cursor.execute("INSERT INTO wardmote.import_work VALUES (%s, now() - interval '16 minutes')", (made,))
+            held.execute("UPDATE wardmote.import_work SET touched_at = now() WHERE import_id = %s", (made,))
+            cursor.execute("SET lock_timeout = '2s'; SELECT wardmote.forget_imports()")
+            cursor.execute("SELECT state FROM wardmote.import WHERE id = %s", (made,))
+            assert cursor.fetchall() == [("running",)]
+            writer.rollback()
+            cursor.execute("SELECT wardmote.forget_imports(); SELECT state FROM wardmote.import WHERE id = %s", (made,))
+            assert cursor.fetchall() == [("failed",)]
+
+
+def test_what_an_import_asks_for_ends_with_its_server(lonely, cluster):
+    """The backend does not work on, with its locks, for nobody. What makes it long here is a lock."""
+    server, client = lonely
+    site = Site(client)
+    with contextlib.closing(cluster.connect("postgres")) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended('wardmote.import ' || %s, 0))", (site.id,))
+        assert site.send(collection(feature("A")), headers={}).status == 202
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'advisory' AND query LIKE '%wardmote.import_apply%'"
+
+        def waits():
+            cursor.execute(waiting)
+            return cursor.rowcount > 0
+
+        wait_for(waits)
+        server.process.kill()
+        server.process.wait(20)
+        wait_for(lambda: not waits())
+    server.start()
+
+
+def test_of_too_many_positions_nothing_is_repaired(administrator):
+    """Edges that cross by the thousand: the repair would take what time and memory there is."""
+    site = Site(administrator)
+    star = [[round(1 + 0.01 * math.cos(k * math.pi * 0.999), 9), round(52 + 0.01 * math.sin(k * math.pi * 0.999), 9)] for k in range(20001)]
+    answer = site.take(collection(feature("S", geometry={"type": "Polygon", "coordinates": [[*star, star[0]]]})))
+    assert answer["state"] == "rejected"
+    (reject,) = administrator.get(f"/v1/imports/{answer['id']}/rejected").json()["items"]
+    assert reject["reason"] == "invalid_geometry" and "20,000" in reject["detail"]

@@ -56,7 +56,7 @@ static const struct parameter boundaries_parameters[] = {
 	{ .name = "population_as_at", .type = T_DATE, .doc = "Day that the population was counted or estimated for." },
 	{ .name = "crs", .type = T_ENUM, .values = reference_systems,
 	  .doc = "Reference system of the coordinates: EPSG:4326, longitude first (the default), or EPSG:27700, easting first." },
-	{ .name = "invalid", .type = T_ENUM, .values = treatments, .doc = "What to do with a geometry that is not valid: repair it (the default) or reject the feature." },
+	{ .name = "invalid", .type = T_ENUM, .values = treatments, .doc = "What to do with a geometry that is not valid: repair it (the default) or reject the feature. One of more than 20,000 positions is always rejected." },
 	{ .name = "existing", .type = T_ENUM, .values = collisions,
 	  .doc = "What to do where the set has a locality with the code that differs: reject the feature (the default) or update the locality." },
 	{ .name = "accept_rest", .type = T_BOOL, .doc = "Store the other features when some are rejected; by default none is stored then." },
