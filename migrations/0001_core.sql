@@ -214,6 +214,11 @@ BEGIN
 END
 $$;
 
+-- What the views show of a table's row `a`: 0020 has the fields about a person end with their day. `whole`: the record whose version `a` is.
+CREATE FUNCTION wardmote.shown_column(thing text, name text, a text, whole text DEFAULT NULL) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT format('%I.%I', a, name)
+$$;
+
 -- Kinds: owned (a partner's records), admin (administrators write, for any partner), shareable (as owned; those of nobody are the administrators').
 CREATE FUNCTION wardmote.protect(thing text, kind text) RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $body$
 DECLARE
@@ -256,7 +261,15 @@ $sql$, thing, CASE kind WHEN 'shareable' THEN '' ELSE 'NOT NULL' END, thing || '
 		EXECUTE format('CREATE POLICY deleting ON wardmote.%1$I FOR DELETE TO wardmote_api USING (%2$s)', thing, owner_rule);
 		EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON wardmote.%I TO wardmote_api', thing);
 	END IF;
-	EXECUTE format('CREATE OR REPLACE VIEW api.%1$I AS SELECT t.* FROM wardmote.%1$I t WHERE %2$s', thing, wardmote.visible_text('t'));
+	PERFORM wardmote.make_view(thing);
+END
+$body$;
+
+CREATE FUNCTION wardmote.make_view(thing text) RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW api.%1$I AS SELECT %3$s FROM wardmote.%1$I t WHERE %2$s', thing, wardmote.visible_text('t'),
+		(SELECT string_agg(format('%s AS %I', wardmote.shown_column(thing, attname, 't'), attname), ', ' ORDER BY attnum) FROM pg_attribute
+			WHERE attrelid = format('wardmote.%I', thing)::regclass AND attnum > 0 AND NOT attisdropped));
 	EXECUTE format('GRANT SELECT ON api.%I TO wardmote_api', thing);
 END
 $body$;

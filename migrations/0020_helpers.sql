@@ -63,24 +63,42 @@ CREATE TABLE wardmote.prunes (
 );
 SELECT wardmote.force_policies('wardmote.prunes'::regclass);
 
--- Whether there is more to do, and what failed. A function that fails leaves the others to their work.
-CREATE FUNCTION wardmote.prune(OUT more boolean, OUT fault text) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+-- The one whose name comes after this, each in a transaction of its own, so that one which takes too long undoes its own work alone: its name (null: there is none),
+-- whether it has more to do, and what failed.
+CREATE FUNCTION wardmote.prune_next(after text, OUT called text, OUT more boolean, OUT fault text) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, public AS $$
 DECLARE
-	called text;
 	done text;
 BEGIN
 	more := false;
-	FOR called IN SELECT p.function_name FROM wardmote.prunes p ORDER BY p.function_name LOOP
-		BEGIN
-			EXECUTE format('SELECT %s()::text', called) INTO done;
-			more := more OR (coalesce(done, '') ~ '^\d+$' AND done::numeric >= 200);
-		EXCEPTION WHEN others THEN
-			fault := concat_ws('; ', fault, called || ': ' || SQLERRM);
-		END;
+	SELECT p.function_name INTO called FROM wardmote.prunes p WHERE p.function_name > after ORDER BY p.function_name LIMIT 1;
+	IF called IS NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT %s()::text', called) INTO done;
+	more := coalesce(done, '') ~ '^\d+$' AND done::numeric >= 200;
+EXCEPTION WHEN query_canceled THEN
+	fault := called || ': it took too long';
+WHEN others THEN
+	fault := called || ': ' || SQLERRM;
+END
+$$;
+
+-- All of them at once.
+CREATE FUNCTION wardmote.prune(OUT more boolean, OUT fault text) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+	step record;
+BEGIN
+	more := false;
+	step := wardmote.prune_next('');
+	WHILE step.called IS NOT NULL LOOP
+		more := more OR step.more;
+		fault := nullif(concat_ws('; ', fault, step.fault), '');
+		step := wardmote.prune_next(step.called);
 	END LOOP;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wardmote.prune() TO wardmote_api;
+GRANT EXECUTE ON FUNCTION wardmote.prune(), wardmote.prune_next(text) TO wardmote_api;
 
 -- --- the end of a consent -----------------------------------------------------------------------------------------------------------
 
@@ -91,6 +109,14 @@ CREATE TABLE wardmote.expiry (
 	columns      text[] NOT NULL CONSTRAINT expiry_columns CHECK (cardinality(columns) > 0)
 );
 SELECT wardmote.force_policies('wardmote.expiry'::regclass);
+
+-- In the views the fields end with their day, whenever they are emptied: those of a version with its own day, or the record's.
+CREATE OR REPLACE FUNCTION wardmote.shown_column(thing text, name text, a text, whole text DEFAULT NULL) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT coalesce((SELECT format('CASE WHEN %1$I.%2$I < (SELECT wardmote.today())%3$s THEN NULL ELSE %1$I.%4$I END', a, e.until_column,
+			CASE WHEN whole IS NOT NULL THEN format(' OR EXISTS (SELECT FROM wardmote.%I w WHERE w.id = %s AND w.%I < (SELECT wardmote.today()))',
+				e.thing, whole, e.until_column) ELSE '' END, name)
+		FROM wardmote.expiry e WHERE e.thing = shown_column.thing AND shown_column.name = ANY (e.columns)), format('%I.%I', a, name))
+$$;
 
 -- wardmote.expire_<thing>(), written out in full. At most 200 records a call:
 --   a record whose day is over: its fields are emptied, in all of its versions and stored answers;
@@ -116,12 +142,20 @@ BEGIN
 		UPDATE wardmote.%2$I t SET %6$s FROM over WHERE t.id = over.id RETURNING t.id
 	)
 	SELECT coalesce(array_agg(e.id), '{}') INTO ended FROM emptied e;
-	UPDATE history.%2$I h SET %6$s WHERE h.id = ANY (ended) AND %5$s IS NOT NULL;
-	UPDATE wardmote.idempotency i SET body = NULL WHERE i.record_id = ANY (ended);
-	WITH over AS (
-		SELECT h.id, h.version FROM history.%2$I h LEFT JOIN wardmote.%2$I t ON t.id = h.id
-		WHERE %5$s IS NOT NULL AND (h.%3$I < wardmote.today() OR (h.%3$I IS NOT NULL AND t.id IS NOT NULL AND %4$s IS NULL))
+	IF cardinality(ended) > 0 THEN
+		UPDATE history.%2$I h SET %6$s WHERE h.id = ANY (ended) AND %5$s IS NOT NULL;
+		UPDATE wardmote.idempotency i SET body = NULL WHERE i.record_id = ANY (ended);
+	END IF;
+	WITH day AS (
+		SELECT h.id, h.version FROM history.%2$I h
+		WHERE %5$s IS NOT NULL AND h.%3$I < wardmote.today() ORDER BY h.%3$I
 		LIMIT greatest(200 - cardinality(ended), 0) FOR UPDATE OF h SKIP LOCKED
+	), withdrawn AS (
+		SELECT h.id, h.version FROM history.%2$I h JOIN wardmote.%2$I t ON t.id = h.id
+		WHERE %5$s IS NOT NULL AND h.%3$I IS NOT NULL AND %4$s IS NULL
+		LIMIT greatest(200 - cardinality(ended), 0) FOR UPDATE OF h SKIP LOCKED
+	), over AS (
+		SELECT d.id, d.version FROM day d UNION SELECT w.id, w.version FROM withdrawn w
 	), emptied AS (
 		UPDATE history.%2$I h SET %6$s FROM over WHERE h.id = over.id AND h.version = over.version RETURNING h.id, h.version
 	), answers AS (
@@ -151,6 +185,8 @@ BEGIN
 	INSERT INTO wardmote.expiry VALUES (registered.*) ON CONFLICT ON CONSTRAINT expiry_pkey
 		DO UPDATE SET until_column = EXCLUDED.until_column, columns = EXCLUDED.columns;
 	PERFORM wardmote.make_expire(registered);
+	PERFORM wardmote.make_view(thing);
+	PERFORM wardmote.make_version_views(thing);
 	-- Only rows that have something to lose: a look once a minute costs nothing.
 	FOREACH place IN ARRAY '{wardmote,history}'::text[] LOOP
 		EXECUTE format('DROP INDEX IF EXISTS %I.%I', place, thing || '_expiry');

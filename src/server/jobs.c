@@ -92,13 +92,19 @@ static void prune(struct jobs *jobs, struct arena *arena)
 {
 	struct db_rows rows;
 	const char *error = NULL;
-	if (!ask(jobs, arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error) ||
-	    !ask(jobs, arena, "SELECT more, fault FROM wardmote.prune()", &rows, &error))
+	const char *called = "";
+	if (!ask(jobs, arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error))
 		return;
-	if (rows.cells[1] != NULL)
-		log_message(LOG_LEVEL_WARNING, "not everything that ended was tidied away", "error", rows.cells[1]);
-	if (strcmp(rows.cells[0], "t") == 0)
-		jobs->pruned_us = 0;
+	while (called != NULL) {
+		const char *text = arena_printf(arena, "SELECT called, more, fault FROM wardmote.prune_next('%s')", called);
+		if (!ask(jobs, arena, text, &rows, &error))
+			return;
+		called = rows.cells[0];
+		if (rows.cells[2] != NULL)
+			log_message(LOG_LEVEL_WARNING, "not everything that ended was tidied away", "error", rows.cells[2]);
+		if (strcmp(rows.cells[1], "t") == 0)
+			jobs->pruned_us = 0;
+	}
 }
 
 /* Milliseconds until the next round: what failed is not tried, and logged, ten times a second. */

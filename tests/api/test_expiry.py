@@ -250,3 +250,34 @@ def test_who_may_prune(site):
             assert cursor.fetchall() == [(False, None)]
     finally:
         connection.close()
+
+
+def test_the_day_holds_whatever_the_thread_does(site):
+    """Nobody has emptied them yet: in what the server reads they are over."""
+    record, other = site.make(5), site.make(5)
+    site.change(record, name="Renamed")
+    site.rows("SELECT set_config('wardmote.partner', %s, false)", site.partner)
+    try:
+        views = {"helper": [("01603 555 000",)], "helper_past": [("01603 555 000",)], "helper_version": [("01603 555 000",)] * 2}
+        for view, shown in views.items():
+            assert site.rows(f"SELECT phone FROM api.{view} WHERE id = %s", record) == shown
+        site.change(record, consent_until=site.day(-1))
+        for view, shown in {"helper": 1, "helper_past": 2, "helper_version": 3}.items():
+            assert site.rows(f"SELECT phone FROM api.{view} WHERE id = %s", record) == [(None,)] * shown
+        assert site.rows("SELECT phone FROM api.helper WHERE id = %s", other) == [("01603 555 000",)]
+        assert site.past(record)[0] == ("01603 555 000", None), "the control: it is still stored"
+    finally:
+        site.rows("SELECT set_config('wardmote.partner', '', false)")
+
+
+def test_one_that_takes_too_long_undoes_nothing_of_the_others(site, keys):
+    site.rows("CREATE FUNCTION wardmote.zz_slow() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(60)'")
+    site.rows("INSERT INTO wardmote.prunes VALUES ('wardmote.zz_slow')")
+    record = site.make(-1)
+    server = wardmote_server.Server(site.cluster, keys, DATABASE)
+    try:
+        assert soon(lambda: site.now(record) == [EMPTY])
+        assert soon(lambda: "wardmote.zz_slow: it took too long" in server.log())
+    finally:
+        server.close()
+        site.rows("DELETE FROM wardmote.prunes WHERE function_name = 'wardmote.zz_slow'; DROP FUNCTION wardmote.zz_slow()")

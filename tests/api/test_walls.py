@@ -357,7 +357,7 @@ CALLED = {
             " refresh revoke secret_rotate session_end sweep",
     "wardmote": "again claim_key code_uses consultation_gates consultation_moves consultation_place ctx_account ctx_partner ctx_rank expect_timeline forget_keys granted"
                 " has_manager key_lifetime may_administer may_manage may_write moved_on owns risk_register_scored risk_scale_has risk_scale_lost risk_scale_misses role_rank"
-                " sequence_changes today uuid7 within_scopes around axes_swapped box may_read position prune public_url descendants"
+                " sequence_changes today uuid7 within_scopes around axes_swapped box may_read position prune prune_next public_url descendants"
                 " localities_at localities_meeting localities_near national postcode_key postcode_point simplified matched matches overlap_step sharing"
                 " import_apply import_begin import_fail import_stage import_touch"
                 " may_fill locality_and_above hsds_id hsds_organization hsds_contacts hsds_service_areas hsds_attributes hsds_locations hsds_service hsds_page"
