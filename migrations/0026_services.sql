@@ -271,12 +271,12 @@ CREATE FUNCTION wardmote.hsds_contacts(service api.service_entry) RETURNS json L
 $$;
 
 -- Boundaries are drawn from the shapes that are there for drawing: the whole ones of a country would take longer than a request may.
-CREATE FUNCTION wardmote.hsds_service_areas(service api.service_entry) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE FUNCTION wardmote.hsds_service_areas(service api.service_entry, drawn boolean) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT json_agg(json_build_object('id', wardmote.hsds_id('service_area ' || service.id || ' ' || l.id), 'name', l.name,
 		'extent', public.ST_AsGeoJSON(g.simple, 5), 'extent_type', CASE WHEN g.simple IS NOT NULL THEN 'geojson' END) ORDER BY u.n)
 	FROM unnest(service.locality_ids) WITH ORDINALITY u (id, n)
 	JOIN api.locality l ON l.id = u.id
-	LEFT JOIN api.locality_shape s ON s.id = l.id
+	LEFT JOIN api.locality_shape s ON drawn AND s.id = l.id
 	CROSS JOIN LATERAL (SELECT wardmote.simplified(public.ST_Transform(CASE
 		WHEN greatest(public.ST_XMax(s.web_coarse) - public.ST_XMin(s.web_coarse), public.ST_YMax(s.web_coarse) - public.ST_YMin(s.web_coarse)) > 45000
 		THEN s.web_coarse ELSE s.web_fine END, 4326)) AS simple OFFSET 0) AS g
@@ -307,8 +307,8 @@ CREATE FUNCTION wardmote.hsds_locations(service api.service_entry) RETURNS json 
 	WHERE service.point IS NOT NULL OR service.address IS NOT NULL
 $$;
 
--- A service entry as a service: what it has one of, or all. HSDS knows no null.
-CREATE FUNCTION wardmote.hsds_service(service api.service_entry, whole boolean) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+-- A service entry as a service: what it has one of, or all, its areas with boundaries or without. HSDS knows no null.
+CREATE FUNCTION wardmote.hsds_service(service api.service_entry, whole boolean, drawn boolean) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT json_strip_nulls(json_build_object('id', service.id, 'name', service.name, 'description', service.description, 'url', service.url,
 		'email', service.email, 'status', replace(service.status, '_', ' '), 'eligibility_description', service.eligibility,
 		'last_modified', to_char(service.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -318,7 +318,7 @@ CREATE FUNCTION wardmote.hsds_service(service api.service_entry, whole boolean) 
 		'schedules', CASE WHEN whole AND service.opening IS NOT NULL THEN
 			json_build_array(json_build_object('id', wardmote.hsds_id('schedule ' || service.id), 'description', service.opening)) END,
 		'contacts', CASE WHEN whole THEN wardmote.hsds_contacts(service) END,
-		'service_areas', CASE WHEN whole THEN wardmote.hsds_service_areas(service) END,
+		'service_areas', CASE WHEN whole THEN wardmote.hsds_service_areas(service, drawn) END,
 		'service_at_locations', CASE WHEN whole THEN wardmote.hsds_locations(service) END,
 		'attributes', CASE WHEN whole THEN wardmote.hsds_attributes(service) END))
 $$;
@@ -331,5 +331,5 @@ CREATE FUNCTION wardmote.hsds_page(total bigint, page bigint, size bigint, conte
 $$;
 
 GRANT EXECUTE ON FUNCTION wardmote.hsds_id(text), wardmote.hsds_organization(uuid), wardmote.hsds_contacts(api.service_entry),
-	wardmote.hsds_service_areas(api.service_entry), wardmote.hsds_attributes(api.service_entry), wardmote.hsds_locations(api.service_entry),
-	wardmote.hsds_service(api.service_entry, boolean), wardmote.hsds_page(bigint, bigint, bigint, json) TO wardmote_api;
+	wardmote.hsds_service_areas(api.service_entry, boolean), wardmote.hsds_attributes(api.service_entry), wardmote.hsds_locations(api.service_entry),
+	wardmote.hsds_service(api.service_entry, boolean, boolean), wardmote.hsds_page(bigint, bigint, bigint, json) TO wardmote_api;
