@@ -213,23 +213,8 @@ SELECT wardmote.refers('referral_route', 'to_partner_id', 'partner', false);
 SELECT wardmote.refers('referral_route', 'to_service_area_id', 'service_area', false);
 SELECT wardmote.refers('referral_route', 'to_contact_id', 'contact', false);
 
--- Who holds a code: those of before, service entries and referral routes.
-ALTER FUNCTION wardmote.code_uses(text, text, uuid) RENAME TO code_uses_elsewhere;
-REVOKE EXECUTE ON FUNCTION wardmote.code_uses_elsewhere(text, text, uuid) FROM wardmote_api;
-CREATE FUNCTION wardmote.code_uses(code_list text, code_text text, owner uuid) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-	SELECT wardmote.code_uses_elsewhere(code_list, code_text, owner) + (
-		SELECT count(*)
-		FROM (
-			SELECT s.partner_id FROM wardmote.service_entry s WHERE code_list = 'topic' AND s.topics @> ARRAY[code_text]
-			UNION ALL
-			SELECT r.partner_id FROM wardmote.referral_route r WHERE code_list = 'topic' AND r.topics @> ARRAY[code_text]
-		) AS holder
-		WHERE owner IS NULL OR holder.partner_id = owner OR NOT EXISTS (
-			SELECT FROM wardmote.code o WHERE o.list = code_list AND o.code = code_text AND o.partner_id = holder.partner_id)
-	)
-$$;
-GRANT EXECUTE ON FUNCTION wardmote.code_uses(text, text, uuid) TO wardmote_api;
+-- Who holds a code.
+SELECT wardmote.holds_codes('service_entry', 'topics', 'topic'), wardmote.holds_codes('referral_route', 'topics', 'topic');
 
 -- --- who answers for a consultation or an activity ----------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Service areas and service entries: who delivers what where, to what standard."""
+import contextlib
+
 import pytest
 
 from wardmote_records import unique
@@ -95,3 +97,21 @@ def test_services_of_a_place(partner, records, anonymous):
     assert found(point="-3.06,50.02") == set()
     assert anonymous.get("/v1/service-entries", params={"near": "-3.03,50.02"}).status == 400
     assert found(postcode="ZZ99 9ZZ") == set()
+
+
+def test_a_further_holder_of_codes_forgets_none(partner, records, cluster):
+    """A migration that registers a column makes the question anew: services and routes are still among those who hold codes."""
+    topic = records.code("topic")
+    body = {"name": unique("Advice"), "topics": [topic]}
+    assert partner.officer.post("/v1/service-entries", body).status == 201
+    assert partner.officer.post("/v1/referral-routes", {"title": unique("Route"), "topics": [topic], "to_partner_id": partner.id}).status == 201
+    with contextlib.closing(cluster.connect("wardmote_owner")) as connection, connection.cursor() as cursor:
+        connection.autocommit = False
+        asked = "SELECT wardmote.code_uses('topic', %s, NULL)"
+        cursor.execute(asked, (topic,))
+        before = cursor.fetchone()
+        cursor.execute("DELETE FROM wardmote.code_holder WHERE thing = 'mapping_exercise'")
+        cursor.execute("SELECT wardmote.holds_codes('mapping_exercise', 'roles', 'mapping_role')")
+        cursor.execute(asked, (topic,))
+        assert cursor.fetchone() == before and before[0] >= 2
+        connection.rollback()
