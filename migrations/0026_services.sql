@@ -75,7 +75,6 @@ CREATE TABLE wardmote.contact (
 	consent_until   date,
 	consent_public  boolean NOT NULL DEFAULT false,
 	search          tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, post)) STORED,
-	CONSTRAINT contact_consent_until_order CHECK (consent_until > consent_on),
 	-- R34: a person is recorded in a public role or with consent, its purpose and its end; and shown to everyone only so.
 	CONSTRAINT contact_consent_on_required CHECK (num_nonnulls(name, phone, email) = 0 OR public_role
 		OR num_nulls(consent_on, consent_purpose, consent_until) = 0)

@@ -9,4 +9,12 @@ SELECT '/visibility', 'consent_required', 'to be named to everyone takes a publi
 FROM new
 WHERE new.visibility = 'public' AND num_nonnulls(new.name, new.phone, new.email) > 0 AND NOT new.public_role AND NOT new.consent_public
 UNION ALL
-SELECT '/consent_until', 'order', 'consent_until lies after consent_on' FROM new WHERE new.consent_until <= new.consent_on
+SELECT '/consent_until', 'consent_required', 'the consent has ended: nothing about a person can be recorded with it'
+FROM new LEFT JOIN cur ON true
+WHERE new.consent_until < wardmote.today()
+	AND ((new.name IS NOT NULL AND new.name IS DISTINCT FROM cur.name) OR (new.phone IS NOT NULL AND new.phone IS DISTINCT FROM cur.phone)
+		OR (new.email IS NOT NULL AND new.email IS DISTINCT FROM cur.email))
+UNION ALL
+-- A consent of today can be withdrawn today, by an end in the past.
+SELECT '/consent_until', 'order', 'consent_until lies after consent_on'
+FROM new WHERE new.consent_until <= new.consent_on AND new.consent_until >= wardmote.today()
