@@ -24,6 +24,11 @@ CREATE INDEX import_by_updated_at ON wardmote.import (audience, updated_at, id);
 CREATE INDEX import_open ON wardmote.import (created_at) WHERE state IN ('queued', 'running');
 SELECT wardmote.track('import');
 SELECT wardmote.refers('import', 'boundary_set_id', 'boundary_set', false);
+-- Nobody deletes an import, so it must not keep what it was for.
+UPDATE wardmote.reference SET released = true WHERE thing = 'import' AND column_name = 'boundary_set_id';
+SELECT wardmote.make_dependants('boundary_set');
+ALTER TABLE wardmote.import DROP CONSTRAINT import_boundary_set_id_fkey,
+	ADD CONSTRAINT import_boundary_set_id_fkey FOREIGN KEY (boundary_set_id) REFERENCES wardmote.boundary_set (id) ON DELETE SET NULL;
 
 -- What waits, and what is known of an import under way. None of it outlives a crash, and none of it need: an import that lost it has failed.
 CREATE UNLOGGED TABLE wardmote.import_work (
