@@ -279,3 +279,13 @@ def test_a_consent_of_today_is_withdrawn_today(partner):
     assert {name: partner.officer.get(path).json()[name] for name in PERSON} == dict.fromkeys(PERSON), "at once"
     again = partner.officer.patch(path, {"name": "Sam Again"}, headers={"If-Match": "*"})
     assert (again.status, again.codes()) == (422, [("/consent_until", "consent_required")])
+
+
+def test_a_token_asks_no_assignments_that_it_may_not_read(partner, records, holder, locality):
+    made = partner.officer.post("/v1/contact-assignments", {"contact_id": holder, "role": "locality_contact", "locality_id": locality,
+                                                            "valid_from": "2020-01-01"})
+    assert made.status == 201, made.text()
+    narrow, wide = (records.account(partner.id, "viewer", scopes) for scopes in (["contacts:read"], ["contacts:read", "contact-assignments:read"]))
+    for params in ({"locality_id": locality}, {"role": "locality_contact", "locality_id": locality}, {"in_force_on": "2021-01-01"}):
+        found = [{item["id"] for item in client.get("/v1/contacts", params={**params, "id": holder}).json()["items"]} for client in (narrow, wide)]
+        assert found == [set(), {holder}], params
