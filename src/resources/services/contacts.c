@@ -12,7 +12,7 @@ static const char *const kinds[] = { "officer", "councillor", "portfolio_holder"
 #define PURPOSE "So that people and partners can reach who is responsible."
 #define RETENTION                                                                                                                          \
 	"Until consent_until; then blanked in the record, in every earlier version and in stored answers. In a public role while the "     \
-	"post is held."
+	"post is held; who held it before stays in earlier versions until name, phone and email are all empty, or the operator erases it."
 
 /* clang-format off */
 static const struct field fields[] = {
