@@ -344,10 +344,11 @@ BEGIN
 END
 $$;
 
--- The import came to nothing. It says so itself: whoever asked for it may not act any more.
-CREATE FUNCTION wardmote.import_fail(given uuid, outcome text, why text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
+-- The import of this account came to nothing. The server says so itself: the account may not act any more.
+CREATE FUNCTION wardmote.import_fail(given uuid, account uuid, outcome text, why text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public AS $$
-	SELECT wardmote.import_end(given, outcome, why, '{0,0,0,0,0}')
+	SELECT wardmote.import_end(i.id, outcome, why, '{0,0,0,0,0}') FROM wardmote.import i
+	WHERE i.id = given AND i.created_by = account AND outcome IN ('failed', 'rejected')
 $$;
 
 -- Imports whose process is gone have failed; rejects are kept for 30 days.
@@ -372,4 +373,4 @@ $$;
 INSERT INTO wardmote.prunes VALUES ('wardmote.forget_imports');
 
 GRANT EXECUTE ON FUNCTION wardmote.import_touch(uuid[]), wardmote.import_begin(uuid), wardmote.import_stage(uuid, json), wardmote.import_apply(uuid),
-	wardmote.import_fail(uuid, text, text) TO wardmote_api;
+	wardmote.import_fail(uuid, uuid, text, text) TO wardmote_api;

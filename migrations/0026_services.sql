@@ -17,7 +17,8 @@ CREATE INDEX personal_read_owner ON wardmote.personal_read (owner_id, seq);
 CREATE INDEX personal_read_at ON wardmote.personal_read (at);
 SELECT wardmote.force_policies('wardmote.personal_read'::regclass);
 CREATE POLICY noting ON wardmote.personal_read FOR INSERT TO wardmote_api
-	WITH CHECK (partner_id = (SELECT wardmote.ctx_partner()) AND account_id = (SELECT wardmote.ctx_account()));
+	WITH CHECK (partner_id = (SELECT wardmote.ctx_partner()) AND account_id = (SELECT wardmote.ctx_account()) AND owner_id <> partner_id
+		AND resource IN ('contacts', 'community-groups', 'map-items'));
 -- Who read and when is the database's to say.
 GRANT INSERT (resource, record_id, owner_id) ON wardmote.personal_read TO wardmote_api;
 
