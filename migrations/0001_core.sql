@@ -283,6 +283,7 @@ CREATE TABLE wardmote.reference (
 	member      text,
 	other       text NOT NULL,
 	is_array    boolean NOT NULL,
+	released    boolean NOT NULL DEFAULT false, -- by a delete of the other, which it does not stop
 	PRIMARY KEY (thing, column_name, other)
 );
 SELECT wardmote.force_policies('wardmote.reference'::regclass);
@@ -298,7 +299,7 @@ BEGIN
 			WHEN r.is_array THEN format('d.%I @> ARRAY[$1]', r.column_name)
 			ELSE format('d.%I = $1', r.column_name) END,
 		CASE WHEN r.thing = other_thing THEN ' AND d.id <> $1' ELSE '' END), ' UNION ALL ' ORDER BY r.thing, r.column_name)
-	INTO counts FROM wardmote.reference r WHERE r.other = other_thing;
+	INTO counts FROM wardmote.reference r WHERE r.other = other_thing AND NOT r.released;
 	EXECUTE format('CREATE OR REPLACE FUNCTION wardmote.%I(uuid) RETURNS TABLE (resource text, field text, n bigint)
 		LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS %L', 'dependants_' || other_thing,
 		coalesce('SELECT * FROM (' || counts || ') AS found (resource, field, n) WHERE n > 0', 'SELECT NULL::text, NULL::text, 0::bigint WHERE false'));

@@ -121,7 +121,7 @@ $$;
 -- wardmote.expire_<thing>(), written out in full. At most 200 records a call:
 --   a record whose day is over: its fields are emptied, in all of its versions and stored answers;
 --   else a version whose own day is over, or whose record has none of the fields any more (the consent was withdrawn): that one's are.
--- What names no day (who is known by a public role) stays. A stored answer that loses its body is rendered again, from what is left of its version.
+-- A version that names no day (who is known by a public role) stays while the record names somebody. A stored answer that loses its body is rendered again, from what is left of its version.
 -- A record that somebody is writing at this moment has its turn a minute later.
 CREATE FUNCTION wardmote.make_expire(registered wardmote.expiry) RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
@@ -152,7 +152,7 @@ BEGIN
 		LIMIT greatest(200 - cardinality(ended), 0) FOR UPDATE OF h SKIP LOCKED
 	), withdrawn AS (
 		SELECT h.id, h.version FROM history.%2$I h JOIN wardmote.%2$I t ON t.id = h.id
-		WHERE %5$s IS NOT NULL AND h.%3$I IS NOT NULL AND %4$s IS NULL
+		WHERE %5$s IS NOT NULL AND %4$s IS NULL
 		LIMIT greatest(200 - cardinality(ended), 0) FOR UPDATE OF h SKIP LOCKED
 	), over AS (
 		SELECT d.id, d.version FROM day d UNION SELECT w.id, w.version FROM withdrawn w

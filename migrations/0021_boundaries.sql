@@ -63,7 +63,9 @@ CREATE FUNCTION wardmote.localities_at(place public.geometry) RETURNS uuid[] LAN
 $$;
 
 CREATE FUNCTION wardmote.localities_meeting(place public.geometry) RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
-	SELECT coalesce(array_agg(l.id), '{}') FROM api.locality l WHERE l.geometry OPERATOR(public.&&) place AND public.ST_Intersects(l.geometry, place)
+	SELECT coalesce(array_agg(l.id), '{}') FROM api.locality l WHERE l.geometry OPERATOR(public.&&) place
+		-- what lies within a box need not be asked
+		AND ((place OPERATOR(public.~) l.geometry AND place OPERATOR(public.=) public.ST_Envelope(place)) OR public.ST_Intersects(l.geometry, place))
 $$;
 
 CREATE FUNCTION wardmote.localities_near(place public.geometry, metres float8) RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE AS $$

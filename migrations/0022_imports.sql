@@ -24,6 +24,11 @@ CREATE INDEX import_by_updated_at ON wardmote.import (audience, updated_at, id);
 CREATE INDEX import_open ON wardmote.import (created_at) WHERE state IN ('queued', 'running');
 SELECT wardmote.track('import');
 SELECT wardmote.refers('import', 'boundary_set_id', 'boundary_set', false);
+-- Nobody deletes an import, so it must not keep what it was for.
+UPDATE wardmote.reference SET released = true WHERE thing = 'import' AND column_name = 'boundary_set_id';
+SELECT wardmote.make_dependants('boundary_set');
+ALTER TABLE wardmote.import DROP CONSTRAINT import_boundary_set_id_fkey,
+	ADD CONSTRAINT import_boundary_set_id_fkey FOREIGN KEY (boundary_set_id) REFERENCES wardmote.boundary_set (id) ON DELETE SET NULL;
 
 -- What waits, and what is known of an import under way. None of it outlives a crash, and none of it need: an import that lost it has failed.
 CREATE UNLOGGED TABLE wardmote.import_work (
@@ -343,10 +348,11 @@ BEGIN
 END
 $$;
 
--- The import came to nothing. It says so itself: whoever asked for it may not act any more.
-CREATE FUNCTION wardmote.import_fail(given uuid, outcome text, why text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
+-- The import of this account came to nothing. The server says so itself: the account may not act any more.
+CREATE FUNCTION wardmote.import_fail(given uuid, account uuid, outcome text, why text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public AS $$
-	SELECT wardmote.import_end(given, outcome, why, '{0,0,0,0,0}')
+	SELECT wardmote.import_end(i.id, outcome, why, '{0,0,0,0,0}') FROM wardmote.import i
+	WHERE i.id = given AND i.created_by = account AND outcome IN ('failed', 'rejected')
 $$;
 
 -- Imports whose process is gone have failed; rejects are kept for 30 days.
@@ -371,4 +377,4 @@ $$;
 INSERT INTO wardmote.prunes VALUES ('wardmote.forget_imports');
 
 GRANT EXECUTE ON FUNCTION wardmote.import_touch(uuid[]), wardmote.import_begin(uuid), wardmote.import_stage(uuid, json), wardmote.import_apply(uuid),
-	wardmote.import_fail(uuid, text, text) TO wardmote_api;
+	wardmote.import_fail(uuid, uuid, text, text) TO wardmote_api;

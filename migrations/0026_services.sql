@@ -17,7 +17,8 @@ CREATE INDEX personal_read_owner ON wardmote.personal_read (owner_id, seq);
 CREATE INDEX personal_read_at ON wardmote.personal_read (at);
 SELECT wardmote.force_policies('wardmote.personal_read'::regclass);
 CREATE POLICY noting ON wardmote.personal_read FOR INSERT TO wardmote_api
-	WITH CHECK (partner_id = (SELECT wardmote.ctx_partner()) AND account_id = (SELECT wardmote.ctx_account()));
+	WITH CHECK (partner_id = (SELECT wardmote.ctx_partner()) AND account_id = (SELECT wardmote.ctx_account()) AND owner_id <> partner_id
+		AND resource IN ('contacts', 'community-groups', 'map-items'));
 -- Who read and when is the database's to say.
 GRANT INSERT (resource, record_id, owner_id) ON wardmote.personal_read TO wardmote_api;
 
@@ -75,7 +76,6 @@ CREATE TABLE wardmote.contact (
 	consent_until   date,
 	consent_public  boolean NOT NULL DEFAULT false,
 	search          tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, post)) STORED,
-	CONSTRAINT contact_consent_until_order CHECK (consent_until > consent_on),
 	-- R34: a person is recorded in a public role or with consent, its purpose and its end; and shown to everyone only so.
 	CONSTRAINT contact_consent_on_required CHECK (num_nonnulls(name, phone, email) = 0 OR public_role
 		OR num_nulls(consent_on, consent_purpose, consent_until) = 0)
@@ -213,23 +213,8 @@ SELECT wardmote.refers('referral_route', 'to_partner_id', 'partner', false);
 SELECT wardmote.refers('referral_route', 'to_service_area_id', 'service_area', false);
 SELECT wardmote.refers('referral_route', 'to_contact_id', 'contact', false);
 
--- Who holds a code: those of before, service entries and referral routes.
-ALTER FUNCTION wardmote.code_uses(text, text, uuid) RENAME TO code_uses_elsewhere;
-REVOKE EXECUTE ON FUNCTION wardmote.code_uses_elsewhere(text, text, uuid) FROM wardmote_api;
-CREATE FUNCTION wardmote.code_uses(code_list text, code_text text, owner uuid) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-	SELECT wardmote.code_uses_elsewhere(code_list, code_text, owner) + (
-		SELECT count(*)
-		FROM (
-			SELECT s.partner_id FROM wardmote.service_entry s WHERE code_list = 'topic' AND s.topics @> ARRAY[code_text]
-			UNION ALL
-			SELECT r.partner_id FROM wardmote.referral_route r WHERE code_list = 'topic' AND r.topics @> ARRAY[code_text]
-		) AS holder
-		WHERE owner IS NULL OR holder.partner_id = owner OR NOT EXISTS (
-			SELECT FROM wardmote.code o WHERE o.list = code_list AND o.code = code_text AND o.partner_id = holder.partner_id)
-	)
-$$;
-GRANT EXECUTE ON FUNCTION wardmote.code_uses(text, text, uuid) TO wardmote_api;
+-- Who holds a code.
+SELECT wardmote.holds_codes('service_entry', 'topics', 'topic'), wardmote.holds_codes('referral_route', 'topics', 'topic');
 
 -- --- who answers for a consultation or an activity ----------------------------------------------------------------------------------
 
@@ -271,12 +256,12 @@ CREATE FUNCTION wardmote.hsds_contacts(service api.service_entry) RETURNS json L
 $$;
 
 -- Boundaries are drawn from the shapes that are there for drawing: the whole ones of a country would take longer than a request may.
-CREATE FUNCTION wardmote.hsds_service_areas(service api.service_entry) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE FUNCTION wardmote.hsds_service_areas(service api.service_entry, drawn boolean) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT json_agg(json_build_object('id', wardmote.hsds_id('service_area ' || service.id || ' ' || l.id), 'name', l.name,
 		'extent', public.ST_AsGeoJSON(g.simple, 5), 'extent_type', CASE WHEN g.simple IS NOT NULL THEN 'geojson' END) ORDER BY u.n)
 	FROM unnest(service.locality_ids) WITH ORDINALITY u (id, n)
 	JOIN api.locality l ON l.id = u.id
-	LEFT JOIN api.locality_shape s ON s.id = l.id
+	LEFT JOIN api.locality_shape s ON drawn AND s.id = l.id
 	CROSS JOIN LATERAL (SELECT wardmote.simplified(public.ST_Transform(CASE
 		WHEN greatest(public.ST_XMax(s.web_coarse) - public.ST_XMin(s.web_coarse), public.ST_YMax(s.web_coarse) - public.ST_YMin(s.web_coarse)) > 45000
 		THEN s.web_coarse ELSE s.web_fine END, 4326)) AS simple OFFSET 0) AS g
@@ -307,8 +292,8 @@ CREATE FUNCTION wardmote.hsds_locations(service api.service_entry) RETURNS json 
 	WHERE service.point IS NOT NULL OR service.address IS NOT NULL
 $$;
 
--- A service entry as a service: what it has one of, or all. HSDS knows no null.
-CREATE FUNCTION wardmote.hsds_service(service api.service_entry, whole boolean) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+-- A service entry as a service: what it has one of, or all, its areas with boundaries or without. HSDS knows no null.
+CREATE FUNCTION wardmote.hsds_service(service api.service_entry, whole boolean, drawn boolean) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT json_strip_nulls(json_build_object('id', service.id, 'name', service.name, 'description', service.description, 'url', service.url,
 		'email', service.email, 'status', replace(service.status, '_', ' '), 'eligibility_description', service.eligibility,
 		'last_modified', to_char(service.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -318,7 +303,7 @@ CREATE FUNCTION wardmote.hsds_service(service api.service_entry, whole boolean) 
 		'schedules', CASE WHEN whole AND service.opening IS NOT NULL THEN
 			json_build_array(json_build_object('id', wardmote.hsds_id('schedule ' || service.id), 'description', service.opening)) END,
 		'contacts', CASE WHEN whole THEN wardmote.hsds_contacts(service) END,
-		'service_areas', CASE WHEN whole THEN wardmote.hsds_service_areas(service) END,
+		'service_areas', CASE WHEN whole THEN wardmote.hsds_service_areas(service, drawn) END,
 		'service_at_locations', CASE WHEN whole THEN wardmote.hsds_locations(service) END,
 		'attributes', CASE WHEN whole THEN wardmote.hsds_attributes(service) END))
 $$;
@@ -331,5 +316,5 @@ CREATE FUNCTION wardmote.hsds_page(total bigint, page bigint, size bigint, conte
 $$;
 
 GRANT EXECUTE ON FUNCTION wardmote.hsds_id(text), wardmote.hsds_organization(uuid), wardmote.hsds_contacts(api.service_entry),
-	wardmote.hsds_service_areas(api.service_entry), wardmote.hsds_attributes(api.service_entry), wardmote.hsds_locations(api.service_entry),
-	wardmote.hsds_service(api.service_entry, boolean), wardmote.hsds_page(bigint, bigint, bigint, json) TO wardmote_api;
+	wardmote.hsds_service_areas(api.service_entry, boolean), wardmote.hsds_attributes(api.service_entry), wardmote.hsds_locations(api.service_entry),
+	wardmote.hsds_service(api.service_entry, boolean, boolean), wardmote.hsds_page(bigint, bigint, bigint, json) TO wardmote_api;

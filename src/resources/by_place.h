@@ -22,14 +22,18 @@ extern const char *const locality_matches[];
 extern const char matched_localities_schema[];
 #define MATCH_CLAUSE(things)                                                                                                               \
 	{                                                                                                                                  \
-		.name = "match", .type = T_ENUM, .values = locality_matches, .widens = "locality_ids", .sql = "wardmote.sharing(@)",       \
-		.neutral = "exact", .shows = "matched_localities",                                                                         \
-		.shows_sql = "wardmote.matched(r.locality_ids, (SELECT wardmote.matches(@)))", .shows_schema = matched_localities_schema,  \
+		.name = "match", .type = T_ENUM, .values = locality_matches, .widens = "locality_ids",                                     \
+		.sql = "CASE WHEN wardmote.may_read('localities') THEN wardmote.sharing(@) ELSE @ END", .neutral = "exact",                \
+		.shows = "matched_localities",                                                                                             \
+		.shows_sql = "CASE WHEN wardmote.may_read('localities') THEN wardmote.matched(r.locality_ids, (SELECT "                    \
+			     "wardmote.matches(@))) ELSE '[]' END",                                                                        \
+		.shows_schema = matched_localities_schema,                                                                                 \
 		.doc = "How the localities of `locality_ids` are meant. exact: " things                                                    \
 		       " that name one of them. overlap: also those that name what "                                                       \
 		       "one of them is a part of, or a part of it, or a locality of another boundary set that shares at least a "          \
 		       "hundredth of "                                                                                                     \
-		       "either's area with it; `matched_localities` then says in each which, and how much.",                               \
+		       "either's area with it; `matched_localities` then says in each which, and how much. A token with scopes "           \
+		       "needs `localities:read` for that, or it is as exact.",                                                             \
 		.example = "overlap"                                                                                                       \
 	}
 

@@ -246,13 +246,14 @@ static bool carry_out(struct run *run)
 static void tell_failure(struct run *run, bool ends)
 {
 	const char *reason = ends ? "The server stopped before it was done." : run->reason;
-	const char *parameters[] = { run->place->id, ends || run->outcome == NULL ? "failed" : run->outcome, reason };
+	const char *parameters[] = { run->place->id, run->place->account, ends || run->outcome == NULL ? "failed" : run->outcome, reason };
 	struct db_rows rows;
 	const char *error;
 	db_session_free(run->session);
 	run->session = NULL;
 	if (open_session(run, GIVE_UP_MS, -1) &&
-	    db_session_query(run->session, &run->arena, "SELECT wardmote.import_fail($1::uuid, $2, $3)", 3, parameters, &rows, &error) < 0)
+	    db_session_query(run->session, &run->arena, "SELECT wardmote.import_fail($1::uuid, $2::uuid, $3, $4)", 4, parameters, &rows,
+			     &error) < 0)
 		log_message(LOG_LEVEL_WARNING, "an import's end could not be told", "error", error);
 }
 

@@ -6,10 +6,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { RESERVE = 128 << 20 };
+enum { RESERVE = 128 << 20, ARRIVING_MOST = 2 /* of one account: a slow sender leaves places to others */ };
 
 int imports_new(struct server *server, struct imports **ret_imports)
 {
@@ -46,7 +47,18 @@ void imports_free(struct imports *imports)
 
 /* --- places --- */
 
-struct import_place *imports_reserve(struct imports *imports)
+/* Under the lock: how many files of the account are on their way. */
+static size_t arriving(const struct imports *imports, const char *account)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < IMPORT_PLACES; i++) {
+		const struct import_place *place = &imports->places[i];
+		n += place->taken && place->arrives && strcmp(place->account, account) == 0 ? 1 : 0;
+	}
+	return n;
+}
+
+struct import_place *imports_reserve(struct imports *imports, const char *account)
 {
 	struct import_place *place = NULL;
 	/* It has no name: whatever happens to us, it does not stay. */
@@ -54,12 +66,14 @@ struct import_place *imports_reserve(struct imports *imports)
 	if (fd < 0)
 		return NULL;
 	pthread_mutex_lock(&imports->lock);
-	for (size_t i = 0; place == NULL && i < IMPORT_PLACES; i++) {
+	bool room = arriving(imports, account) < ARRIVING_MOST;
+	for (size_t i = 0; room && place == NULL && i < IMPORT_PLACES; i++) {
 		if (!imports->places[i].taken)
 			place = &imports->places[i];
 	}
 	if (place != NULL) {
-		place->taken = place->asked = true;
+		place->taken = place->asked = place->arrives = true;
+		snprintf(place->account, sizeof place->account, "%s", account);
 		place->queued = false;
 		place->fd = fd;
 		place->waiter = NULL;
@@ -93,6 +107,7 @@ void imports_submit(struct imports *imports, struct import_place *place, const c
 	place->waiter = waiter;
 	place->order = ++imports->orders;
 	place->queued = true;
+	place->arrives = false;
 	pthread_mutex_unlock(&imports->lock);
 	/* The counter is far from full: the write succeeds. */
 	(void)!write(imports->wake_fd, &one, sizeof one);

@@ -13,6 +13,7 @@ enum { IMPORT_PLACES = 9 }; /* one that is read, and eight that arrive or wait *
 
 struct import_place {
 	bool taken, asked; /* it is somebody's; a request still looks at it */
+	bool arrives; /* its body is not there yet */
 	bool queued; /* the thread has it, or will */
 	int fd;
 	char id[40], account[40];
@@ -37,8 +38,8 @@ void imports_free(struct imports *imports);
 /* The thread; see `starters` in serve.c. */
 int imports_start(struct server *server, pthread_t *ret_thread, int stop_fd);
 
-/* A place with its empty file. NULL: all are taken, or there can be no file (errno). */
-struct import_place *imports_reserve(struct imports *imports);
+/* A place with its empty file. NULL: all are taken, the account has as many arriving as it may, or there can be no file (errno). */
+struct import_place *imports_reserve(struct imports *imports, const char *account);
 /* The database knows of the import: its turn comes. `waiter` is woken when it is over; NULL: nobody waits. */
 void imports_submit(struct imports *imports, struct import_place *place, const char *id, const struct auth_claims *claims,
 		    struct worker *waiter);

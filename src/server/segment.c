@@ -111,6 +111,7 @@ void segment_send(struct request *request, void (*done)(struct db_job *job, cons
 	long patience_ms = request->job.lane == LANE_HEAVY ? config->heavy_timeout_ms : config->request_timeout_ms;
 	request->job.deadline_us = clock_monotonic_us() + patience_ms * 1000;
 	request->job.done = done;
+	request->job.guest = !request->authenticated;
 	/* A statement that was made while memory was short may lack a parameter or a check: it is not sent. */
 	if (!arena_lacking(request->arena) && db_enqueue(request->worker->pool, &request->job) == 0)
 		request_wait(request);

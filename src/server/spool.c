@@ -51,7 +51,7 @@ bool stage_spool(struct request *request)
 	if (!request_query(request)) /* before a long body is sent for nothing */
 		return false;
 	struct spool *spool = arena_alloc(request->arena, sizeof *spool);
-	spool->place = imports_reserve(imports);
+	spool->place = imports_reserve(imports, request->claims.account);
 	if (spool->place == NULL) {
 		bool busy = errno == EBUSY;
 		respond_problem(request, PROBLEM_UNAVAILABLE,

@@ -2,6 +2,8 @@
 """Contacts: a person is named in a public role or with consent; and of one partner, role and place one contact is the primary one on any day."""
 import threading
 
+import datetime
+
 import pytest
 
 from wardmote_records import unique
@@ -45,7 +47,9 @@ def _holder(partner):
     ({**PERSON, **CONSENT, "consent_until": None}, [("/consent_on", "consent_required")]),
     ({**PERSON, "consent_public": True}, [("/consent_on", "consent_required")]),
     ({**PERSON, **CONSENT, "visibility": "public"}, [("/visibility", "consent_required")]),
-    ({**PERSON, **CONSENT, "consent_until": "2026-01-01"}, [("/consent_until", "order")]),
+    ({**PERSON, **CONSENT, "consent_until": "2026-01-01"}, [("/consent_until", "consent_required")]),
+    ({**PERSON, **CONSENT, "consent_on": "2099-12-31"}, [("/consent_until", "order")]),
+    ({**PERSON, **CONSENT, "public_role": True, "consent_until": "2026-01-02"}, [("/consent_until", "consent_required")]),
     ({**PERSON, "visibility": "public"}, [("/consent_on", "consent_required"), ("/visibility", "consent_required")]),
 ])
 def test_who_may_be_named(partner, members, codes):
@@ -66,7 +70,7 @@ def test_the_table_keeps_the_rule_as_well(cluster, partner):
     made = contact(partner.officer, **PERSON, **CONSENT).json()
     connection = cluster.connect()
     with connection.cursor() as cursor:
-        for change in ("consent_purpose = NULL", "visibility = 'public'", "consent_until = consent_on"):
+        for change in ("consent_purpose = NULL", "visibility = 'public'"):
             with pytest.raises(Exception, match="contact_"):
                 cursor.execute(f"UPDATE wardmote.contact SET {change} WHERE id = %s", (made["id"],))
             connection.rollback()
@@ -263,3 +267,25 @@ def test_an_assignment_that_is_hidden_tells_nothing(partner, other, records):
     assignment(partner.officer, known, place)
     answer = other.viewer.get("/v1/contacts", params={"locality_id": place})
     assert answer.json()["items"] == []
+
+
+def test_a_consent_of_today_is_withdrawn_today(partner):
+    today = datetime.date.today()
+    made = partner.officer.post("/v1/contacts", {"post": unique("Post"), "kind": "officer", **PERSON, **CONSENT, "consent_on": today.isoformat()})
+    assert made.status == 201, made.text()
+    path, yesterday = made.headers["location"], (today - datetime.timedelta(days=2)).isoformat()
+    ended = partner.officer.patch(path, {"consent_until": yesterday}, headers={"If-Match": "*"})
+    assert ended.status == 200, ended.text()
+    assert {name: partner.officer.get(path).json()[name] for name in PERSON} == dict.fromkeys(PERSON), "at once"
+    again = partner.officer.patch(path, {"name": "Sam Again"}, headers={"If-Match": "*"})
+    assert (again.status, again.codes()) == (422, [("/consent_until", "consent_required")])
+
+
+def test_a_token_asks_no_assignments_that_it_may_not_read(partner, records, holder, locality):
+    made = partner.officer.post("/v1/contact-assignments", {"contact_id": holder, "role": "locality_contact", "locality_id": locality,
+                                                            "valid_from": "2020-01-01"})
+    assert made.status == 201, made.text()
+    narrow, wide = (records.account(partner.id, "viewer", scopes) for scopes in (["contacts:read"], ["contacts:read", "contact-assignments:read"]))
+    for params in ({"locality_id": locality}, {"role": "locality_contact", "locality_id": locality}, {"in_force_on": "2021-01-01"}):
+        found = [{item["id"] for item in client.get("/v1/contacts", params={**params, "id": holder}).json()["items"]} for client in (narrow, wide)]
+        assert found == [set(), {holder}], params

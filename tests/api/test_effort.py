@@ -174,3 +174,28 @@ def test_a_drawing_that_was_stopped_in_the_midst_of_a_shape_goes_on(cluster, sta
             cursor.execute("DROP FUNCTION wardmote.tile_box; ALTER FUNCTION wardmote.tile_box_itself RENAME TO tile_box")
             cursor.execute("SELECT pg_get_functiondef('wardmote.tile_box'::regproc)")
             assert cursor.fetchone()[0] == definition
+
+
+def test_strangers_leave_one_of_the_heavy_ones(cluster, start_server, contract, host):
+    """However many wait who have not signed in: whoever has is served beside them."""
+    server = start_server(**{**ONE, "lane_heavy": 2, "queue_limit": 8})
+    signed_in = Client(server, contract, COVERAGE)
+    signed_in = signed_in.as_token(signed_in.token_for(host["client_id"], host["client_secret"]))
+    with contextlib.closing(cluster.connect("postgres")) as connection, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        table = Locked(connection.cursor(), lambda: Client(server, contract, COVERAGE), pool)
+
+        def waiting():
+            table.cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass", (TABLE,))
+            return table.cursor.fetchone()[0]
+
+        table.cursor.execute(f"BEGIN; LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        strangers = [pool.submit(lambda: table.client().get("/v1/risk-scales?count=exact")) for _ in range(6)]
+        until(lambda: sum(answer.done() for answer in strangers) == 1, what="one has a connection, four wait, which is half of the queue, and one is refused")
+        until(lambda: waiting() == 1, what="one of them asks")
+        table.cursor.execute("SELECT pg_sleep(0.2)")
+        assert waiting() == 1
+        answer = pool.submit(lambda: signed_in.get("/v1/risk-scales?count=exact"))
+        until(lambda: waiting() == 2, what="the one who has signed in asks, too")
+        table.cursor.execute("ROLLBACK")
+        assert answer.result(30).status == 200
+        assert sorted(stranger.result(30).status for stranger in strangers) == [200] * 5 + [503]

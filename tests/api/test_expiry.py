@@ -124,13 +124,18 @@ def test_a_consent_that_was_renewed_keeps_the_record(site):
     assert site.answers(record) == [(1, None), (2, "a body")]
 
 
-def test_a_withdrawal_takes_what_was_given_by_consent(site):
-    record = site.make(None, phone="by a public role")
+def test_a_withdrawal_takes_all_that_was_known(site):
+    """Also what a version names without a day: a record that names nobody any more has no past that does."""
+    record, other = site.make(None, phone="by a public role"), site.make(None, phone="by a public role")
     site.change(record, phone="by consent", consent_until=site.day(100))
     site.change(record, name="Renamed")
+    site.change(other, phone="of a successor")
+    site.answer(record, 1)
+    assert site.expire() == 0
     site.change(record, phone=None)
-    assert site.expire() == 2
-    assert site.past(record) == [("by a public role", None), EMPTY, EMPTY]
+    assert site.expire() == 3
+    assert site.past(record) == [EMPTY] * 3 and site.answers(record) == [(1, None)]
+    assert site.past(other) == [("by a public role", None)] and site.now(other) == [("of a successor", None)]
 
 
 def test_one_field_less_is_no_withdrawal(site):

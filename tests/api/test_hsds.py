@@ -191,9 +191,12 @@ def test_search_and_time(anonymous, many_services):
 
 
 def test_whole_services_in_a_list(anonymous, partner, whole):
-    listed = anonymous.get("/hsds/services", params={"organization_id": partner.id, "full": "true", "per_page": 100}).json()
+    listed = anonymous.get("/hsds/services", params={"organization_id": partner.id, "full": "true", "per_page": 20}).json()
     fits(listed, page(SERVICE))
     alone = anonymous.get(f"/hsds/services/{whole['id']}").json()
+    for area in alone["service_areas"]:  # boundaries are shown by itself alone
+        for name in ("extent", "extent_type"):
+            area.pop(name, None)
     assert [service for service in listed["contents"] if service["id"] == whole["id"]] == [alone]
 
 
@@ -212,3 +215,14 @@ def test_organizations(anonymous, many_services, records):
     assert anonymous.get(f"/hsds/organizations/{idle.id}").status == 404
     named = anonymous.get("/hsds/organizations", params={"search": owner.record["name"]}).json()["contents"]
     assert [organization["id"] for organization in named] == [owner.id]
+
+
+def test_a_page_of_whole_services_is_bounded(anonymous, whole):
+    """Without the boundaries of areas, which a service has by itself, and twenty at most."""
+    page = anonymous.get("/hsds/services", params={"full": "true", "organization_id": whole["partner_id"], "search": whole["name"]}).json()
+    areas = [area for service in page["contents"] for area in service.get("service_areas", [])]
+    assert areas and all("extent" not in area and "extent_type" not in area for area in areas)
+    refused = anonymous.get("/hsds/services", params={"full": "true", "per_page": 21})
+    assert refused.status == 400 and refused.codes() == [("per_page", "range")] and "20" in refused.text()
+    assert anonymous.get("/hsds/services", params={"full": "true", "per_page": 20}).status == 200
+    assert anonymous.get("/hsds/services", params={"per_page": 100}).status == 200

@@ -114,13 +114,20 @@ def test_a_client_that_leaves_leaves_nothing(lonely):
     assert after["count"] == before["count"] and site.localities() == []
 
 
-def test_as_many_as_have_room(lonely):
-    """Nine arrive; the tenth is told so before it sends anything."""
+def test_as_many_as_have_room(lonely, records):
+    """Two of an account and nine of all arrive; the next is told so before it sends anything."""
     server, client = lonely
     site = Site(client)
-    connections = [begin(server, client, site, MEGABYTE) for _ in range(9)]
-    wait_for(lambda: spooled(server) == 9)
+    me = client.get("/v1/me").json()["partner_id"]
+    accounts = [records.account_record(me, "administrator") for _ in range(4)]
+    clients = [client] + [client.as_token(client.token_for(made["client_id"], made["client_secret"])) for made in accounts]
+    connections = [begin(server, client, site, MEGABYTE) for _ in range(2)]
+    wait_for(lambda: spooled(server) == 2)
     answer = site.send(collection())
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    connections += [begin(server, clients[1 + n // 2], site, MEGABYTE) for n in range(7)]
+    wait_for(lambda: spooled(server) == 9)
+    answer = site.send(collection(), client=clients[4])
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     for connection in connections:
         connection.close()
@@ -199,6 +206,7 @@ def test_what_an_import_asks_for_ends_with_its_server(lonely, cluster):
         server.process.kill()
         server.process.wait(20)
         wait_for(lambda: not waits())
+    server.start()
 
 
 def test_of_too_many_positions_nothing_is_repaired(administrator):

@@ -283,3 +283,12 @@ def test_no_room_for_the_file(start_server, contract, host):
     site = Site(caller.as_token(caller.token_for(host["client_id"], host["client_secret"])))
     answer = site.send(collection())
     assert answer.status == 503 and answer.headers["retry-after"]
+
+
+def test_a_set_can_be_deleted_after_imports(site, administrator):
+    """What is left of an import tells that there was one, and no longer of what."""
+    made = site.take(collection())
+    gone = administrator.delete(f"/v1/boundary-sets/{site.id}", headers={"If-Match": "*"})
+    assert gone.status == 204, gone.text()
+    left = administrator.get(f"/v1/imports/{made['id']}").json()
+    assert (left["state"], left["boundary_set_id"]) == ("done", None)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """OGC API Features: what a client finds, asks for and gets, and that it is what the lists give to the same caller."""
+import contextlib
 import math
 import urllib.parse
 
@@ -312,3 +313,25 @@ def test_neighbours_make_one_area(anonymous, partner, records, ground):
     asked = planned(records, partner.officer, locality_ids=beside)
     geometry = anonymous.get(f"/ogc/collections/consultations/items/{asked['id']}").json()["geometry"]
     assert len(geometry["coordinates"]) == 1
+
+
+def test_a_page_ends_before_its_shapes_get_too_long(administrator, anonymous, cluster):
+    """By what they take where they are stored: three of these are less than a page may have, four are more."""
+    boundary_set = administrator.post("/v1/boundary-sets", {"code": unique("large"), "name": "Large"}).json()
+    with contextlib.closing(cluster.connect("postgres")) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("SET session_replication_role = replica")  # without the shapes for drawing, which would take as long again
+        cursor.execute("INSERT INTO wardmote.locality (boundary_set_id, partner_id, visibility, code, name, geometry)"
+                       " SELECT %s, %s, 'public', 'L' || i, 'Long', public.ST_Multi(public.ST_Buffer(public.ST_SetSRID(public.ST_MakePoint(-20, 10 + i * 0.1), 4326),"
+                       " 0.01, 37500)) FROM generate_series(1, 7) i RETURNING id::text", (boundary_set["id"], boundary_set["partner_id"]))
+        made = sorted(row[0] for row in cursor.fetchall())
+    seen, target = [], f"/ogc/collections/{boundary_set['code']}/items?limit=500"
+    sizes = []
+    while target:
+        page = anonymous.get(target)
+        assert page.status == 200
+        sizes.append(len(page.json()["features"]))
+        seen += [feature["id"] for feature in page.json()["features"]]
+        target = next((link["href"].split("/", 3)[3] for link in page.json()["links"] if link["rel"] == "next"), None)
+        target = target and "/" + target
+    assert seen == made and len(sizes) > 1 and min(sizes) >= 1

@@ -256,3 +256,28 @@ def test_what_is_about_persons_is_no_filter(partner, place):
     mark = unique("canary")
     made(partner.officer.post(place.path, {**place.body, **place.named(mark), **CONSENT}))
     assert json.loads(partner.officer.get(place.path, params={"q": mark}).text())["items"] == []
+
+
+# --- whose consent ---
+
+@pytest.mark.parametrize("resource", ["contacts", "community-groups", "map-items"])
+def test_a_grant_to_write_is_no_say_in_a_consent(records, partner, other, resource):
+    """An end erases for good, and a later day prolongs what nobody was asked for: the owner's business."""
+    schema = records.schema(resource)
+    personal = {"contacts": "name", "community-groups": "contact_name"}.get(resource) or next(
+        name for name in ("person_name", "contact_name", "phone", "contact_details") if name in schema)
+    kind = {"kind": "key_player_individual"} if resource == "map-items" else {}
+    consent = {"consent_on": "2026-01-01", "consent_purpose": "To be reached", "consent_until": "2099-12-31", "public_role": False, "consent_public": False}
+    body = {**records.body(resource, partner.manager), **kind, **consent, personal: "Sam Example", "visibility": "shared",
+            "grants": [{"partner_id": other.id, "right": "write"}]}
+    made = partner.manager.post(f"/v1/{resource}", body)
+    assert made.status == 201, made.text()
+    path, match = made.headers["location"], {"headers": {"If-Match": "*"}}
+    for change in ({"consent_until": "2020-01-01"}, {"consent_until": "2100-12-31"}, {"consent_public": True}, {"public_role": True},
+                   {"consent_purpose": "Anything"}, {"consent_on": "2026-02-01"}):
+        refused = other.officer.patch(path, change, **match)
+        assert (refused.status, refused.codes()) == (422, [(f"/{next(iter(change))}", "not_allowed")]), refused.text()
+    emptied = other.officer.patch(path, {name: None for name in schema if schema[name].get("x-logged")}, **match)
+    assert emptied.status == 422 and {code for _, code in emptied.codes()} == {"not_allowed"}, emptied.text()
+    assert other.officer.patch(path, {personal: "Sam Renamed"}, **match).status == 200
+    assert partner.officer.patch(path, {"consent_until": "2100-12-31"}, **match).status == 200

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Service areas and service entries: who delivers what where, to what standard."""
+import contextlib
+
 import pytest
 
 from wardmote_records import unique
@@ -105,3 +107,21 @@ def test_a_team_works_in_a_locality_of_another_partner(partner, administrator, a
     assert made.status == 201 and locality["partner_id"] != partner.id, made.text()
     found = anonymous.get("/v1/service-areas", params={"locality_id": locality["id"], "include": "locality"}).json()["items"]
     assert [(each["id"], each["locality"]["code"]) for each in found] == [(made.json()["id"], locality["code"])]
+
+
+def test_a_further_holder_of_codes_forgets_none(partner, records, cluster):
+    """A migration that registers a column makes the question anew: services and routes are still among those who hold codes."""
+    topic = records.code("topic")
+    body = {"name": unique("Advice"), "topics": [topic]}
+    assert partner.officer.post("/v1/service-entries", body).status == 201
+    assert partner.officer.post("/v1/referral-routes", {"title": unique("Route"), "topics": [topic], "to_partner_id": partner.id}).status == 201
+    with contextlib.closing(cluster.connect("wardmote_owner")) as connection, connection.cursor() as cursor:
+        connection.autocommit = False
+        asked = "SELECT wardmote.code_uses('topic', %s, NULL)"
+        cursor.execute(asked, (topic,))
+        before = cursor.fetchone()
+        cursor.execute("DELETE FROM wardmote.code_holder WHERE thing = 'mapping_exercise'")
+        cursor.execute("SELECT wardmote.holds_codes('mapping_exercise', 'roles', 'mapping_role')")
+        cursor.execute(asked, (topic,))
+        assert cursor.fetchone() == before and before[0] >= 2
+        connection.rollback()

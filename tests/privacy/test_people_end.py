@@ -75,7 +75,7 @@ class Life:
         get = {"one": self.path, "csv": f"{self.path}.csv", "list": f"/v1/{self.resource}?id={self.record['id']}",
                "list.csv": f"/v1/{self.resource}.csv?id={self.record['id']}", "history": f"{self.path}/history?limit=500",
                "export": f"/v1/{self.resource}?limit=all", "as of": f"{self.path}?as_of={self.record['updated_at']}",
-               "hsds": "/hsds/services?full=true&per_page=100", "changes": "/v1/changes?limit=500"}
+               "hsds": "/hsds/services?full=true&per_page=20", "changes": "/v1/changes?limit=500"}
         if any(path.startswith("/v1/" + self.resource + ".geojson") for path in CONTRACT.document["paths"]):
             get["geojson"] = f"/v1/{self.resource}.geojson"
         if "/ogc/collections" in CONTRACT.document["paths"]:

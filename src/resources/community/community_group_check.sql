@@ -43,3 +43,13 @@ SELECT '/consent_until', 'order', 'a consent ends after the day on which it was 
 FROM new WHERE new.consent_until <= new.consent_on AND new.consent_until >= wardmote.today()
 UNION ALL
 SELECT '/last_verified_on', 'not_allowed', 'nothing was verified on a day to come' FROM new WHERE new.last_verified_on > wardmote.today()
+UNION ALL
+-- A grant is not the person's consent: what hangs on it is the owner's to change, since an end erases for good.
+SELECT '/' || c.name, 'not_allowed', 'only the owner of the record changes what it says about consent'
+FROM new JOIN cur ON cur.partner_id <> wardmote.ctx_partner()
+CROSS JOIN LATERAL (VALUES ('public_role', new.public_role IS DISTINCT FROM cur.public_role), ('consent_on', new.consent_on IS DISTINCT FROM cur.consent_on), ('consent_purpose', new.consent_purpose IS DISTINCT FROM cur.consent_purpose), ('consent_until', new.consent_until IS DISTINCT FROM cur.consent_until), ('consent_public', new.consent_public IS DISTINCT FROM cur.consent_public)) AS c (name, differs)
+WHERE c.differs
+UNION ALL
+SELECT '/contact_name', 'not_allowed', 'only the owner of the record empties all that it says about a person'
+FROM new JOIN cur ON cur.partner_id <> wardmote.ctx_partner()
+WHERE num_nonnulls(cur.contact_name, cur.contact_details) > 0 AND num_nonnulls(new.contact_name, new.contact_details) = 0

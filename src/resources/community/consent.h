@@ -10,7 +10,8 @@ enum { PERSON_FIELD = F_NULLABLE | F_PERSONAL | F_LOGGED };
 
 #define PERSON_PURPOSE "So that partners can reach people through those whom a community knows."
 #define PERSON_RETENTION                                                                                                                   \
-	"While the person has a public role, or until consent_until; then it is erased from the record, its history and stored answers."
+	"Until consent_until; then it is erased from the record, its history and stored answers. In a public role while the record names " \
+	"somebody: who was named before stays in earlier versions until then, or until the operator erases it."
 
 /* clang-format off */
 #define CONSENT_FIELDS \

@@ -36,11 +36,19 @@ WITH asked AS MATERIALIZED (
 		AND ($8 IS NULL OR (c.open_on <= (SELECT g.last_day FROM wanted g) AND coalesce(c.close_on, 'infinity') >= (SELECT g.first_day FROM wanted g)))
 		AND ($14 IS NULL OR c.locality_ids @> ARRAY[$14::uuid]) AND ($15 IS NULL OR c.status = $15) AND ($16 IS NULL OR c.title = $16)
 ), page AS MATERIALIZED (
-	SELECT m.id, row_number() OVER (ORDER BY m.id) AS n FROM matched m WHERE $18 IS NULL OR m.id > $18::uuid
+	SELECT m.id FROM matched m WHERE $18 IS NULL OR m.id > $18::uuid
 	ORDER BY m.id LIMIT (SELECT a.size + 1 FROM asked a) OFFSET CASE WHEN $18 IS NULL THEN coalesce($9::integer, 0) ELSE 0 END
+), weighed AS (
+	-- What the shapes take where they are stored, up to each: a page ends where that passes 8 MiB, but not before its first.
+	SELECT p.id, row_number() OVER (ORDER BY p.id) AS nth, sum(coalesce(CASE a.kind
+		WHEN 'locality' THEN (SELECT pg_column_size(l.geometry) FROM api.locality l WHERE l.id = p.id)
+		WHEN 'consultation' THEN (SELECT sum(pg_column_size(s.web_fine)) FROM api.consultation c JOIN api.locality_shape s ON s.id = ANY (c.locality_ids) WHERE c.id = p.id)
+		END, 0)) OVER (ORDER BY p.id) AS bytes
+	FROM asked a CROSS JOIN page p
+), shown AS MATERIALIZED (
+	SELECT w.id FROM weighed w WHERE w.nth <= (SELECT a.size FROM asked a) AND (w.nth = 1 OR w.bytes <= 8388608)
 ), feature AS MATERIALIZED (
-	SELECT f.id, f.feature FROM asked a CROSS JOIN LATERAL wardmote.ogc_features(a.kind,
-		ARRAY(SELECT p.id FROM page p ORDER BY p.id LIMIT (SELECT a.size FROM asked a)), $7) AS f
+	SELECT f.id, f.feature FROM asked a CROSS JOIN LATERAL wardmote.ogc_features(a.kind, ARRAY(SELECT s.id FROM shown s), $7) AS f
 ), answer AS (
 	SELECT CASE WHEN EXISTS (SELECT FROM faults) THEN 400 ELSE 200 END AS status,
 		CASE WHEN EXISTS (SELECT FROM faults) THEN (SELECT json_agg(row_to_json(f)) FROM faults f)::text
@@ -48,6 +56,6 @@ WITH asked AS MATERIALIZED (
 				|| coalesce(',"attribution":' || to_json(a.attribution), '') || coalesce(',"license":' || to_json(a.licence), '')
 				|| ',"features":[' || coalesce((SELECT string_agg(f.feature::text, ',' ORDER BY f.id) FROM feature f), '') || ']' END AS body,
 		NULL::text AS etag,
-		CASE WHEN (SELECT count(*) FROM page) > a.size THEN (SELECT f.id || chr(31) || f.id FROM feature f ORDER BY f.id DESC LIMIT 1) END AS link
+		CASE WHEN (SELECT count(*) FROM page) > (SELECT count(*) FROM shown) THEN (SELECT f.id || chr(31) || f.id FROM feature f ORDER BY f.id DESC LIMIT 1) END AS link
 	FROM asked a
 )

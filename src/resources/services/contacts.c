@@ -12,7 +12,7 @@ static const char *const kinds[] = { "officer", "councillor", "portfolio_holder"
 #define PURPOSE "So that people and partners can reach who is responsible."
 #define RETENTION                                                                                                                          \
 	"Until consent_until; then blanked in the record, in every earlier version and in stored answers. In a public role while the "     \
-	"post is held."
+	"post is held; who held it before stays in earlier versions until name, phone and email are all empty, or the operator erases it."
 
 /* clang-format off */
 static const struct field fields[] = {
@@ -46,7 +46,7 @@ static const struct field fields[] = {
 /* clang-format on */
 
 /* All that is asked of an assignment holds of one and the same: each condition asks for the others, too. */
-#define ASSIGNED "EXISTS (SELECT FROM api.contact_assignment a WHERE a.contact_id = t.id AND "
+#define ASSIGNED "wardmote.may_read('contact-assignments') AND EXISTS (SELECT FROM api.contact_assignment a WHERE a.contact_id = t.id AND "
 #define IN_FORCE " AND daterange(a.valid_from, a.valid_to, '[]') @> coalesce(@in_force_on, (SELECT wardmote.today()))"
 #define IN_ROLE " AND (@role IS NULL OR a.role = @role)"
 #define IN_PLACE " AND (@locality_id IS NULL OR a.locality_id IN (SELECT wardmote.locality_and_above(@locality_id)))"
@@ -55,11 +55,11 @@ static const struct field fields[] = {
 static const struct clause clauses[] = {
 	{ .name = "locality_id", .type = T_UUID, .selective = true,
 	  .sql = "t.id IN (SELECT a.contact_id FROM api.contact_assignment a WHERE a.locality_id IN (SELECT wardmote.locality_and_above(@))"
-		 IN_FORCE IN_ROLE ")",
-	  .doc = "Only contacts with an assignment, in force, to this locality or to one that it lies in.",
+		 IN_FORCE IN_ROLE " AND wardmote.may_read('contact-assignments'))",
+	  .doc = "Only contacts with an assignment, in force, to this locality or to one that it lies in. A token with scopes needs contact-assignments:read for that, or finds none.",
 	  .example = "01976f3a-1111-7000-8000-000000000002" },
 	{ .name = "role", .type = T_ENUM, .values = contact_roles, .sql = ASSIGNED "a.role = @" IN_FORCE IN_PLACE ")",
-	  .doc = "Only contacts with an assignment, in force, in this role.", .example = "locality_contact" },
+	  .doc = "Only contacts with an assignment, in force, in this role. A token with scopes needs contact-assignments:read for that, or finds none.", .example = "locality_contact" },
 	{ .name = "in_force_on", .type = T_DATE,
 	  .sql = ASSIGNED "daterange(a.valid_from, a.valid_to, '[]') @> @" IN_ROLE IN_PLACE ")",
 	  .doc = "Only contacts with an assignment that is in force on this day; locality_id and role then ask for that day, else for today.",
