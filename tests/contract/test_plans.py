@@ -146,8 +146,11 @@ def of_ranges(planner, shape):
     faults = []
     types = {field["name"]: field for field in shape["fields"]}
     for sort in [sort for sort in shape["sorts"] if types[sort["name"]]["filter"] and types[sort["name"]]["type"] in ("date", "timestamp", "int")]:
+        field, start = types[sort["name"]], KEYS[sort["type"]]
+        if field["type"] == "int":
+            start = max(int(start), field["min"])  # a year is none below 1990
         for order in (sort["name"], "-" + sort["name"]):
-            target = f"/v1/{shape['name']}?{sort['name']}.gte={KEYS[sort['type']]}&sort={order}"
+            target = f"/v1/{shape['name']}?{sort['name']}.gte={start}&sort={order}"
             faults += of_filter(planner, shape, target, CALLERS[1], {sort["column"]})
     return faults
 
