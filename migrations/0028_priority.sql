@@ -18,9 +18,9 @@ CREATE TABLE wardmote.priority_designation (
 	valid_to      date,
 	CONSTRAINT priority_designation_valid_to_order CHECK (valid_to >= valid_from),
 	CONSTRAINT priority_designation_locality_id_or_community CHECK (num_nonnulls(locality_id, community_id) = 1),
-	CONSTRAINT priority_designation_index_name_evidence CHECK (reason <> 'deprivation_index'
-		OR (index_name IS NOT NULL AND evidence_date IS NOT NULL AND num_nonnulls(rank, score) > 0)),
-	CONSTRAINT priority_designation_reason_text_other CHECK (reason <> 'other' OR reason_text IS NOT NULL)
+	-- The texts that go with a reason are asked for when it is written. Here they may go, so that a name that got into one can be erased.
+	CONSTRAINT priority_designation_evidence_date_index CHECK (reason <> 'deprivation_index'
+		OR (evidence_date IS NOT NULL AND num_nonnulls(rank, score) > 0))
 );
 SELECT wardmote.protect('priority_designation', 'owned');
 CREATE INDEX priority_designation_by_valid_from ON wardmote.priority_designation (audience, valid_from, id);
