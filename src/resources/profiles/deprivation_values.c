@@ -56,6 +56,7 @@ const struct resource deprivation_value_resource = {
 	.sorts = sorts,
 	.clauses = clauses,
 	.check_sql = deprivation_value_check_sql,
+	.operations = deprivation_value_operations,
 	.example =
 	    "{\"locality_id\":\"01976f3a-3333-7000-8000-000000000001\",\"index_name\":\"imd\",\"year\":2019,\"score\":31.25,\"rank\":4021,"
 	    "\"decile\":2,\"areas\":32844,\"visibility\":\"public\"}",

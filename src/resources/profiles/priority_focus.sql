@@ -56,33 +56,40 @@ WITH RECURSIVE asked AS MATERIALIZED (
 	FROM place p JOIN api.locality_overlap o ON o.from_id = p.id JOIN target t ON t.id = o.to_id
 	WHERE NOT EXISTS (SELECT FROM chain c WHERE c.id = p.id AND c.above = t.id)
 	UNION ALL
-	SELECT c.above, c.id, coalesce(least(1, l.population / nullif(w.population, 0)::numeric), 0.5), l.population IS NULL OR coalesce(w.population, 0) = 0
+	SELECT c.above, c.id, least(1, coalesce(l.population / nullif(w.population, 0)::numeric, 0.5)), l.population IS NULL OR coalesce(w.population, 0) = 0
 	FROM chain c LEFT JOIN api.locality l ON l.id = c.id LEFT JOIN api.locality w ON w.id = c.above
 	WHERE c.steps > 0 AND c.above IN (SELECT p.id FROM place p) AND c.id IN (SELECT t.id FROM target t)
 		AND NOT EXISTS (SELECT FROM api.locality_overlap o WHERE o.from_id = c.above AND o.to_id = c.id)
 ), hit AS MATERIALIZED (
-	SELECT p.id, p.locality_id, r.target_id, d.boundary_set_id, r.share, r.is_estimated, v.class
-	FROM part p JOIN reach r ON r.id = p.locality_id JOIN designated d ON d.locality_id = r.target_id AND p.day BETWEEN d.valid_from AND d.valid_to
+	SELECT m.locality_id, m.day, v.class, r.target_id, d.boundary_set_id, r.share, r.is_estimated
+	FROM (SELECT DISTINCT p.locality_id, p.day FROM part p) AS m
+	JOIN reach r ON r.id = m.locality_id JOIN designated d ON d.locality_id = r.target_id AND m.day BETWEEN d.valid_from AND d.valid_to
 	CROSS JOIN (VALUES ('priority'), ('designated'), ('existing')) AS v (class)
 	WHERE v.class = 'designated' OR (d.status = 'priority' AND (v.class = 'priority' OR NOT d.is_new))
-	GROUP BY p.id, p.locality_id, r.target_id, d.boundary_set_id, r.share, r.is_estimated, v.class
+	GROUP BY m.locality_id, m.day, v.class, r.target_id, d.boundary_set_id, r.share, r.is_estimated
 
 -- Nobody is counted twice: what lies in a designated locality is not designated once more, members of one set add up, and of several sets the one that says most counts.
+), inner_target AS MATERIALIZED (
+	SELECT c.id, array_agg(c.above) AS above FROM chain c
+	WHERE c.steps > 0 AND c.id IN (SELECT t.id FROM target t) AND c.above IN (SELECT t.id FROM target t) GROUP BY c.id
 ), by_set AS (
-	SELECT h.id, h.locality_id, h.class, least(1, sum(h.share)) AS share, bool_or(h.is_estimated) AS is_estimated
-	FROM hit h
-	WHERE NOT EXISTS (SELECT FROM chain c JOIN hit o ON o.target_id = c.above AND o.id = h.id AND o.locality_id = h.locality_id AND o.class = h.class
-		WHERE c.id = h.target_id AND c.steps > 0)
-	GROUP BY h.id, h.locality_id, h.class, h.boundary_set_id
-), best AS (
-	SELECT DISTINCT ON (s.id, s.locality_id, s.class) s.* FROM by_set s ORDER BY s.id, s.locality_id, s.class, s.share DESC, s.is_estimated
+	SELECT h.locality_id, h.day, h.class, least(1, sum(h.share)) AS share, bool_or(h.is_estimated) AS is_estimated
+	FROM (
+		SELECT h.*, i.above, CASE WHEN EXISTS (SELECT FROM inner_target) THEN array_agg(h.target_id) OVER (PARTITION BY h.locality_id, h.day, h.class) END AS all_targets
+		FROM hit h LEFT JOIN inner_target i ON i.id = h.target_id
+	) AS h
+	WHERE h.above IS NULL OR NOT h.above && h.all_targets
+	GROUP BY h.locality_id, h.day, h.class, h.boundary_set_id
+), best AS MATERIALIZED (
+	SELECT s.locality_id, s.day, max(s.share) FILTER (WHERE s.class = 'priority') AS priority, max(s.share) FILTER (WHERE s.class = 'designated') AS designated,
+		max(s.share) FILTER (WHERE s.class = 'existing') AS existing, bool_or(s.is_estimated) AS is_estimated
+	FROM by_set s GROUP BY s.locality_id, s.day
 ), focus AS MATERIALIZED (
 	SELECT c.id, c.day, c.hours, c.cost_pence, c.attended, coalesce(min(p.basis), 'none') AS basis,
-		least(1, coalesce(sum(p.weight * b.share) FILTER (WHERE b.class = 'priority'), 0)) AS priority,
-		least(1, coalesce(sum(p.weight * b.share) FILTER (WHERE b.class = 'designated'), 0)) AS designated,
-		least(1, coalesce(sum(p.weight * b.share) FILTER (WHERE b.class = 'existing'), 0)) AS existing,
+		least(1, coalesce(sum(p.weight * b.priority), 0)) AS priority, least(1, coalesce(sum(p.weight * b.designated), 0)) AS designated,
+		least(1, coalesce(sum(p.weight * b.existing), 0)) AS existing,
 		coalesce(bool_or(p.basis IN ('population', 'equal_parts') OR b.is_estimated), false) AS is_estimated
-	FROM counted c LEFT JOIN part p ON p.id = c.id LEFT JOIN best b ON b.id = p.id AND b.locality_id = p.locality_id
+	FROM counted c LEFT JOIN part p ON p.id = c.id LEFT JOIN best b ON b.locality_id = p.locality_id AND b.day = p.day
 	GROUP BY c.id, c.day, c.hours, c.cost_pence, c.attended
 
 -- Deprivation: the decile of a locality, of the nearest one that it is a part of, or of those that it shares people with, of the set that covers most of it.
@@ -121,10 +128,10 @@ WITH RECURSIVE asked AS MATERIALIZED (
 	SELECT i.decile, CASE WHEN bool_and(i.population IS NOT NULL) THEN sum(i.population) END AS people FROM indexed i GROUP BY i.decile
 
 -- Who lives in priority neighbourhoods: each person once.
-), neighbourhood AS (
-	SELECT DISTINCT d.locality_id AS id, d.boundary_set_id, d.population FROM designated d
-	WHERE d.status = 'priority' AND NOT EXISTS (SELECT FROM chain c JOIN designated o ON o.locality_id = c.above AND o.status = 'priority'
-		WHERE c.id = d.locality_id AND c.steps > 0)
+), neighbourhood AS MATERIALIZED (
+	SELECT DISTINCT d.locality_id AS id, d.boundary_set_id, d.population FROM designated d LEFT JOIN inner_target i ON i.id = d.locality_id
+	WHERE d.status = 'priority'
+		AND (i.id IS NULL OR NOT i.above && (SELECT array_agg(o.locality_id) FROM designated o WHERE o.status = 'priority'))
 ), living AS (
 	SELECT count(*) AS n, CASE WHEN bool_and(n.population IS NOT NULL) THEN sum(n.population * (1 - coalesce((
 		SELECT max(least(1, s.share)) FROM (
@@ -137,7 +144,11 @@ WITH RECURSIVE asked AS MATERIALIZED (
 	SELECT f.id, m.measure, m.value, f.priority, f.designated, f.existing
 	FROM focus f CROSS JOIN LATERAL (VALUES ('count', 1::numeric), ('hours', f.hours), ('spend', f.cost_pence), ('reach', f.attended)) AS m (measure, value)
 ), decile_sum AS (
-	SELECT d.measure, f.decile, sum(d.value * f.share) AS value FROM done d JOIN decile_focus f ON f.id = d.id GROUP BY d.measure, f.decile
+	SELECT v.measure, s.decile, v.value
+	FROM (
+		SELECT f.decile, sum(f.share) AS n, sum(c.hours * f.share) AS hours, sum(c.cost_pence * f.share) AS pence, sum(c.attended * f.share) AS people
+		FROM counted c JOIN decile_focus f ON f.id = c.id GROUP BY f.decile
+	) AS s CROSS JOIN LATERAL (VALUES ('count', s.n), ('hours', s.hours), ('spend', s.pence), ('reach', s.people)) AS v (measure, value)
 ), summed AS (
 	SELECT w.n, w.measure, w.unit, count(d.value) AS activities, count(d.id) - count(d.value) AS missing, coalesce(sum(d.value), 0) AS total,
 		coalesce(sum(d.value * d.priority), 0) AS priority, coalesce(sum(d.value * greatest(0, d.designated - d.priority)), 0) AS targeted,
