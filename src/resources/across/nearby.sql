@@ -23,6 +23,18 @@ WITH RECURSIVE asked AS MATERIALIZED (
 ), near AS MATERIALIZED (
 	SELECT s.resource, s.id, ST_Distance(s.point::geography, a.place::geography) AS metres
 	FROM asked a JOIN spot s ON ST_DWithin(s.point::geography, a.place::geography, a.metres)
+), found AS MATERIALIZED (
+	SELECT f.resource, f.id, min(f.metres) AS metres FROM (
+		SELECT 'activities' AS resource, i.id, NULL::float8 AS metres FROM api.activity i WHERE i.locality_ids && (SELECT d.ids FROM named d)
+		UNION ALL
+		SELECT 'community-groups', i.id, NULL FROM api.community_group i WHERE i.point IS NULL AND i.locality_id = ANY ((SELECT d.ids FROM named d)::uuid[])
+		UNION ALL
+		SELECT 'map-items', i.id, NULL FROM api.map_item i WHERE i.point IS NULL AND i.locality_id = ANY ((SELECT d.ids FROM named d)::uuid[])
+		UNION ALL
+		SELECT 'service-entries', i.id, NULL FROM api.service_entry i WHERE i.locality_ids && (SELECT d.ids FROM named d)
+		UNION ALL
+		SELECT n.resource, n.id, n.metres FROM near n
+	) f GROUP BY f.resource, f.id
 ), section (name, place, is_readable) AS (
 	VALUES ('consultations', 1, wardmote.may_read('consultations')), ('activities', 2, wardmote.may_read('activities')),
 		('groups', 3, wardmote.may_read('community-groups')), ('facilities', 4, wardmote.may_read('map-items')),
@@ -38,33 +50,27 @@ WITH RECURSIVE asked AS MATERIALIZED (
 	UNION ALL
 	SELECT 'activities', 'activities', t.id, t.title, t.kind, t.partner_id, n.metres, t.locality_ids,
 		t.starts_on, t.ends_on, NULL, t.source, t.updated_at
-	FROM asked a CROSS JOIN api.activity t LEFT JOIN near n ON n.resource = 'activities' AND n.id = t.id
-	WHERE t.status = 'planned' AND t.id IN (SELECT i.id FROM api.activity i WHERE i.locality_ids && (SELECT d.ids FROM named d)
-			UNION ALL SELECT i.id FROM near i WHERE i.resource = 'activities')
+	FROM asked a CROSS JOIN found n JOIN api.activity t ON n.resource = 'activities' AND t.id = n.id
+	WHERE t.status = 'planned'
 		AND coalesce(wardmote.last_day(t.ends_on, t.ends_on_precision), wardmote.last_day(t.starts_on, t.starts_on_precision), 'infinity') >= a.day
 	UNION ALL
 	SELECT 'groups', 'community-groups', g.id, g.name, g.kind, g.partner_id, n.metres,
 		array_remove(ARRAY[g.locality_id], NULL), g.valid_from, g.valid_to, g.website, g.source, g.updated_at
-	FROM asked a CROSS JOIN api.community_group g LEFT JOIN near n ON n.resource = 'community-groups' AND n.id = g.id
-	WHERE g.id IN (SELECT i.id FROM api.community_group i WHERE i.point IS NULL AND i.locality_id = ANY ((SELECT d.ids FROM named d)::uuid[])
-			UNION ALL SELECT i.id FROM near i WHERE i.resource = 'community-groups')
-		AND coalesce(g.valid_from, '-infinity') <= a.day AND coalesce(g.valid_to, 'infinity') >= a.day
+	FROM asked a CROSS JOIN found n JOIN api.community_group g ON n.resource = 'community-groups' AND g.id = n.id
+	WHERE coalesce(g.valid_from, '-infinity') <= a.day AND coalesce(g.valid_to, 'infinity') >= a.day
 	UNION ALL
 	SELECT 'facilities', 'map-items', m.id, m.name, m.aspect, m.partner_id, n.metres,
 		array_remove(ARRAY[m.locality_id], NULL), NULL, NULL, NULL, m.source, m.updated_at
-	FROM api.map_item m LEFT JOIN near n ON n.resource = 'map-items' AND n.id = m.id
-	WHERE m.kind = 'facility' AND m.id IN (SELECT i.id FROM api.map_item i WHERE i.point IS NULL AND i.locality_id = ANY ((SELECT d.ids FROM named d)::uuid[])
-		UNION ALL SELECT i.id FROM near i WHERE i.resource = 'map-items')
+	FROM found n JOIN api.map_item m ON n.resource = 'map-items' AND m.id = n.id
+	WHERE m.kind = 'facility'
 	UNION ALL
 	SELECT 'contacts', 'contacts', c.id, c.post, c.kind, c.partner_id, NULL, p.locality_ids, NULL, NULL, c.website, c.source, c.updated_at
 	FROM post p JOIN api.contact c ON c.id = p.contact_id
 	UNION ALL
 	SELECT 'services', 'service-entries', s.id, s.name, s.status, s.partner_id, n.metres,
 		s.locality_ids, NULL, NULL, s.url, s.source, s.updated_at
-	FROM api.service_entry s LEFT JOIN near n ON n.resource = 'service-entries' AND n.id = s.id
+	FROM found n JOIN api.service_entry s ON n.resource = 'service-entries' AND s.id = n.id
 	WHERE s.status IN ('active', 'temporarily_closed')
-		AND s.id IN (SELECT i.id FROM api.service_entry i WHERE i.locality_ids && (SELECT d.ids FROM named d)
-			UNION ALL SELECT i.id FROM near i WHERE i.resource = 'service-entries')
 ), numbered AS (
 	SELECT r.*, row_number() OVER (PARTITION BY r.section ORDER BY r.metres NULLS LAST, coalesce(r.ends_on, r.starts_on, 'infinity'), r.title, r.id) AS n
 	FROM record r JOIN section s ON s.name = r.section AND s.is_readable
