@@ -33,9 +33,10 @@ CREATE INDEX profile_value_by_updated_at ON wardmote.profile_value (audience, up
 CREATE INDEX profile_value_ends ON wardmote.profile_value (retain_until) WHERE retain_until IS NOT NULL;
 SELECT wardmote.track('profile_value');
 SELECT wardmote.refers('profile_value', 'locality_id', 'locality', false);
-CREATE INDEX profile_value_ends ON history.profile_value (retain_until) WHERE count IS NOT NULL AND retain_until IS NOT NULL;
+CREATE INDEX profile_value_ends ON history.profile_value (retain_until) WHERE retain_until IS NOT NULL;
 
--- A value whose day is over goes, and so do its counts from all of its versions; and those of a version whose own day is over.
+-- A value whose day is over goes with all of its versions, and so does a version whose own day is over. What is left says that there was one. An answer that was
+-- stored for one of them is not found any more.
 CREATE FUNCTION wardmote.expire_profile_values() RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
 	ended uuid[];
@@ -47,17 +48,17 @@ BEGIN
 		DELETE FROM wardmote.profile_value v USING over WHERE v.id = over.id RETURNING v.id
 	)
 	SELECT coalesce(array_agg(g.id), '{}') INTO ended FROM gone g;
-	UPDATE history.profile_value h SET count = NULL, base = NULL WHERE h.id = ANY (ended) AND h.count IS NOT NULL;
+	DELETE FROM history.profile_value h WHERE h.id = ANY (ended) AND h.operation <> 'delete';
 	UPDATE wardmote.idempotency i SET body = NULL WHERE i.record_id = ANY (ended);
 	WITH over AS (
-		SELECT h.id, h.version FROM history.profile_value h WHERE h.count IS NOT NULL AND h.retain_until < wardmote.today()
+		SELECT h.id, h.version FROM history.profile_value h WHERE h.retain_until < wardmote.today()
 		LIMIT greatest(200 - cardinality(ended), 0) FOR UPDATE SKIP LOCKED
-	), emptied AS (
-		UPDATE history.profile_value h SET count = NULL, base = NULL FROM over WHERE h.id = over.id AND h.version = over.version RETURNING h.id, h.version
+	), gone AS (
+		DELETE FROM history.profile_value h USING over WHERE h.id = over.id AND h.version = over.version RETURNING h.id, h.version
 	), answers AS (
-		UPDATE wardmote.idempotency i SET body = NULL FROM emptied e WHERE i.record_id = e.id AND i.version = e.version
+		UPDATE wardmote.idempotency i SET body = NULL FROM gone g WHERE i.record_id = g.id AND i.version = g.version
 	)
-	SELECT count(*) INTO versions FROM emptied;
+	SELECT count(*) INTO versions FROM gone;
 	RETURN cardinality(ended) + versions;
 END
 $$;

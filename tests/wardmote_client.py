@@ -91,6 +91,11 @@ class Contract:
                     return operation
         return None
 
+    @staticmethod
+    def is_import(operation):
+        """The body is a file: it is accepted as it is, and what is in it is looked at afterwards."""
+        return "202" in operation["responses"]
+
     def path(self, operation, **given):
         """The path of an operation with parameters in it: what is given, else what the document has for an example."""
         known = {parameter["name"]: parameter for parameter in self.resolve(operation.get("parameters", [])) if parameter["in"] == "path"}

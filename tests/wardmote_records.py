@@ -6,6 +6,8 @@ import itertools
 import os
 import uuid
 
+from wardmote_suite import until
+
 _numbers = itertools.count(1)
 
 
@@ -127,6 +129,14 @@ class Records:
             visible = {"visibility": "public"} if "visibility" in self.schema(resource) else {}
             self._shared[key] = self.make(resource, maker, **visible)
         return self._shared[key]
+
+    def settled(self, answer, by):
+        """The import that an answer accepted, when it is over. It may have been rejected, but not come to grief."""
+        made = answer.json()
+        if answer.status == 202:
+            made = until(lambda: (found := by.get(f"/v1/imports/{made['id']}").json())["state"] not in ("queued", "running") and found, what="the end of an import")
+        assert made["state"] in ("done", "rejected"), made
+        return made
 
     def made_otherwise(self, path):
         """The key of `makers` for an operation's path, or None."""

@@ -48,8 +48,10 @@ bool run_short_of_memory(struct run *run)
 
 /* --- the database --- */
 
+/* Soon after we are gone the database ends what we had begun: its locks must not outlive us. */
 static bool open_session(struct run *run, long patience_ms, int stop_fd)
 {
+	static const char watch[] = "SET client_connection_check_interval = '1s'";
 	const struct server *server = run->imports->server;
 	struct db_rows rows;
 	const char *error = "out of memory";
@@ -58,7 +60,8 @@ static bool open_session(struct run *run, long patience_ms, int stop_fd)
 		bool opened = uri != NULL && db_session_new_within(uri, &run->arena, patience_ms, stop_fd, &run->session, &error) == 0;
 		free(uri);
 		if (opened && db_session_check(run->session, &run->imports->server->fence, &error) == 0 &&
-		    db_session_query(run->session, &run->arena, server->database_setup, 0, NULL, &rows, &error) == 0)
+		    db_session_query(run->session, &run->arena, server->database_setup, 0, NULL, &rows, &error) == 0 &&
+		    db_session_query(run->session, &run->arena, watch, 0, NULL, &rows, &error) == 0)
 			return true;
 		db_session_free(run->session);
 		run->session = NULL;

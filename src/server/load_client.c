@@ -23,7 +23,7 @@ struct load_client {
 
 struct received {
 	char *ptr;
-	size_t len;
+	size_t len, capacity;
 	struct load_answer *answer;
 };
 
@@ -64,9 +64,11 @@ static size_t on_body(char *data, size_t size, size_t n, void *context)
 	size_t more = size * n;
 	if (more > ANSWER_MAX - received->len)
 		return 0;
-	char *grown = load_need(realloc(received->ptr, received->len + more + 1));
-	memcpy(grown + received->len, data, more);
-	received->ptr = grown;
+	if (received->len + more > received->capacity) {
+		received->capacity = 2 * (received->len + more);
+		received->ptr = load_need(realloc(received->ptr, received->capacity));
+	}
+	memcpy(received->ptr + received->len, data, more);
 	received->len += more;
 	return more;
 }

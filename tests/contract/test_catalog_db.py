@@ -104,7 +104,7 @@ def test_lengths_and_ranges_are_those_of_the_descriptor(shapes, db):
         most = URL_MAX if field["type"] == "url" else field["max"]
         if most == 0 or field["readonly"] or field["type"] not in ("text", "url", "int", "decimal", "refs", "codes", "texts", "objects"):
             continue
-        limits = {int(number) for text in checks(db, thing, field["name"]) for number in re.findall(r"<= \(?(\d+)", text)}
+        limits = {int(number) for text in checks(db, thing, field["name"]) for number in re.findall(r"<= \(?'?(\d+)", text)}
         if most not in limits and (thing, field["name"]) not in UNBOUNDED and field["name"] != "grants":
             faults.append(f"{thing}.{field['name']}: at most {most}, the table says {sorted(limits)}")
     assert faults == []

@@ -13,7 +13,7 @@ import pytest
 
 import wardmote_suite
 import wardmote_server
-from vault import Texts, Vault, Watch, is_free, new_mark, write
+from vault import PERSONS, Texts, Vault, Watch, is_free, new_mark, write
 from wardmote_client import Contract
 from wardmote_long import pick, rng
 
@@ -22,8 +22,6 @@ ANY = {"If-Match": "*"}
 # Texts that a record takes in a certain state only (a transition below writes the first), and one that must be a code.
 NOT_FREE = {("consultations", "cancelled_reason"), ("activities", "cancelled_reason"), ("codes", "maps_to"),
             ("communities", "basis")}
-# What a record must say before it may name a person.
-PERSONS = {"community-groups": {"public_role": True}, "map-items": {"kind": "key_player_individual", "public_role": True}}
 
 
 @pytest.fixture(scope="module", name="vault")

@@ -181,6 +181,10 @@ class Watch:
 
 # --- texts in every field ---
 
+# What a record must say before it may name a person.
+PERSONS = {"community-groups": {"public_role": True}, "map-items": {"kind": "key_player_individual", "public_role": True}}
+
+
 def is_free(schema):
     """Does the field take any text?"""
     kinds = schema.get("type", [])

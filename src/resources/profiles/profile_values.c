@@ -32,7 +32,7 @@ static const struct field fields[] = {
 	{ .name = "purpose", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = LINE_MAX_CHARS, .doc = "What a partner's own count was collected for.",
 	  .example = "\"Planning of visits to tenants\"" },
 	{ .name = "retain_until", .type = T_DATE, .flags = F_NULLABLE | F_FILTER,
-	  .doc = "Last day on which the count is kept: the value is deleted then, and its counts are taken out of its history. Null: without an end." },
+	  .doc = "Last day on which the count is kept: it is deleted then, with all of its versions. Null: without an end." },
 	{ .name = "estimated", .type = T_BOOL, .flags = F_FILTER, .initial = "false", .doc = "Whether it was estimated rather than counted." },
 };
 
