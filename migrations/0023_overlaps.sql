@@ -279,10 +279,9 @@ CREATE FUNCTION wardmote.overlap_people(low uuid, high uuid, weights uuid) RETUR
 	FROM row r WHERE o.from_id = r.from_id AND o.to_id = r.to_id
 $$;
 
--- What is to be calculated, and with whose people: the finest set of which each locality has a population and that is no coarser than either of the two, of those
--- that may cover nine tenths of the smaller (or else as much of it as any): a few estates do not take the place of a census. It is one that everybody sees whole, since
--- everybody who sees the pair sees what comes of it. Pairs with that set itself come first, since the others stand on them. `apart`: not even the boxes around
--- them meet.
+-- What is to be calculated, and with whose people: the finest set of which each locality has a population and that is no coarser than either of the two. It is one that
+-- everybody sees whole, since everybody who sees the pair sees what comes of it. Pairs with that set itself come first, since the others stand on them. `apart`: not
+-- even the boxes around them meet.
 CREATE FUNCTION wardmote.overlaps_due(OUT low wardmote.boundary_set_state, OUT high wardmote.boundary_set_state, OUT weights_set_id uuid, OUT weights_generation bigint,
 	OUT apart boolean) RETURNS SETOF record LANGUAGE sql STABLE AS $$
 	SELECT l, h, w.boundary_set_id, w.area_generation, NOT l.extent OPERATOR(public.&&) h.extent
@@ -292,6 +291,7 @@ CREATE FUNCTION wardmote.overlaps_due(OUT low wardmote.boundary_set_state, OUT h
 		SELECT s.boundary_set_id, s.area_generation FROM wardmote.boundary_set_state s JOIN wardmote.boundary_set b ON b.id = s.boundary_set_id
 		WHERE b.visibility = 'public' AND s.is_populated AND s.shapes > 0 AND s.mean_area <= least(l.mean_area, h.mean_area)
 			AND s.extent OPERATOR(public.&&) l.extent AND s.extent OPERATOR(public.&&) h.extent
+		-- Rather one that may cover nine tenths of the smaller side, or else as much of it as any: a few estates do not take the place of a census.
 		ORDER BY round(least(0.9, s.shapes * s.mean_area / least(l.shapes * l.mean_area, h.shapes * h.mean_area))::numeric, 1) DESC, s.mean_area, s.boundary_set_id
 		LIMIT 1
 	) w ON l.extent OPERATOR(public.&&) h.extent

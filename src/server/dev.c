@@ -250,18 +250,24 @@ static int wait_until_ready(struct dev *dev)
 
 /* --- the sample --- */
 
-/* Whether one of the samples loaded before ("places demo") has this folder in it. */
-static bool has_folder(const struct dev *dev, const char *folder)
+static bool is_part(const char *folder, const struct sample *sample)
 {
-	for (const char *at = dev->state.sample; at != NULL && *at != '\0'; at += strcspn(at, " ") + strspn(at + strcspn(at, " "), " ")) {
-		for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-			if (!slice_is((struct slice){ at, strcspn(at, " ") }, samples[i].name))
-				continue;
-			for (const char *const *has = samples[i].folders; *has != NULL; has++) {
-				if (strcmp(*has, folder) == 0)
-					return true;
-			}
-		}
+	for (size_t i = 0; sample != NULL && sample->folders[i] != NULL; i++) {
+		if (strcmp(sample->folders[i], folder) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether one of the samples loaded before ("places demo") has this folder in it. */
+static bool is_loaded(const struct dev *dev, const char *folder)
+{
+	const char *at = dev->state.sample == NULL ? "" : dev->state.sample;
+	for (; *at != '\0'; at += strspn(at, " ")) {
+		size_t len = strcspn(at, " ");
+		if (is_part(folder, find_sample(arena_copy(dev->arena, (struct slice){ at, len }))))
+			return true;
+		at += len;
 	}
 	return false;
 }
@@ -274,7 +280,7 @@ static int load_sample(struct dev *dev, const struct options *options)
 	bool loaded = true;
 	for (size_t i = 0; sample->folders[i] != NULL; i++) {
 		argv[FIXED + i] = arena_printf(dev->arena, "%s/%s", options->sample_dir, sample->folders[i]);
-		loaded = loaded && has_folder(dev, sample->folders[i]);
+		loaded = loaded && is_loaded(dev, sample->folders[i]);
 	}
 	if (loaded)
 		return 0;
