@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
 -- The network that bench/run measures on, the same each time: partners (60) of which a few own most, boundary sets (1 or 6) of 10,000 localities each over
 -- the same ground, tiled from the polygons in bench_place (name, geometry), ten years of consultations, registers with risks, and the history and feed that go with them.
--- psql variables: rows (consultations), partners, sets (of boundaries), host (uuid of the host partner), secret (1: all but 100 of them are private to others than the host, and there are no
--- risks). Runs as a superuser: triggers are off, so what they keep is written here.
+-- psql variables: rows (consultations), partners, sets (of boundaries), host (uuid of the host partner), secret (1: all but 100 of them are private to others than
+-- the host, and there are no risks). Runs as a superuser: triggers are off, so what they keep is written here.
 \set ON_ERROR_STOP on
 SET session_replication_role = replica;
 SET search_path = pg_catalog, public;
@@ -68,8 +68,8 @@ FROM (SELECT row_number() OVER (ORDER BY tile, p.name) AS n, tile, p.name, p.geo
 CROSS JOIN (SELECT ST_XMax(e) - ST_XMin(e) + 0.01 AS dx, ST_YMax(e) - ST_YMin(e) + 0.01 AS dy FROM (SELECT ST_Extent(geometry) AS e FROM bench_place) e) w
 WHERE t.n <= 10000;
 INSERT INTO wardmote.locality (id, partner_id, visibility, boundary_set_id, code, name, geometry, created_at, updated_at)
-SELECT bench.id('2016-01-01', 'locality', 10000 * s + row_number() OVER (PARTITION BY s ORDER BY l.code)), :'host', 'public', bench.id('2016-01-01', 'set', s), 'S' || s || substr(l.code, 2), l.name,
-	ST_Translate(l.geometry, 0.002 * (s - 1), 0.0013 * (s - 1)), '2016-01-01', '2016-01-01'
+SELECT bench.id('2016-01-01', 'locality', 10000 * s + row_number() OVER (PARTITION BY s ORDER BY l.code)), :'host', 'public', bench.id('2016-01-01', 'set', s),
+	'S' || s || substr(l.code, 2), l.name, ST_Translate(l.geometry, 0.002 * (s - 1), 0.0013 * (s - 1)), '2016-01-01', '2016-01-01'
 FROM wardmote.locality l CROSS JOIN generate_series(2, :sets) AS s WHERE l.code LIKE 'W%';
 -- As they are drawn. What the sets share is noted as known: fifteen pairs would take longer than all the rest, and bench/rows_places.py measures one.
 SELECT count(wardmote.store_shape(id, boundary_set_id, geometry)) AS shapes FROM wardmote.locality \gset
