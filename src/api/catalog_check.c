@@ -87,6 +87,14 @@ static void check_type(struct check *check, const struct field *field)
 	}
 }
 
+static bool has_value(const struct field *field, const char *wanted)
+{
+	const char *const *value = field->values;
+	while (value != NULL && *value != NULL && strcmp(*value, wanted) != 0)
+		value++;
+	return value != NULL && *value != NULL;
+}
+
 static void check_field(struct check *check, const struct field *field, const char *owner)
 {
 	check->where = arena_printf(check->arena, "%s.%s", owner, field->name);
@@ -103,6 +111,8 @@ static void check_field(struct check *check, const struct field *field, const ch
 	expect(check, !(field->flags & F_SUMMARY) || field->audience == A_PUBLIC, "include= would show a field that not everyone sees");
 	expect(check, !(field->flags & F_SUMMARY) || !(field->flags & F_PERSONAL),
 	       "include= would show a personal field in what caches store");
+	expect(check, field->common == NULL || (field->type == T_ENUM && has_value(field, field->common)),
+	       "a common value that it cannot have");
 	check_type(check, field);
 	const char *name = check->where;
 	for (const struct field *member = field->members; member != NULL && member->name != NULL; member++) {

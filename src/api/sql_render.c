@@ -66,7 +66,8 @@ static void render_include(struct sql *sql, const struct field *field)
 			reference->name, field->name);
 	sql_add(sql, " CROSS JOIN LATERAL (SELECT ");
 	render_summary_columns(sql, target);
-	sql_add(sql, " FROM %s i WHERE i.id = u.id%s) s)", source, moment);
+	/* One after another by its id: joined as a whole, a table of few rows would be read once for each record. */
+	sql_add(sql, " FROM %s i WHERE i.id = u.id%s OFFSET 0) s)", source, moment);
 }
 
 /* --- JSON --- */
@@ -125,23 +126,29 @@ static void render_cell(struct sql *sql, const struct view *view, const struct v
 		sql_add(sql, "r.%s", field->name);
 }
 
-static bool is_dear(const struct view_column *column)
+static bool is_page(const struct sql *sql)
 {
-	return column->included || field_is_geometry(column->field);
+	return sql->call->route->operation->verb == V_LIST && !sql->call->query.all;
 }
 
-bool view_has_dear(const struct view *view)
+/* To leave what is embedded out of one row of a page is dearer than to have it. */
+static bool is_dear(const struct sql *sql, const struct view_column *column)
+{
+	return column->included ? !is_page(sql) : field_is_geometry(column->field);
+}
+
+bool view_has_dear(const struct sql *sql, const struct view *view)
 {
 	bool has = false;
 	for (size_t i = 0; i < view->n; i++)
-		has = has || is_dear(&view->columns[i]);
+		has = has || is_dear(sql, &view->columns[i]);
 	return has;
 }
 
 /* Not of a version that the client has, and not in the row that only says that there are more. */
 static bool begin_dear(struct sql *sql)
 {
-	bool page = sql->call->route->operation->verb == V_LIST && !sql->call->query.all;
+	bool page = is_page(sql);
 	if (page)
 		sql_add(sql, "CASE WHEN r.row_n <= $%d::integer THEN ", sql->limit);
 	else if (sql->known > 0)
@@ -163,7 +170,7 @@ void sql_render_columns(struct sql *sql, const struct view *view)
 	for (size_t i = 0; i < view->n; i++) {
 		const struct view_column *column = &view->columns[i];
 		sql_add(sql, column->owners ? ", CASE WHEN r.is_own THEN " : ", ");
-		bool dear = is_dear(column) && begin_dear(sql);
+		bool dear = is_dear(sql, column) && begin_dear(sql);
 		render_cell(sql, view, column);
 		if (dear)
 			sql_add(sql, " END");

@@ -34,10 +34,8 @@ enum lane effort_lane(struct request *request)
 void effort_limit(struct request *request)
 {
 	const struct config *config = request->worker->server->config;
-	if (!request->trying)
-		return;
-	request->patience[0] = arena_printf(request->arena, "%ld", config->request_timeout_ms / SHARE_OF_TIMEOUT);
-	segment_add(request, "SELECT set_config('statement_timeout', $1, true)", 1, request->patience, false);
+	if (request->trying)
+		segment_limit(request, config->request_timeout_ms / SHARE_OF_TIMEOUT);
 }
 
 bool effort_again(struct request *request, const struct db_result *result, void (*done)(struct db_job *job, const struct db_result *result))
