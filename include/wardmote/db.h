@@ -12,7 +12,7 @@
 #include "wardmote/operation.h"
 #include "wardmote/sql.h"
 
-enum { DB_STEPS_MAX = 6, DB_COLUMNS_MAX = 84 };
+enum { DB_STEPS_MAX = 6, DB_COLUMNS_MAX = 88 };
 
 enum db_outcome {
 	DB_ROW, /* the answer step returned its row */

@@ -40,10 +40,15 @@ static const struct sort *stand_in(const struct sql *sql, const struct field *fi
 	return NULL;
 }
 
-static bool begins_with_array(const struct sql *sql)
+static bool is_selective(const struct sql *sql)
+{
+	return query_is_selective(&sql->call->query, sql->shape->resource);
+}
+
+static bool begins_with_few(const struct sql *sql)
 {
 	const struct filter *leading = query_leading(&sql->call->query);
-	return leading != NULL && leading->field->type == T_REFS;
+	return is_selective(sql) || (leading != NULL && leading->field->type == T_REFS);
 }
 
 /* The column that stands in for a field has the field's value where there is one, and it has the index: what holds for the field is asked of it, too,
@@ -53,7 +58,7 @@ static void add_comparison(struct sql *sql, const struct filter *filter, const c
 	const struct query *query = &sql->call->query;
 	const struct sort *sort = stand_in(sql, filter->field), *order = query->sort != NULL ? query->sort : sql->shape->resource->sorts;
 	/* Of a place there are fewer records than of a status or partner, and of these the index would be read to its end. */
-	if (begins_with_array(sql)) {
+	if (begins_with_few(sql)) {
 		sql_add(sql, " AND (t.%s %s $%d::%s) IS TRUE", filter->field->name, operator, n, sql_type(filter->field));
 		return;
 	}
@@ -67,16 +72,19 @@ static void add_comparison(struct sql *sql, const struct filter *filter, const c
 static bool is_ruled_out(const struct sql *sql, const struct filter *filter)
 {
 	const struct filter *leading = query_leading(&sql->call->query);
-	return leading != NULL && leading != filter;
+	return is_selective(sql) || (leading != NULL && leading != filter);
 }
 
 static void add_any_of(struct sql *sql, const struct filter *filter, int n)
 {
 	const struct field *field = filter->field;
 	bool is_array = field->type == T_REFS || field->type == T_CODES || field->type == T_TEXTS;
-	bool ruled_out = is_array ? is_ruled_out(sql, filter) : begins_with_array(sql);
+	bool ruled_out = is_array ? is_ruled_out(sql, filter) : begins_with_few(sql);
 	const char *truth = filter->op == FILTER_NONE_OF ? " IS NOT TRUE" : ruled_out ? " IS TRUE" : "";
-	sql_add(sql, is_array ? " AND (t.%s && $%d::%s[])%s" : " AND (t.%s = ANY ($%d::%s[]))%s", field->name, n, sql_type(field), truth);
+	sql_add(sql, is_array ? " AND (t.%s && " : " AND (t.%s = ANY (", field->name);
+	if (!sql_widened(sql, filter))
+		sql_add(sql, "$%d::%s[]", n, sql_type(field));
+	sql_add(sql, is_array ? ")%s" : "))%s", truth);
 }
 
 /* `n` is the number of the filter's value. */
@@ -91,7 +99,8 @@ static void add_filter(struct sql *sql, const struct filter *filter, int n)
 		if (sql_has_parameter(filter))
 			add_comparison(sql, filter, "=", n);
 		else
-			sql_add(sql, " AND t.%s = '%s'", filter->field->name, filter->field->common);
+			sql_add(sql, is_selective(sql) ? " AND (t.%s = '%s') IS TRUE" : " AND t.%s = '%s'", filter->field->name,
+				filter->field->common);
 		break;
 	case FILTER_NOT_EQUAL:
 		add_comparison(sql, filter, "IS DISTINCT FROM", n);
@@ -173,6 +182,7 @@ static void add_conditions(struct sql *sql)
 	const struct query *query = &sql->call->query;
 	for (size_t i = 0; i < query->n_filters; i++)
 		add_filter(sql, &query->filters[i], sql->filters[i]);
+	sql_clauses(sql);
 	if (sql->search != 0)
 		add_search(sql);
 	if (sql->corners[0] != 0)
@@ -188,12 +198,14 @@ static void add_page_columns(struct sql *sql, const struct page *page, uint64_t 
 {
 	const struct shape *shape = sql->shape;
 	bool has_key = false;
+	if (fields & sql_withheld(sql)) /* they hang on it */
+		fields |= BIT(shape_field(shape, SLICE("visibility")));
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		const struct field *field = shape->fields[i];
 		bool is_key = strcmp(field->name, page->key) == 0;
 		bool is_shape = field_is_geometry(field) && sql->call->format == FORMAT_GEOJSON;
-		if (i > 0 && !((fields | sql->call->query.include) & BIT(i)) && strcmp(field->name, "partner_id") != 0 && !is_key &&
-		    !is_shape)
+		bool is_shown = ((fields | sql->call->query.include) & BIT(i)) || sql_shown_needs(sql, field);
+		if (i > 0 && !is_shown && strcmp(field->name, "partner_id") != 0 && !is_key && !is_shape)
 			continue;
 		sql_add(sql, "%st.\"%s\"", i == 0 ? "" : ", ", field->name);
 		has_key = has_key || is_key;
@@ -212,7 +224,7 @@ static void add_branch(struct sql *sql, const struct page *page, const char *sou
 	buffer_add(&sql->text, page->after);
 	const char *limit = sql->call->query.all ? "" : " LIMIT " BRANCH_LIMIT;
 	/* Not the order of an index: a plan for all values would walk it, past all but few records. */
-	if (begins_with_array(sql))
+	if (begins_with_few(sql))
 		sql_add(sql, "%s ORDER BY ROW(t.%s, t.id)%s%s)", moment, page->key, direction, limit);
 	else
 		sql_add(sql, "%s ORDER BY t.%s%s, t.id%s%s)", moment, page->key, direction, direction, limit);
@@ -303,7 +315,7 @@ static bool is_plain(const struct sql *sql, const struct view *view)
 {
 	const struct query *query = &sql->call->query;
 	bool one = !(sql->shape->resource->flags & R_OWNED) || is_own_only(sql) || sql->call->caller == CALLER_ANONYMOUS;
-	return one && begins_with_array(sql) && !query->all && query->count == COUNT_NONE && sql->as_of == 0 && !view_has_dear(sql, view);
+	return one && begins_with_few(sql) && !query->all && query->count == COUNT_NONE && sql->as_of == 0 && !view_has_dear(sql, view);
 }
 
 static void add_plain(struct sql *sql, const struct page *page, const struct view *view)
@@ -350,10 +362,39 @@ void sql_list(struct sql *sql)
 
 /* --- one record --- */
 
+bool sql_notes(const struct call *call)
+{
+	const struct sql sql = { .call = call, .shape = call->route->shape };
+	return call->route->operation->verb == V_GET && call->query.as_of == NULL && call->caller != CALLER_ANONYMOUS &&
+	       (sql.shape->logged & sql_shown(&sql)) != 0;
+}
+
+/* What is not shown, because there is nothing there, is not noted. */
+static void add_note(struct sql *sql)
+{
+	const struct shape *shape = sql->shape;
+	const char *comma = "";
+	sql_add(sql,
+		"WITH noted AS (INSERT INTO wardmote.personal_read (resource, record_id, owner_id) SELECT '%s', r.id, r.partner_id FROM "
+		"api.%s r"
+		" WHERE r.id = $%d::uuid AND r.visibility <> 'public' AND r.partner_id IS DISTINCT FROM (SELECT wardmote.ctx_partner())"
+		" AND num_nonnulls(",
+		shape->resource->name, shape->resource->thing, sql->id);
+	for (size_t i = 0; i < shape->n_fields; i++) {
+		if (!(shape->logged & sql_shown(sql) & BIT(i)))
+			continue;
+		sql_add(sql, "%sr.%s", comma, shape->fields[i]->name);
+		comma = ", ";
+	}
+	sql_add(sql, ") > 0) ");
+}
+
 void sql_get(struct sql *sql)
 {
 	struct view view;
 	view_of(sql->arena, sql->call, &view);
+	if (sql_notes(sql->call))
+		add_note(sql);
 	const char *source = sql_source(sql, sql->shape->resource);
 	bool owners = view_has_owners(&view);
 	sql_add(sql, "SELECT r.version::text, NULL::bigint, %s", owners ? "r.is_own" : "NULL::boolean");

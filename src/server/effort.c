@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Which lane a list runs in. One without conditions walks an index and stops after a page; what a condition costs depends on how many records meet it:
- * where few do and no index knows them, the walk goes on through all. So a list with conditions gets a short time in the lane of reads, whose next
+ * where few do and no index knows them, the walk goes on through all. What is drawn costs what there is to draw. So a list with conditions, or a drawing, gets a short time in the lane of reads, whose next
  * statements wait behind it, and all the time of the heavy lane when that was not enough. One that was not is known for a while and goes there at once. */
 #include "request.h"
 #include "wardmote/clock.h"
@@ -9,7 +9,7 @@ enum { SHARE_OF_TIMEOUT = 40, /* 125 ms by default: as long as a read may wait f
 
 static bool has_conditions(const struct query *query)
 {
-	return query->n_filters > 0 || query->search != NULL || query->bbox[0] != NULL;
+	return query->n_filters > 0 || query->search != NULL || query->bbox[0] != NULL || query_has_clauses(query);
 }
 
 static struct effort *remembered(const struct request *request)
@@ -21,13 +21,14 @@ enum lane effort_lane(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
 	const struct query *query = &request->call.query;
-	if (operation->verb != V_LIST)
+	bool drawn = operation->flags & OP_BINARY;
+	if (operation->verb != V_LIST && !drawn)
 		return operation->lane;
 	const struct effort *dear = remembered(request);
 	bool known = dear->until_us > clock_monotonic_us() && dear->digest == query->digest;
 	if (query->as_of != NULL || query->count == COUNT_EXACT || known)
 		return LANE_HEAVY;
-	request->trying = has_conditions(query);
+	request->trying = drawn || has_conditions(query);
 	return operation->lane;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "commands.h"
@@ -84,6 +85,20 @@ static void check(struct jobs *jobs, struct arena *arena)
 	jobs->checked = true;
 }
 
+/* What one call leaves over is done in the next round: the sequencer comes in between. */
+static void prune(struct jobs *jobs, struct arena *arena)
+{
+	struct db_rows rows;
+	const char *error = NULL;
+	if (!ask(jobs, arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error) ||
+	    !ask(jobs, arena, "SELECT more, fault FROM wardmote.prune()", &rows, &error))
+		return;
+	if (rows.cells[1] != NULL)
+		log_message(LOG_LEVEL_WARNING, "not everything that ended was tidied away", "error", rows.cells[1]);
+	if (strcmp(rows.cells[0], "t") == 0)
+		jobs->pruned_us = 0;
+}
+
 /* Milliseconds until the next round: what failed is not tried, and logged, ten times a second. */
 static int run_round(struct jobs *jobs)
 {
@@ -105,7 +120,7 @@ static int run_round(struct jobs *jobs)
 			wait_ms = CHECK_MS;
 		if (jobs->pruned_us == 0 || now_us - jobs->pruned_us > PRUNE_MS * 1000) {
 			jobs->pruned_us = now_us;
-			ask(jobs, &arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error);
+			prune(jobs, &arena);
 		}
 	}
 	arena_done(&arena);

@@ -33,6 +33,8 @@ struct load_request {
 	const char *target; /* path and query, percent-encoded */
 	json_t *body; /* borrowed; NULL: none, of a GET */
 	const char *media_type; /* of the body */
+	struct slice text; /* a body that is a file, as it is; ptr NULL: `body` */
+	const char *prefer; /* NULL: none */
 	const char *if_match; /* NULL: none */
 	const char *idempotency_key;
 };
@@ -90,5 +92,7 @@ struct load_file {
 
 /* Stores one record. 0, or a negative errno after a message on standard error. */
 int load_record(struct load_run *run, const struct load_file *file, json_t *record, enum load_outcome *ret_outcome);
+/* Sends the file that the member "import" of the file `path` names, and waits for the end. 0, or a negative errno after a message on standard error. */
+int load_import(struct load_run *run, const char *path, json_t *import);
 
 #endif

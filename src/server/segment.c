@@ -23,10 +23,13 @@
  * dear nevertheless is planned for. */
 #define PLAN_ANEW "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
 
-static bool wants_own_plan(const struct query *query, enum lane lane)
+static bool wants_own_plan(const struct call *call, enum lane lane)
 {
-	bool wants = query->search != NULL;
-	if (lane != LANE_HEAVY && query_leading(query) != NULL)
+	const struct query *query = &call->query;
+	const struct shape *shape = call->route->shape;
+	bool wants = query->search != NULL || query_has_clauses(query);
+	bool few = query_leading(query) != NULL || (shape != NULL && query_is_selective(query, shape->resource));
+	if (lane != LANE_HEAVY && few)
 		return false;
 	for (size_t i = 0; i < query->n_filters; i++) {
 		const struct filter *filter = &query->filters[i];
@@ -63,7 +66,7 @@ static void act(struct request *request, enum lane lane, bool write)
 void segment_begin(struct request *request, enum lane lane, bool write)
 {
 	act(request, lane, write);
-	if (lane == LANE_HEAVY || wants_own_plan(&request->call.query, lane))
+	if (lane == LANE_HEAVY || wants_own_plan(&request->call, lane))
 		segment_add(request, PLAN_ANEW, 0, NULL, false);
 }
 

@@ -15,10 +15,13 @@ CONTRACT = Contract(committed_document())
 OPERATIONS = CONTRACT.operations
 ROUTES = {name: route(operation) for name, operation in OPERATIONS.items()}
 RESOURCES = sorted({resource for resource, _ in table()})
+CREATED = [resource for resource in RESOURCES if "post" in CONTRACT.document["paths"][f"/v1/{resource}"]]
 ANY = {"If-Match": "*"}
 REHEARSAL = {"dry_run": "true"}
-# What an allowed write is answered: gates and dependants may speak against it, access does not.
-ALLOWED = {"read": {200}, "change": {200}, "delete": {204, 409}, "transitions": {200, 409}, "secrets": {201, 409}, "enrolments": {201, 409}, "erasure": {204}}
+# What an allowed request is answered: gates and dependants may speak against it, access does not. Other words of a record: OTHERS.
+ALLOWED = {"read": {200}, "change": {200}, "delete": {204, 409}, "transitions": {200, 409}, "secrets": {201, 409}, "enrolments": {201, 409}, "erasure": {204},
+           "lineage-imports": {422}}
+OTHERS = {200, 201, 202}
 
 
 def test_every_operation_is_in_the_tables():
@@ -64,7 +67,8 @@ class Scene:
     def of(self, resource):
         if resource not in self.targets:
             makers = {"partners": self._partners, "accounts": self._accounts}
-            self.targets[resource] = makers.get(resource, lambda: self._owned(resource))()
+            otherwise = self._owned if resource in CREATED else self._made_otherwise
+            self.targets[resource] = makers.get(resource, lambda: otherwise(resource))()
         return self.targets[resource]
 
     def _partners(self):
@@ -96,6 +100,11 @@ class Scene:
         if resource == "codes":
             made.append(self._record(resource, self.records.administrator, None, "public", None))
         return made
+
+    def _made_otherwise(self, resource):
+        """What no POST makes is as its maker makes it."""
+        record = self.records.item(f"/v1/{resource}/{{id}}", self.owner.manager)
+        return [Target(resource, record, partner_id=record["partner_id"], visibility=record["visibility"])]
 
     def _record(self, resource, maker, partner_id, visibility, right):
         mark, owner_mark = (f"CANARY-{secrets.token_hex(16)}" for _ in range(2))
@@ -135,9 +144,10 @@ def _unchanged(cluster):
                            " OR (schemaname, tablename) IN (('auth', 'secret'), ('auth', 'password'), ('auth', 'enrolment')) ORDER BY 1")
             found = {}
             for (name,) in cursor.fetchall():
-                if name in ("wardmote.fresh", "wardmote.feed"):
-                    continue  # the sequencer moves rows from one to the other in its own time
-                cursor.execute(f"SELECT t::text FROM {name} t ORDER BY 1")
+                if name in ("wardmote.fresh", "wardmote.feed", "wardmote.personal_read") or ".import" in name:
+                    continue  # the sequencer moves rows from one to the other in its own time; reads are noted; an allowed import is noted, and comes to nothing
+                others = " WHERE t.resource <> 'imports'" if name == "wardmote.change" else ""
+                cursor.execute(f"SELECT t::text FROM {name} t{others} ORDER BY 1")
                 found[name] = hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
             return found
 
@@ -151,12 +161,19 @@ def scoped_callers(scene, resource):
 
 def item_request(where, target):
     """(json_body, headers, params) of one request for a record."""
+    documented = next(operation for operation in OPERATIONS.values() if (operation["method"], operation["path"]) == (where.method, where.path))
+    params = CONTRACT.required_query(documented)
+    if "dry_run" in {parameter["name"] for parameter in CONTRACT.resolve(documented.get("parameters", []))}:
+        params.update(REHEARSAL)
     if where.operation == "read":
-        return None, None, None
+        return None, None, params or None
     body = {"change": {"name": f"Another {target.id}"} if target.resource == "accounts" else {"source": f"Another {target.id}"},
             "transitions": {"to": "planned"}, "secrets": {}}.get(where.operation)
+    media = next(iter(documented.get("requestBody", {}).get("content", {"application/json": None})))
+    if media in ("application/geo+json", "text/csv"):
+        return None, {"Content-Type": media}, params
     conditional = where.operation in ("change", "delete", "transitions")
-    return body, ANY if conditional else None, REHEARSAL
+    return body, ANY if conditional else None, params or None
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
@@ -173,8 +190,9 @@ def test_operations_on_a_record(scene, unchanged, resource):
                 path = where.path.replace("{id}", target.id)
                 answer = scene.ask(name, caller, path, where.method, resource, json_body=body, headers=headers, params=params)
                 refusal = target.answer(caller, where.operation, where.method)
-                if answer.status not in ({refusal} if refusal else ALLOWED[where.operation]):
-                    wrong.append(f"{caller} {where.method} {where.path} of {target}: {answer.status}, not {refusal or ALLOWED[where.operation]}")
+                wanted = {refusal} if refusal else ALLOWED.get(where.operation, OTHERS)
+                if answer.status not in wanted:
+                    wrong.append(f"{caller} {where.method} {where.path} of {target}: {answer.status}, not {wanted}")
     assert not wrong, "\n".join(wrong)
     assert unchanged() == before
 
@@ -225,7 +243,8 @@ def test_lists(scene, resource):
                 if answer.status != refusal:
                     wrong.append(f"{caller} lists {path} {parameters}: {answer.status}, not {refusal}")
                 continue
-            got = {target.id for target in targets if target.id in answer.text().replace(wanted.replace(",", "%2C"), "").replace(wanted, "")}
+            text = answer.text().rsplit('"links":', 1)[0]  # which name what was asked for
+            got = {target.id for target in targets if target.id in text}
             seen = {target.id for target in targets if target.is_visible(caller)}
             if got != seen:
                 wrong.append(f"{caller} lists {path} {parameters}: {len(got)} of {len(seen)}")
@@ -234,7 +253,7 @@ def test_lists(scene, resource):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("resource", CREATED)
 def test_creating(scene, records, unchanged, resource):
     """For the own partner and for another: POST, and where there is one PUT under a new external_id."""
     scene.of(resource)  # made before anything is held against it
@@ -303,18 +322,21 @@ OPERATIONS_OF = {where.resource: name[4:] for name, where in ROUTES.items() if w
 def test_operations_about_no_record(scene, records, name):
     """The anonymous get 401 where the table says so; a token that ended gets 401 wherever the database is asked."""
     operation = OPERATIONS[name]
-    path = operation["path"].replace("{slug}", "not-found")
+    about = {"id": records.item(operation["path"])["id"]} if "{id}" in operation["path"] else {}
+    path, params = CONTRACT.path(operation, **about), CONTRACT.required_query(operation)
     body = {"current_password": "not the password at all", "new_password": "not the password either"} if operation["method"] == "PUT" else None
-    anonymous = scene.callers[0].client.request(operation["method"], path, json_body=body)
+    anonymous = scene.callers[0].client.request(operation["method"], path, json_body=body, params=params)
     assert (anonymous.status == 401) == (not natives()[name]), anonymous.text()
-    record = records.account_record(scene.third.id, "viewer")
+    role = operation["x-role"] if operation["x-role"] != "anonymous" else "viewer"
+    record = records.account_record(scene.host_id if role == "administrator" else scene.third.id, role)
     client = scene.client(records.administrator.as_token(records.administrator.token_for(record["client_id"], record["client_secret"])))
-    alive = client.request(operation["method"], path, json_body=body)
+    alive = client.request(operation["method"], path, json_body=body, params=params)
     assert alive.status not in (401, 403) or operation["path"].startswith(("/oauth/", "/v1/sessions")), alive.text()
     assert str(alive.status) in operation["responses"]
     assert records.administrator.patch(f"/v1/accounts/{record['id']}", {"disabled": True}, headers=ANY).status == 200
-    ended = client.request(operation["method"], path, json_body=body)
-    assert (ended.status == 401) if name == "list_changes" or not natives()[name] else (ended.status == alive.status), ended.text()
+    ended = client.request(operation["method"], path, json_body=body, params=params)
+    asks = operation["method"] == "GET" and "504" in operation["responses"]
+    assert (ended.status == 401) if asks or not natives()[name] else (ended.status == alive.status), ended.text()
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
@@ -333,5 +355,6 @@ def test_a_token_that_ended_is_refused_everywhere(scene, records, resource):
             body, params = records.body(resource), {"external_id": unique("ended")} if where.operation == "put" else None
         answer = client.request(where.method, where.path.replace("{id}", target.id), json_body=body, headers=headers, params=params)
         # A collection that only administrators add to refuses a manager's token as it stands, before the database is asked.
-        administered = where.operation in ("create", "put") and records.operation(resource)["x-role"] == "administrator"
+        administered = where.operation == "postcode-imports" or (
+            where.operation in ("create", "put") and records.operation(resource)["x-role"] == "administrator")
         assert answer.status == (403 if administered else 401), (where, answer.text())

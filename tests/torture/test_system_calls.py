@@ -50,7 +50,7 @@ def _world(site):
                   Case("foreign: record", lambda: site.get(community, site.other.officer))]
 
 
-BACKENDS = 5  # a connection in each lane of the one worker, and that of the jobs thread
+BACKENDS = 6  # a connection in each lane of the one worker, and those of the jobs and background threads; imports have one while there is something to import
 
 
 def descriptors(site):
