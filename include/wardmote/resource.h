@@ -66,6 +66,8 @@ struct field {
 	const char *code_list; /* T_CODES: name of the list ("topic") */
 	const struct field *members; /* T_OBJECTS: fields of one object, ended by a row without name */
 	const char *include_name; /* F_INCLUDE: "partner", "localities" */
+	const char *
+	    common; /* T_ENUM: the value that lists ask for most. Indexes of its own hold these records alone, so it stands in a statement's text */
 	const char *initial; /* value when a create leaves it out: JSON text ("\"private\"", "[]", "false"); NULL: null.
 	                                   * "@partner": the caller's partner */
 	const char *purpose, *retention; /* F_PERSONAL */

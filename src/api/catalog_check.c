@@ -97,6 +97,14 @@ static void check_type(struct check *check, const struct field *field)
 	}
 }
 
+static bool has_value(const struct field *field, const char *wanted)
+{
+	const char *const *value = field->values;
+	while (value != NULL && *value != NULL && strcmp(*value, wanted) != 0)
+		value++;
+	return value != NULL && *value != NULL;
+}
+
 /* Another partner gets the field of one record at a time, and each reading is noted: nothing else may tell of it. */
 static void check_logged(struct check *check, const struct field *field)
 {
@@ -122,6 +130,8 @@ static void check_field(struct check *check, const struct field *field, const ch
 	expect(check, !(field->flags & F_SUMMARY) || field->audience == A_PUBLIC, "include= would show a field that not everyone sees");
 	expect(check, !(field->flags & F_SUMMARY) || !(field->flags & F_PERSONAL),
 	       "include= would show a personal field in what caches store");
+	expect(check, field->common == NULL || (field->type == T_ENUM && has_value(field, field->common)),
+	       "a common value that it cannot have");
 	check_logged(check, field);
 	check_type(check, field);
 	const char *name = check->where;

@@ -164,6 +164,6 @@ void sql_form_of(const struct call *call, struct sql_form *ret_form)
 	add_word(ret_form, conditions);
 	for (size_t i = 0; i < query->n_filters; i++) {
 		add_word(ret_form, (uintptr_t)query->filters[i].field);
-		add_word(ret_form, (uint64_t)query->filters[i].op);
+		add_word(ret_form, (uint64_t)query->filters[i].op | (uint64_t)sql_has_parameter(&query->filters[i]) << 8);
 	}
 }

@@ -37,6 +37,8 @@ struct sql {
 /* sql_parameters.c */
 /* The number of a new parameter. */
 int sql_parameter(struct sql *sql, const char *value);
+/* Not where it has no value, or the common one of its field, which is a constant of the text. */
+bool sql_has_parameter(const struct filter *filter);
 /* All that the statement of the call has. */
 void sql_parameters(struct sql *sql);
 /* The target as stored with a key: the template, and the record's id where it has one. */
@@ -86,7 +88,7 @@ void sql_render_object(struct sql *sql, uint64_t fields);
  * row after the last one that is shown. */
 void sql_render_columns(struct sql *sql, const struct view *view);
 bool view_has_owners(const struct view *view);
-bool view_has_dear(const struct view *view);
+bool view_has_dear(const struct sql *sql, const struct view *view);
 
 /* sql_clause.c */
 /* " AND (...)" for each clause that is a condition of its own. */

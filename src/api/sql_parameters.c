@@ -17,6 +17,14 @@ int sql_parameter(struct sql *sql, const char *value)
 	return (int)statement->n_parameters;
 }
 
+bool sql_has_parameter(const struct filter *filter)
+{
+	const char *common = filter->field->common;
+	if (filter->op == FILTER_EQUAL && common != NULL && strcmp(filter->value, common) == 0)
+		return false;
+	return filter->op != FILTER_NULL && filter->op != FILTER_NOT_NULL;
+}
+
 static int add_limit(struct sql *sql)
 {
 	return sql_parameter(sql, arena_printf(sql->arena, "%ld", sql->call->query.limit));
@@ -30,7 +38,7 @@ static void of_list(struct sql *sql)
 	sql->limit = add_limit(sql);
 	for (size_t i = 0; i < query->n_filters; i++) {
 		const struct filter *filter = &query->filters[i];
-		if (filter->op != FILTER_NULL && filter->op != FILTER_NOT_NULL)
+		if (sql_has_parameter(filter))
 			sql->filters[i] = sql_parameter(sql, filter->value);
 	}
 	/* What widens a filter has its text, and the filter's value. */

@@ -107,7 +107,8 @@ static void render_include(struct sql *sql, const struct field *field)
 			reference->name, field->name);
 	sql_add(sql, " CROSS JOIN LATERAL (SELECT ");
 	render_summary_columns(sql, target);
-	sql_add(sql, " FROM %s i WHERE i.id = u.id%s) s)", source, moment);
+	/* One after another by its id: joined as a whole, a table of few rows would be read once for each record. */
+	sql_add(sql, " FROM %s i WHERE i.id = u.id%s OFFSET 0) s)", source, moment);
 }
 
 /* --- JSON --- */
@@ -179,23 +180,31 @@ static void render_cell(struct sql *sql, const struct view *view, const struct v
 		sql_add(sql, "r.%s", field->name);
 }
 
-static bool is_dear(const struct view_column *column)
+static bool is_page(const struct sql *sql)
 {
-	return column->included || column->shown != NULL || field_is_geometry(column->field);
+	return sql->call->route->operation->verb == V_LIST && !sql->call->query.all;
 }
 
-bool view_has_dear(const struct view *view)
+/* To leave what is embedded out of one row of a page is dearer than to have it. */
+static bool is_dear(const struct sql *sql, const struct view_column *column)
+{
+	if (column->included)
+		return !is_page(sql);
+	return column->shown != NULL || field_is_geometry(column->field);
+}
+
+bool view_has_dear(const struct sql *sql, const struct view *view)
 {
 	bool has = false;
 	for (size_t i = 0; i < view->n; i++)
-		has = has || is_dear(&view->columns[i]);
+		has = has || is_dear(sql, &view->columns[i]);
 	return has;
 }
 
 /* Not of a version that the client has, and not in the row that only says that there are more. */
 static bool begin_dear(struct sql *sql)
 {
-	bool page = sql->call->route->operation->verb == V_LIST && !sql->call->query.all;
+	bool page = is_page(sql);
 	if (page)
 		sql_add(sql, "CASE WHEN r.row_n <= $%d::integer THEN ", sql->limit);
 	else if (sql->known > 0)
@@ -220,7 +229,7 @@ void sql_render_columns(struct sql *sql, const struct view *view)
 					: column->withheld ? arena_printf(sql->arena, "CASE WHEN r.is_own OR %s THEN ", sql_is_open(sql))
 							   : NULL;
 		sql_add(sql, ", %s", condition == NULL ? "" : condition);
-		bool dear = is_dear(column) && begin_dear(sql);
+		bool dear = is_dear(sql, column) && begin_dear(sql);
 		render_cell(sql, view, column);
 		if (dear)
 			sql_add(sql, " END");

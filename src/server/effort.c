@@ -41,10 +41,8 @@ enum lane effort_lane(struct request *request)
 void effort_limit(struct request *request)
 {
 	const struct config *config = request->worker->server->config;
-	if (!request->trying)
-		return;
-	request->patience[0] = arena_printf(request->arena, "%ld", config->request_timeout_ms / SHARE_OF_TIMEOUT);
-	segment_add(request, "SELECT set_config('statement_timeout', $1, true)", 1, request->patience, false);
+	if (request->trying)
+		segment_limit(request, config->request_timeout_ms / SHARE_OF_TIMEOUT);
 }
 
 /* Only what ran and was stopped: what came to its deadline in a queue has no time left. PostGIS, stopped in the midst of cutting a shape to a tile, says that it got

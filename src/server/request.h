@@ -78,6 +78,8 @@ bool request_stray_allowed(struct request *request);
 void segment_begin(struct request *request, enum lane lane, bool write);
 /* Takes the timeline from the version that is expected. */
 void segment_expect(struct request *request);
+/* In a segment that was begun: how long a statement after it may take. */
+void segment_limit(struct request *request, long ms);
 /* Appends a statement; `answer`: its row is the result. */
 void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer);
 /* Appends the request's statement, whose row is the result. */

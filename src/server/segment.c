@@ -14,6 +14,7 @@
 	"true), "                                                                                                                          \
 	"set_config('wardmote.scopes', '', true)"
 #define ACT_READ ", set_config('transaction_read_only', 'on', true)"
+#define LIMIT_TIME "set_config('statement_timeout', $1, true)"
 #define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
 #define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
 
@@ -67,6 +68,18 @@ void segment_begin(struct request *request, enum lane lane, bool write)
 	act(request, lane, write);
 	if (lane == LANE_HEAVY || wants_own_plan(&request->call, lane))
 		segment_add(request, PLAN_ANEW, 0, NULL, false);
+}
+
+void segment_limit(struct request *request, long ms)
+{
+	struct db_step *act = &request->job.steps[0];
+	request->patience[0] = arena_printf(request->arena, "%ld", ms);
+	/* Nobody's segment begins with a row in any case: the limit is set along with it. */
+	if (request->authenticated || request->job.write)
+		segment_add(request, "SELECT " LIMIT_TIME, 1, request->patience, false);
+	else
+		*act =
+		    (struct db_step){ .text = ACT_ANONYMOUS ACT_READ ", " LIMIT_TIME, .n_parameters = 1, .parameters = request->patience };
 }
 
 void segment_expect(struct request *request)
