@@ -173,7 +173,10 @@ static int perform(struct load_client *client, struct arena *arena, const char *
 
 static struct curl_slist *header_add(struct curl_slist *headers, const char *line)
 {
-	return load_need(curl_slist_append(headers, line));
+	struct curl_slist *longer = curl_slist_append(headers, line);
+	if (longer == NULL)
+		curl_slist_free_all(headers);
+	return load_need(longer);
 }
 
 static int token_request(struct load_client *client, struct arena *arena, const struct load_identity *identity,

@@ -128,6 +128,8 @@ def test_rejects_come_in_pages(administrator, partner):
     text = "pcds,lat,long\n" + "".join(f"?{i},52,1\n" for i in range(120))
     made = take(administrator, POSTCODES, text, layout="onspd", source="ONSPD")
     assert counts(made) == {"features": 120, "rejected": 120}
+    for path in ("/v1/imports", f"/v1/imports/{made['id']}", f"/v1/imports/{made['id']}/history"):
+        assert administrator.get(path, headers={"If-None-Match": administrator.get(path).etag}).status == 304
     path = f"/v1/imports/{made['id']}/rejected"
     first = administrator.get(path, params={"limit": 50})
     assert [row["n"] for row in first.json()["items"]] == list(range(2, 52))

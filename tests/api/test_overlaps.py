@@ -74,6 +74,8 @@ def test_pages(site):
     _, parts = row.set(*[(n, n + 1) for n in range(8)])
     site.settle()
     listed = [item["locality"]["id"] for item in site.anonymous.pages(f"/v1/localities/{whole}/overlaps", params={"limit": 3})]
+    path = f"/v1/localities/{whole}/overlaps"
+    assert site.anonymous.get(path, headers={"If-None-Match": site.anonymous.get(path).etag}).status == 304
     assert len(listed) == 8 and set(listed) == set(parts)
 
 

@@ -257,7 +257,9 @@ def test_page_by_page_the_newest_first(partner, other, shared):
     for _ in range(5):
         other.viewer.get(f"/v1/contacts/{shared['id']}")
     params = {"record_id": shared["id"], "limit": 2}
-    whole = partner.manager.get("/v1/personal-reads", params={"record_id": shared["id"]}).json()["items"]
+    first = partner.manager.get("/v1/personal-reads", params={"record_id": shared["id"]})
+    assert partner.manager.get("/v1/personal-reads", params={"record_id": shared["id"]}, headers={"If-None-Match": first.etag}).status == 304
+    whole = first.json()["items"]
     assert len(partner.manager.get("/v1/personal-reads", params=params).json()["items"]) == 2
     assert partner.manager.pages("/v1/personal-reads", params=params) == whole and len(whole) == 5
     assert [item["at"] for item in whole] == sorted((item["at"] for item in whole), reverse=True)

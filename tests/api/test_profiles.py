@@ -95,6 +95,8 @@ def test_a_partner_has_one_count_of_a_category_on_a_day(own_partner, ground, rec
     for members in ({"as_at": "2011-03-27"}, {"source_kind": "population_estimate"}, {"dimension": "ages"}, {"category": "16-24"}, {"locality_id": ground.locality(ground.wards)}):
         assert own_partner.officer.post(PROFILES, count(ground, **members)).status == 201
     assert records.partner().officer.post(PROFILES, count(ground)).status == 201
+    answer = own_partner.officer.put(PROFILES, count(ground), params={"external_id": unique("put")})
+    assert answer.status == 409 and {code for _, code in answer.codes()} == {"not_unique"}, answer.text()
 
 
 def test_counts_are_found_by_set_place_dimension_and_day(own_partner, ground):
@@ -145,6 +147,8 @@ def test_an_index_says_score_rank_or_decile(own_partner, ground, anonymous):
     assert (answer.status, answer.codes()) == (409, [("/domain", "not_unique")])
     assert own_partner.officer.post(DEPRIVATION, score(ground, rank=3, domain="income")).status == 201
     assert own_partner.officer.post(DEPRIVATION, score(ground, rank=3, year=2015)).status == 201
+    answer = own_partner.officer.put(DEPRIVATION, score(ground, rank=3, year=2015), params={"external_id": unique("put")})
+    assert answer.status == 409 and {code for _, code in answer.codes()} == {"not_unique"}, answer.text()
 
 
 @pytest.mark.parametrize("members", [{"decile": 0}, {"decile": 11}, {"rank": 0}, {"year": 1989}, {"score": 1000000.5}, {"score": "high"}])

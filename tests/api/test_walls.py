@@ -361,7 +361,7 @@ CALLED = {
                 " localities_at localities_meeting localities_near national postcode_key postcode_point simplified matched matches overlap_step sharing"
                 " import_apply import_begin import_fail import_stage import_touch"
                 " may_fill locality_and_above hsds_id hsds_organization hsds_contacts hsds_service_areas hsds_attributes hsds_locations hsds_service hsds_page"
-                " area_of ogc_box ogc_days ogc_describe ogc_extent ogc_features ogc_link ogc_shape tile_box url_segment web_shape",
+                " area_of ogc_box ogc_days ogc_describe ogc_extent ogc_features ogc_link ogc_shape tile_box url_segment web_shape in_force lacks last_day",
     "api": ""}
 
 

@@ -5,6 +5,7 @@ import base64
 import itertools
 import json
 import pathlib
+import re
 import subprocess
 import urllib.parse
 import uuid
@@ -241,7 +242,10 @@ def test_what_is_private_is_in_no_answer_to_others(vault):
             for client in (*strangers, *([vault.administrator] if maker is not vault.administrator else [])):
                 answer = client.get(path, params=parameters)
                 n += 1
-                assert texts.mark not in answers_of(answer), (path, parameters, [where for text, where in texts.where.items() if text in answer.text()])
+                found = {texts.where.get(text, text) for text in re.findall(re.escape(texts.mark) + "(?:-[0-9a-f]+)?", answers_of(answer))}
+                # an administrator's own records are no secret to it: what is about all records shows them
+                hidden = {place for place in found if client is not vault.administrator or records.get(place.split(".")[0], (None,))[0] is not vault.administrator}
+                assert not hidden, (path, parameters, hidden)
             own = maker.get(path, params=parameters).text()
             shown |= {text for text in texts.where if text in own}
         # The owner is shown each of them somewhere: what was looked for is there.
