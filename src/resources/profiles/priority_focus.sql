@@ -102,9 +102,10 @@ WITH RECURSIVE asked AS MATERIALIZED (
 ), edition_of_set AS (
 	SELECT r.id, r.year, least(1, sum(r.share)) AS share
 	FROM (
-		SELECT DISTINCT t.id, t.locality_id, t.boundary_set_id, t.share, v.year
-		FROM asked k CROSS JOIN related t JOIN api.deprivation_value v ON v.locality_id = t.locality_id AND v.index_name = k.index_name AND v.domain = 'overall'
-		WHERE $13::integer IS NULL AND v.decile IS NOT NULL AND v.year <= extract(year FROM k.last_day)
+		SELECT t.id, t.boundary_set_id, t.share, y.year
+		FROM asked k CROSS JOIN related t CROSS JOIN LATERAL (SELECT DISTINCT v.year FROM api.deprivation_value v WHERE v.locality_id = t.locality_id
+			AND v.index_name = k.index_name AND v.domain = 'overall' AND v.decile IS NOT NULL AND v.year <= extract(year FROM k.last_day)) AS y
+		WHERE $13::integer IS NULL
 	) AS r GROUP BY r.id, r.year, r.boundary_set_id
 ), edition_known AS (
 	SELECT s.year, sum(s.share) >= 0.9 * max(sum(s.share)) OVER () AS is_known
@@ -124,31 +125,31 @@ WITH RECURSIVE asked AS MATERIALIZED (
 		WHERE d.year = (SELECT e.year FROM edition e)
 	) AS v
 	ORDER BY v.locality_id, v.partner_id = (SELECT wardmote.ctx_partner()) DESC NULLS LAST, v.places DESC, v.partner_id
+), ranked AS MATERIALIZED (
+	SELECT r.id, r.locality_id, r.steps, r.share, i.decile, i.boundary_set_id, coalesce(bool_or(r.steps = 0) OVER (PARTITION BY r.id), false) AS has_own
+	FROM related r JOIN indexed i ON i.locality_id = r.locality_id
 ), index_set AS MATERIALIZED (
-	SELECT i.boundary_set_id, row_number() OVER (ORDER BY count(r.locality_id) DESC, count(*) DESC, i.boundary_set_id) AS n
-	FROM indexed i LEFT JOIN (SELECT DISTINCT t.locality_id FROM related t) AS r ON r.locality_id = i.locality_id GROUP BY i.boundary_set_id
+	SELECT i.boundary_set_id, row_number() OVER (ORDER BY max(h.areas) DESC NULLS LAST, count(*) DESC, i.boundary_set_id) AS n
+	FROM indexed i LEFT JOIN (SELECT r.boundary_set_id, count(DISTINCT r.locality_id) AS areas FROM ranked r GROUP BY r.boundary_set_id) AS h
+		ON h.boundary_set_id = i.boundary_set_id
+	GROUP BY i.boundary_set_id
 
 -- The decile of a locality: its own; of the areas that it shares people with, where they cover nine tenths; of the nearest that it is a part of; of what areas there are.
-), own_decile AS (
-	SELECT r.id, i.decile FROM related r JOIN indexed i ON i.locality_id = r.locality_id WHERE r.steps = 0
 ), shared_decile AS (
-	SELECT r.id, i.boundary_set_id, i.decile, sum(r.share) AS share, sum(sum(r.share)) OVER (PARTITION BY r.id, i.boundary_set_id) AS covered
-	FROM related r JOIN indexed i ON i.locality_id = r.locality_id
-	WHERE r.boundary_set_id IS NOT NULL AND NOT EXISTS (SELECT FROM own_decile d WHERE d.id = r.id)
-	GROUP BY r.id, i.boundary_set_id, i.decile
+	SELECT r.id, r.boundary_set_id, r.decile, sum(r.share) AS share, sum(sum(r.share)) OVER (PARTITION BY r.id, r.boundary_set_id) AS covered
+	FROM ranked r WHERE r.steps IS NULL AND NOT r.has_own GROUP BY r.id, r.boundary_set_id, r.decile
 ), most_decile AS MATERIALIZED (
 	SELECT s.*, first_value(s.boundary_set_id) OVER (PARTITION BY s.id ORDER BY least(s.covered, 0.9) DESC, f.n) AS set_of_most
 	FROM shared_decile s JOIN index_set f ON f.boundary_set_id = s.boundary_set_id
 ), whole_decile AS MATERIALIZED (
-	SELECT DISTINCT ON (r.id) r.id, i.decile
-	FROM related r JOIN indexed i ON i.locality_id = r.locality_id
-	WHERE r.steps = 0 OR (r.steps > 0 AND NOT EXISTS (SELECT FROM most_decile s WHERE s.id = r.id AND s.covered >= 0.9))
+	SELECT DISTINCT ON (r.id) r.id, r.decile FROM ranked r
+	WHERE r.steps = 0 OR (r.steps > 0 AND r.id NOT IN (SELECT s.id FROM most_decile s WHERE s.covered >= 0.9))
 	ORDER BY r.id, r.steps
 ), decile AS MATERIALIZED (
 	SELECT w.id, w.decile, 1::numeric AS share FROM whole_decile w
 	UNION ALL
 	SELECT s.id, s.decile, s.share / greatest(1, s.covered) FROM most_decile s
-	WHERE s.boundary_set_id = s.set_of_most AND NOT EXISTS (SELECT FROM whole_decile w WHERE w.id = s.id)
+	WHERE s.boundary_set_id = s.set_of_most AND s.id NOT IN (SELECT w.id FROM whole_decile w)
 ), known_decile AS MATERIALIZED (
 	SELECT p.id, d.decile, sum(p.weight * d.share) AS share FROM part p JOIN decile d ON d.id = p.locality_id GROUP BY p.id, d.decile
 ), decile_focus AS (
