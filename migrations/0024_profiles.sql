@@ -127,7 +127,7 @@ CREATE FUNCTION wardmote.deprivation_lines(import wardmote.import) RETURNS TABLE
 		WHEN 'required' THEN 'A line has a score, a rank or a decile.'
 		WHEN 'length' THEN 'A domain has at most 60 characters, on one line.'
 		WHEN 'number' THEN 'A score is a number within a million of 0, a rank is a whole number from 1, a decile one from 1 to 10.'
-		WHEN 'constraint' THEN 'A rank is at most the number of areas.' END
+		WHEN 'constraint' THEN 'A rank is at most the number of areas, that of the import or else that of the value that is there.' END
 	FROM wardmote.import_row r
 	CROSS JOIN LATERAL (SELECT btrim(coalesce(r.data ->> 'locality_code', '')) AS code, coalesce(nullif(btrim(r.data ->> 'domain'), ''), 'overall') AS domain,
 		coalesce(btrim(r.data ->> 'score'), '') AS score, btrim(r.data ->> 'rank') AS rank, btrim(r.data ->> 'decile') AS decile) AS c
@@ -135,10 +135,13 @@ CREATE FUNCTION wardmote.deprivation_lines(import wardmote.import) RETURNS TABLE
 	CROSS JOIN LATERAL wardmote.import_number(c.rank, 10000000) AS k
 	CROSS JOIN LATERAL wardmote.import_number(c.decile, 10) AS d
 	LEFT JOIN api.locality l ON l.boundary_set_id = import.boundary_set_id AND l.code = c.code
+	-- the areas of a value that is there stay where the import says none
+	LEFT JOIN api.deprivation_value v ON v.partner_id = import.partner_id AND v.locality_id = l.id AND v.index_name = import.settings ->> 'index_name'
+		AND v.year = (import.settings ->> 'year')::integer AND v.domain = c.domain
 	CROSS JOIN LATERAL (SELECT CASE WHEN l.id IS NULL THEN 'not_found' WHEN NOT wardmote.import_line_fits(c.domain, 60) THEN 'length'
 		WHEN (c.score <> '' AND s.value IS NULL) OR abs(s.value) > 1000000 OR NOT (k.good AND d.good) OR 0 IN (k.value, d.value) THEN 'number'
 		WHEN num_nonnulls(s.value, k.value, d.value) = 0 THEN 'required'
-		WHEN k.value > (import.settings ->> 'areas')::integer THEN 'constraint' END AS reason) AS f
+		WHEN k.value > coalesce((import.settings ->> 'areas')::integer, v.areas) THEN 'constraint' END AS reason) AS f
 	WHERE r.import_id = import.id
 $$;
 

@@ -126,6 +126,15 @@ def test_a_base_of_nobody_gives_no_percentage(site, row):
     assert (figures(item), item["no_value_because"]) == ((0, 0, None), "zero_base")
 
 
+def test_a_hundred_of_the_inputs_are_named(site, row):
+    _, small = row.set(*[(n, n + 1) for n in range(101)])
+    wards, (_,) = row.set((0, 101))
+    values = [value(site.administrator, each, 1, 4) for each in small]
+    site.settle()
+    (item,) = converted(site.anonymous, wards)
+    assert (figures(item), item["inputs_count"], len(set(item["inputs"]) & set(values)), len(item["inputs"])) == ((101, 404, 25.0), 101, 100, 100)
+
+
 # --- what stays apart ---
 
 def test_its_own_values_are_as_they_were_stored(site, row):

@@ -302,7 +302,7 @@ def test_per_head_each_person_once(site, desk):
 
 def deprivation(desk, locality, decile, year=2019, **more):
     body = {"locality_id": locality, "index_name": "imd", "year": year, "decile": decile, **more}
-    return made(desk.partner.officer.post("/v1/deprivation-values", {**body, "visibility": "private"}))
+    return made(desk.partner.manager.post("/v1/deprivation-values", {**body, "visibility": "private"}))
 
 
 def test_by_deprivation(site, desk):
@@ -335,6 +335,75 @@ def test_by_deprivation(site, desk):
     missing = desk.focus(measure="hours", index_year="2004")
     assert missing["index_year"] is None and missing["measures"][0]["by_decile"] == []
     assert reasons(missing["measures"][0])["by_decile"] == "no_deprivation_values"
+
+
+def by_decile(desk, **params):
+    """Which edition, and what of the number of activities is in which decile."""
+    focus = desk.focus(measure="count", **params)
+    return focus["index_year"], {each["decile"]: each["value"] for each in focus["measures"][0]["by_decile"] if each["value"]}
+
+
+def test_an_edition_of_few_places_or_of_the_future_is_none(site, desk):
+    """Anybody can publish a value of a year that is to come, or of one place."""
+    places = [desk.place() for _ in range(10)]
+    for place in places:
+        deprivation(desk, place, 3)
+        desk.activity(place)
+    other = Desk(site)
+    deprivation(other, places[0], 1, year=2100, **desk.shown())
+    assert by_decile(desk) == (2019, {3: 10})
+    for place in places[:8]:
+        deprivation(other, place, 1, year=2026, **desk.shown())
+    assert by_decile(desk) == (2019, {3: 10})
+    deprivation(other, places[8], 1, year=2026, **desk.shown())
+    assert by_decile(desk) == (2026, {1: 9, None: 1}), "nine tenths"
+    assert by_decile(desk, index_year=2100) == (2100, {1: 1, None: 9})
+    focus = desk.focus(measure="count", **{"from": "2018-01-01", "to": "2018-12-31"})
+    assert focus["index_year"] is None and reasons(focus["measures"][0])["by_decile"] == "no_deprivation_values"
+
+
+def test_whose_decile(site, desk):
+    """One's own; else that of the partner with most of them, whoever wrote last."""
+    place, another = desk.place(), desk.place()
+    few, many = Desk(site), Desk(site)
+    for each in (place, another):
+        deprivation(many, each, 7, **desk.shown())
+    last = deprivation(few, place, 1, **desk.shown())
+    desk.activity(place)
+    assert by_decile(desk) == (2019, {7: 1})
+    deprivation(desk, place, 4)
+    assert few.partner.officer.patch(f"/v1/deprivation-values/{last}", {"decile": 2}, headers={"If-Match": "*"}).status == 200
+    assert by_decile(desk) == (2019, {4: 1})
+
+
+def test_small_areas_say_more_than_what_a_place_is_a_part_of(site, desk):
+    """Where they cover it; and the people of a decile are those of one set."""
+    row = site.row()
+    _, (district,) = row.set((0, 8, 900))
+    ward, edge = row.bar(desk.set, 0, 4, parent_id=district), row.bar(desk.set, 4, 8, parent_id=district)
+    _, small = row.set((0, 3), (3, 4), (4, 5))
+    site.settle()
+    for place, decile in zip((district, *small), (1, 1, 9, 9)):
+        deprivation(desk, place, decile)
+    desk.activity(ward)
+    assert by_decile(desk) == (2019, {1: 0.75, 9: 0.25})
+    desk.activity(edge)
+    assert by_decile(desk) == (2019, {1: 1.75, 9: 0.25}), "a quarter of it is too little"
+    assert desk.focus(measure="count")["measures"][0]["by_decile"][0]["population"] is None, "not the people of the district"
+
+
+def test_people_of_a_decile_are_counted_once(site, desk):
+    row = site.row()
+    _, (district,) = row.set((0, 4, 300))
+    _, (poor, rich) = row.set((0, 2, 200), (2, 4, 100))
+    site.settle()
+    for place, decile in ((district, 1), (poor, 1), (rich, 9)):
+        deprivation(desk, place, decile)
+    desk.activity(row.bar(desk.set, 0, 4), hours=12)
+    site.settle()
+    deciles = desk.focus(measure="hours")["measures"][0]["by_decile"]
+    assert members(deciles[0], "value", "population", "per_1000") == (8, 200, 40)
+    assert members(deciles[8], "value", "population", "per_1000") == (4, 100, 40)
 
 
 # --- nulls, and who may ---

@@ -145,6 +145,21 @@ def test_lines_of_an_index_that_are_none(records, imd):
     assert counts(made) == ("done", {"features": 12, "created": 1, "rejected": 11})
 
 
+def test_a_rank_beyond_the_areas_that_are_stored(records, imd):
+    """Without `areas` those of the value that is there stay."""
+    partner = records.partner()
+    take(partner.officer, DEPRIVATION, SCORES + "A,,1.5,40,1\n", **imd)
+    without = {name: imd[name] for name in imd if name != "areas"}
+    text = SCORES + "A,,1.5,1001,1\nA,income,,1001,\nB,,,1001,\n"
+    made = take(partner.officer, DEPRIVATION, text, **without)
+    assert counts(made) == ("rejected", {"features": 3, "rejected": 1})
+    assert reasons(partner.officer, made) == [(2, "A", "constraint")]
+    assert counts(take(partner.officer, DEPRIVATION, text, accept_rest="true", **without)) == ("done", {"features": 3, "created": 2, "rejected": 1})
+    assert counts(take(partner.officer, DEPRIVATION, text, **without, areas=2000)) == ("done", {"features": 3, "updated": 3})
+    assert counts(take(partner.officer, DEPRIVATION, SCORES + "A,,1.5,2000,1\n", **{**without, "year": 2015})) == ("done", {"features": 1, "created": 1})
+    assert counts(take(partner.officer, DEPRIVATION, SCORES + "A,,1.5,2000,1\n", **without)) == ("done", {"features": 1, "updated": 1})
+
+
 # --- who ---
 
 @pytest.mark.parametrize("path, given", [(PROFILES, "census"), (DEPRIVATION, "imd")])

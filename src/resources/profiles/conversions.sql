@@ -20,7 +20,7 @@ WITH value AS NOT MATERIALIZED (
 					CASE WHEN count(v.base) = count(*) THEN sum(v.base * h.share) END AS base, sum(coalesce(r.area_share, 0)) AS area_cover,
 					CASE WHEN count(l.population) = count(*) THEN sum(l.population * h.share) END AS people,
 					CASE WHEN bool_and(h.is_people) THEN 'population' WHEN bool_or(h.is_people) THEN 'mixed' ELSE 'area' END AS method,
-					count(*) AS n_inputs, (array_agg(v.id ORDER BY h.share DESC, v.id))[1:1000] AS inputs
+					count(*) AS n_inputs, (array_agg(v.id ORDER BY h.share DESC, v.id))[1:100] AS inputs
 				FROM api.locality_overlap o
 				CROSS JOIN LATERAL (SELECT coalesce(o.population_share, o.area_share) AS share, o.population_share IS NOT NULL AS is_people) AS h
 				JOIN api.locality l ON l.id = o.from_id

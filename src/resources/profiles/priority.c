@@ -21,7 +21,8 @@ const struct parameter priority_focus_parameters[] = {
 	{ .name = "measure", .type = T_ENUM, .values = measures, .doc = "Only by this measure; by default all four." },
 	{ .name = "target", .type = T_DECIMAL, .max = 1, .doc = "The part that should go to priority neighbourhoods; by default 0.5." },
 	{ .name = "index_name", .type = T_TEXT, .min = 1, .max = INDEX_NAME_MAX_CHARS, .doc = "Index of deprivation for `by_decile`; by default imd." },
-	{ .name = "index_year", .type = T_INT, .min = INDEX_YEAR_MIN, .max = INDEX_YEAR_MAX, .doc = "Its edition; by default the newest." },
+	{ .name = "index_year", .type = T_INT, .min = INDEX_YEAR_MIN, .max = INDEX_YEAR_MAX,
+	  .doc = "Its edition; by default the newest up to the period that knows as much of the places as any does, give or take a tenth." },
 	{ 0 },
 };
 /* clang-format on */

@@ -92,31 +92,64 @@ WITH RECURSIVE asked AS MATERIALIZED (
 	FROM counted c LEFT JOIN part p ON p.id = c.id LEFT JOIN best b ON b.locality_id = p.locality_id AND b.day = p.day
 	GROUP BY c.id, c.day, c.hours, c.cost_pence, c.attended
 
--- Deprivation: the decile of a locality, of the nearest one that it is a part of, or of those that it shares people with, of the set that covers most of it.
-), edition AS (
-	SELECT max(v.year) AS year FROM asked k JOIN api.deprivation_value v ON k.shows_deciles AND v.index_name = k.index_name AND v.domain = 'overall'
-	WHERE v.decile IS NOT NULL AND v.year = coalesce($13::integer, v.year)
-), indexed AS MATERIALIZED (
-	SELECT DISTINCT ON (v.locality_id) v.locality_id, v.decile, l.boundary_set_id, l.population
-	FROM asked k JOIN api.deprivation_value v ON v.index_name = k.index_name AND v.domain = 'overall' AND v.decile IS NOT NULL
-	JOIN api.locality l ON l.id = v.locality_id
-	WHERE v.year = (SELECT e.year FROM edition e)
-	ORDER BY v.locality_id, v.updated_at DESC, v.id
-), own_decile AS (
-	SELECT DISTINCT ON (c.id) c.id, i.decile, 1::numeric AS share
-	FROM place p JOIN chain c ON c.id = p.id JOIN indexed i ON i.locality_id = c.above ORDER BY c.id, c.steps
-), shared_decile AS (
-	SELECT o.from_id AS id, i.boundary_set_id, i.decile, sum(coalesce(o.population_share, o.area_share)) AS share,
-		sum(sum(coalesce(o.population_share, o.area_share))) OVER (PARTITION BY o.from_id, i.boundary_set_id) AS covered
-	FROM place p JOIN api.locality_overlap o ON o.from_id = p.id JOIN indexed i ON i.locality_id = o.to_id
-	WHERE NOT EXISTS (SELECT FROM own_decile d WHERE d.id = p.id)
-	GROUP BY o.from_id, i.boundary_set_id, i.decile
-), most_decile AS (
-	SELECT s.*, first_value(s.boundary_set_id) OVER (PARTITION BY s.id ORDER BY s.covered DESC, s.boundary_set_id) AS set_of_most FROM shared_decile s
-), decile AS MATERIALIZED (
-	SELECT d.id, d.decile, d.share FROM own_decile d
+-- Deprivation. Which edition: the newest up to the period that knows as much of the places as any does, give or take a tenth.
+), related AS MATERIALIZED (
+	SELECT c.id, c.above AS locality_id, NULL::uuid AS boundary_set_id, c.steps, 1::numeric AS share
+	FROM asked k JOIN chain c ON k.shows_deciles WHERE c.id IN (SELECT p.id FROM place p)
 	UNION ALL
-	SELECT s.id, s.decile, s.share / greatest(1, s.covered) FROM most_decile s WHERE s.boundary_set_id = s.set_of_most
+	SELECT o.from_id, o.to_id, o.to_set_id, NULL, coalesce(o.population_share, o.area_share)
+	FROM asked k JOIN place p ON k.shows_deciles JOIN api.locality_overlap o ON o.from_id = p.id
+), edition_of_set AS (
+	SELECT r.id, r.year, least(1, sum(r.share)) AS share
+	FROM (
+		SELECT t.id, t.boundary_set_id, t.share, y.year
+		FROM asked k CROSS JOIN related t CROSS JOIN LATERAL (SELECT DISTINCT v.year FROM api.deprivation_value v WHERE v.locality_id = t.locality_id
+			AND v.index_name = k.index_name AND v.domain = 'overall' AND v.decile IS NOT NULL AND v.year <= extract(year FROM k.last_day)) AS y
+		WHERE $13::integer IS NULL
+	) AS r GROUP BY r.id, r.year, r.boundary_set_id
+), edition_known AS (
+	SELECT s.year, sum(s.share) >= 0.9 * max(sum(s.share)) OVER () AS is_known
+	FROM (SELECT e.id, e.year, max(e.share) AS share FROM edition_of_set e GROUP BY e.id, e.year) AS s GROUP BY s.year
+), edition AS (
+	SELECT coalesce((SELECT max(n.year) FROM edition_known n WHERE n.is_known), (
+		SELECT max(v.year) FROM asked k JOIN api.deprivation_value v ON k.shows_deciles AND v.index_name = k.index_name AND v.domain = 'overall'
+		WHERE v.decile IS NOT NULL AND CASE WHEN $13::integer IS NULL THEN v.year <= extract(year FROM k.last_day) ELSE v.year = $13::integer END)) AS year
+
+-- Of one edition the caller's own values come first, then those of the partner that has most; and of several sets the one with most areas in these places.
+), indexed AS MATERIALIZED (
+	SELECT DISTINCT ON (v.locality_id) v.locality_id, v.decile, v.boundary_set_id, v.population
+	FROM (
+		SELECT d.locality_id, d.decile, d.partner_id, l.boundary_set_id, l.population, count(*) OVER (PARTITION BY d.partner_id) AS places
+		FROM asked k JOIN api.deprivation_value d ON d.index_name = k.index_name AND d.domain = 'overall' AND d.decile IS NOT NULL
+		JOIN api.locality l ON l.id = d.locality_id
+		WHERE d.year = (SELECT e.year FROM edition e)
+	) AS v
+	ORDER BY v.locality_id, v.partner_id = (SELECT wardmote.ctx_partner()) DESC NULLS LAST, v.places DESC, v.partner_id
+), ranked AS MATERIALIZED (
+	SELECT r.id, r.locality_id, r.steps, r.share, i.decile, i.boundary_set_id, coalesce(bool_or(r.steps = 0) OVER (PARTITION BY r.id), false) AS has_own
+	FROM related r JOIN indexed i ON i.locality_id = r.locality_id
+), index_set AS MATERIALIZED (
+	SELECT i.boundary_set_id, row_number() OVER (ORDER BY max(h.areas) DESC NULLS LAST, count(*) DESC, i.boundary_set_id) AS n
+	FROM indexed i LEFT JOIN (SELECT r.boundary_set_id, count(DISTINCT r.locality_id) AS areas FROM ranked r GROUP BY r.boundary_set_id) AS h
+		ON h.boundary_set_id = i.boundary_set_id
+	GROUP BY i.boundary_set_id
+
+-- The decile of a locality: its own; of the areas that it shares people with, where they cover nine tenths; of the nearest that it is a part of; of what areas there are.
+), shared_decile AS (
+	SELECT r.id, r.boundary_set_id, r.decile, sum(r.share) AS share, sum(sum(r.share)) OVER (PARTITION BY r.id, r.boundary_set_id) AS covered
+	FROM ranked r WHERE r.steps IS NULL AND NOT r.has_own GROUP BY r.id, r.boundary_set_id, r.decile
+), most_decile AS MATERIALIZED (
+	SELECT s.*, first_value(s.boundary_set_id) OVER (PARTITION BY s.id ORDER BY least(s.covered, 0.9) DESC, f.n) AS set_of_most
+	FROM shared_decile s JOIN index_set f ON f.boundary_set_id = s.boundary_set_id
+), whole_decile AS MATERIALIZED (
+	SELECT DISTINCT ON (r.id) r.id, r.decile FROM ranked r
+	WHERE r.steps = 0 OR (r.steps > 0 AND r.id NOT IN (SELECT s.id FROM most_decile s WHERE s.covered >= 0.9))
+	ORDER BY r.id, r.steps
+), decile AS MATERIALIZED (
+	SELECT w.id, w.decile, 1::numeric AS share FROM whole_decile w
+	UNION ALL
+	SELECT s.id, s.decile, s.share / greatest(1, s.covered) FROM most_decile s
+	WHERE s.boundary_set_id = s.set_of_most AND s.id NOT IN (SELECT w.id FROM whole_decile w)
 ), known_decile AS MATERIALIZED (
 	SELECT p.id, d.decile, sum(p.weight * d.share) AS share FROM part p JOIN decile d ON d.id = p.locality_id GROUP BY p.id, d.decile
 ), decile_focus AS (
@@ -125,7 +158,8 @@ WITH RECURSIVE asked AS MATERIALIZED (
 	SELECT c.id, NULL, 1 - coalesce(k.share, 0)
 	FROM counted c LEFT JOIN (SELECT d.id, sum(d.share) AS share FROM known_decile d GROUP BY d.id) AS k ON k.id = c.id
 ), decile_people AS (
-	SELECT i.decile, CASE WHEN bool_and(i.population IS NOT NULL) THEN sum(i.population) END AS people FROM indexed i GROUP BY i.decile
+	SELECT i.decile, CASE WHEN bool_and(i.population IS NOT NULL) THEN sum(i.population) END AS people FROM indexed i
+	WHERE i.boundary_set_id = (SELECT f.boundary_set_id FROM index_set f WHERE f.n = 1) GROUP BY i.decile
 
 -- Who lives in priority neighbourhoods: each person once.
 ), neighbourhood AS MATERIALIZED (
