@@ -132,6 +132,25 @@ def test_figures_that_need_no_guess(site, world):
     assert voices(world.council.viewer, boundary_set_id=absent_id())["localities"] == []
 
 
+def test_ground_on_which_nobody_lives(site, world):
+    """The beat shares half of the ward's ground, but none of its 100 people; the patch shares the other half, and all of them."""
+    row = site.row()
+    boundary_set, (ward,) = row.set((0, 2, 100))
+    _, (beat,) = row.set((1, 3, 50))
+    _, (patch,) = row.set((-1, 1, 160))
+    row.set((-1, 0, 60), (0, 1, 100), (1, 2, 0), (2, 3, 50))
+    site.settle()
+    assert {item["locality"]["id"]: item["population_share"] for item in site.overlaps(ward)["items"] if item["locality"]["id"] in (beat, patch)} == {
+        beat: 0, patch: 1}
+    for partner, locality in ((world.council, beat), (world.police, patch)):
+        world.add(partner, "community-groups", name="Here", kind="residents", locality_id=locality)
+    world.asked("2026-03-01", "2026-03-02", locality_ids=[beat])
+    asked = world.asked("2026-03-01", "2026-03-02", locality_ids=[patch])
+    world.held(20, locality_ids=[beat])
+    (item,) = voices(world.council.viewer, boundary_set_id=boundary_set)["localities"]
+    assert [(each["name"], each["by"]) for each in item["reached_by"]] == [("Example Police", ["groups"])]
+    assert [item[name] for name in ("asks", "consultation_ids", "attended", "activity_ids")] == [1, [asked], 0, []]
+
 def test_seldom_heard_first_among_equals(site, world):
     boundary_set, (first, second, third) = site.row().set((0, 1, 10), (1, 2, 10), (2, 3, 10))
     world.add(world.council, "communities", name=unique("Seldom"), kind="place", locality_id=third, seldom_heard=True)

@@ -175,6 +175,84 @@ def test_the_finest_set_that_covers(world, site):
     assert (found["as_at"], counts(found)) == ("2022-01-01", {"Any": (11, 20, 55)})
 
 
+def test_a_sliver_without_people(world, site):
+    """A neighbour whose people nobody counted comes over the edge by 0.015 of 2: the cover is still one of people, and its decile is none of the ward's."""
+    row = site.row()
+    counted, plain = site.ground.boundary_set(), site.ground.boundary_set()
+    ward, other = row.bar(counted, 0, 2, population=300), row.bar(plain, 0, 2)
+    small_set, areas = row.set((0, 1, 100), (1, 2, 200), (1.985, 4))
+    site.settle()
+    for area, n, decile in zip(areas, (1, 2, 4), (1, 2, 10)):
+        world.count(area, "Any", 10 * n, 100 * n, dimension="language")
+        world.add(world.council, "deprivation-values", locality_id=area, index_name="imd", year=2019, domain="overall", decile=decile, source="Example index")
+    (found,) = values(site.anonymous, ward, "language").values()
+    assert counts(found) == {"Any": (30, 303, 10)}  # 40 times 0.0074 rounds to nothing
+    assert [(each["basis"], each["covered"], each["inputs_count"]) for each in found["categories"]] == [("population", 1, 3)]
+    (found,) = profile(site.anonymous, ward)["deprivation"]
+    assert (found["basis"], found["covered"], found["from_boundary_set_id"]) == ("population", 1, small_set)
+    assert found["deciles"] == [{"decile": 1, "areas": 1, "people": 100, "share": 0.3333}, {"decile": 2, "areas": 1, "people": 200, "share": 0.6667}]
+    people = profile(site.anonymous, other)["population"]
+    assert (people["count"], people["estimated"]) == (300, True)
+
+
+def test_small_areas_that_overlap(world, site):
+    """One area of the whole ward and one of its half, of the same set: their people would count twice."""
+    row = site.row()
+    _, (ward,) = row.set((0, 2, 300))
+    _, areas = row.set((0, 2, 300), (1, 2, 200))
+    site.settle()
+    for area in areas:
+        world.count(area, "Any", 10, 100, dimension="language")
+        world.add(world.council, "deprivation-values", locality_id=area, index_name="imd", year=2019, domain="overall", decile=1, source="Example index")
+    (found,) = values(site.anonymous, ward, "language").values()
+    assert [(each["count"], each["refused"]) for each in found["categories"]] == [(None, "overlap")]
+    (found,) = profile(site.anonymous, ward)["deprivation"]
+    assert (found["deciles"], found["estimated"], found["covered"]) == (None, True, 1)
+
+
+# --- no more than is promised ---
+
+def copies(site, table, identifier, of, text):
+    """So many rows like this one, with what `text` says of each number `n`."""
+    columns = [name for name, in site.rows(
+        "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'wardmote' AND table_name = %s AND is_generated = 'NEVER'", table)]
+    said = {"id": "gen_random_uuid()", **text}
+    site.rows(f"INSERT INTO wardmote.{table} ({', '.join(columns)}) SELECT {', '.join(said.get(name, 't.' + name) for name in columns)}"
+              f" FROM wardmote.{table} t CROSS JOIN generate_series(1, {of}) AS n WHERE t.id = %s", identifier)
+
+
+def test_limits_of_values(world, site):
+    boundary_set = site.ground.boundary_set()
+    places = [site.ground.locality(boundary_set) for _ in range(3)]
+    first = [world.count(place, "0", 1, 2, dimension="000") for place in places]
+    assert profile(site.anonymous, places[0])["cut_short"] == []
+    name = "lpad(n::text, 3, '0')"
+    copies(site, "profile_value", first[0], 200, {"dimension": name})
+    found = profile(site.anonymous, places[0])
+    assert [item["dimension"] for item in found["values"]] == [f"{n:03}" for n in range(200)] and found["cut_short"] == ["values"]
+    copies(site, "profile_value", first[1], 500, {"category": name})
+    found = profile(site.anonymous, places[1])
+    assert [each["category"] for each in found["values"][0]["categories"]] == ["0", *[f"{n:03}" for n in range(1, 500)]] and found["cut_short"] == ["categories"]
+    copies(site, "profile_value", first[2], 12 * 450, {"dimension": "lpad((n %% 12 + 1)::text, 3, '0')", "category": "n::text"})
+    found = profile(site.anonymous, places[2])
+    # one of 000, eleven times 450, and 49 of the twelfth
+    assert [len(item["categories"]) for item in found["values"]] == [1, *[450] * 11, 49] and found["cut_short"] == ["categories"]
+    copies(site, "profile_value", first[2], 1, {"dimension": "'999'"})
+    assert profile(site.anonymous, places[2])["cut_short"] == ["values", "categories"]
+    narrow = site.records.account(world.council.id, "viewer", ["localities:read"])
+    assert profile(narrow, places[2])["cut_short"] == []
+
+
+def test_limits_of_deprivation(world, site):
+    place = site.ground.locality(site.ground.boundary_set())
+    first = world.add(world.council, "deprivation-values", locality_id=place, index_name="imd", year=2019, domain="000", decile=3, source="Example index")
+    copies(site, "deprivation_value", first, 199, {"domain": "lpad(n::text, 3, '0')"})
+    assert (len(profile(site.anonymous, place)["deprivation"]), profile(site.anonymous, place)["cut_short"]) == (200, [])
+    copies(site, "deprivation_value", first, 1, {"year": "2025"})
+    found = profile(site.anonymous, place)
+    assert [(item["year"], item["domain"]) for item in found["deprivation"]] == [(2025, "000"), *[(2019, f"{n:03}") for n in range(199)]]
+    assert found["cut_short"] == ["deprivation"]
+
 # --- deprivation and designations ---
 
 def test_deprivation(world, site):
@@ -302,6 +380,25 @@ def test_what_was_asked_and_what_came_of_it(world, site):
     assert [(item["id"], item["outcome"], item["attended"], item["consultation_id"]) for item in came["newest"]] == [
         (second, "A crossing", None, None), (first, "A new bench", 12, None), (own, "Heard", None, closed)]
 
+
+def test_all_are_counted_and_the_newest_shown(world, site):
+    """22 of each, of one day: the last twenty that were recorded, the last first."""
+    place = site.ground.locality(site.ground.boundary_set())
+    asked = [world.add(world.council, "consultations", title=unique("Asked"), retrospective=True, as_at="2026-06-01", open_on="2026-03-01", close_on="2026-03-31",
+                       locality_ids=[place]) for _ in range(22)]
+    held = [world.add(world.police if n % 2 else world.council, "activities", title=unique("Held"), kind="meeting", status="held", starts_on="2026-03-01",
+                      outcome="Heard", **({"locality_ids": [place]} if n % 2 else {"consultation_id": asked[n]})) for n in range(22)]
+    world.add(world.council, "activities", title="No outcome", kind="meeting", status="planned", starts_on="2026-04-01", locality_ids=[place], consultation_id=asked[0])
+    needs = [world.add(world.council, "needs", title=unique("Need"), locality_id=place, raised_on="2026-01-01") for _ in range(52)]
+    found = profile(site.anonymous, place)
+    assert {status: n for status, n in found["asked"]["by_status"].items() if n} == {"idea": 22}
+    assert [item["id"] for item in found["asked"]["newest"]] == asked[:1:-1] and {item["share"] for item in found["asked"]["newest"]} == {1}
+    assert (found["came_of_it"]["by_status"], found["came_of_it"]["with_outcome"]) == ({"planned": 1, "held": 22, "cancelled": 0}, 22)
+    assert [item["id"] for item in found["came_of_it"]["newest"]] == held[:1:-1]
+    assert found["needs"]["by_status"] == {"open": 52, "acted_on": 0, "met": 0, "declined": 0}
+    assert [item["id"] for item in found["needs"]["open"]] == needs[:1:-1]
+    assert [(item["name"], item["by"]) for item in found["who_works_here"]["partners"]] == [
+        ("Example Council", ["activities", "consultations"]), ("Example Police", ["activities"])]
 
 # --- what it lacks ---
 

@@ -9,7 +9,8 @@ const struct parameter nearby_parameters[] = {
 	{ .name = "point", .type = T_POSITION, .required = true, .doc = "The place: longitude,latitude in degrees." },
 	{ .name = "radius", .type = T_INT, .min = 1, .max = NEARBY_MAX_METRES, .doc = "How near, in metres: 1 to 20,000; 1,000 where this is left out." },
 	{ .name = "limit", .type = T_INT, .min = 1, .max = NEARBY_MAX_ITEMS, .doc = "How many of each section, at most 100; 20 where this is left out." },
-	{ .name = "as_at", .type = T_DATE, .doc = "The day that is asked about; today where this is left out." },
+	{ .name = "as_at", .type = T_DATE,
+	  .doc = "The day that localities, groups and assignments of contacts are of; today where this is left out. Consultations are open, and activities planned, as of now." },
 	{ 0 },
 };
 

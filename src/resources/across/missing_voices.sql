@@ -67,7 +67,8 @@ above AS (
 		o.population_share IS NULL OR r.population_share IS NULL, 3
 	FROM api.locality_overlap o JOIN subject s ON s.id = o.from_id JOIN named n ON n.id = o.to_id
 	JOIN api.locality_overlap r ON r.from_id = o.to_id AND r.to_id = o.from_id
-	WHERE o.area_share >= 0.01 OR r.area_share >= 0.01
+	-- where people are counted and none of them lives on the shared ground, nobody is asked or reached there
+	WHERE (o.area_share >= 0.01 OR r.area_share >= 0.01) AND greatest(o.population_share, r.population_share) IS DISTINCT FROM 0
 ), bond AS MATERIALIZED (
 	SELECT DISTINCT ON (r.subject_id, r.named_id) r.subject_id, r.named_id, n.boundary_set_id, r.of_subject, r.of_named, r.is_guess
 	FROM relation r JOIN named n ON n.id = r.named_id ORDER BY r.subject_id, r.named_id, r.is_guess, r.place
@@ -106,14 +107,20 @@ ask_in_set AS (
 		GROUP BY b.subject_id, m.partner_id, m.kind) w GROUP BY w.subject_id, w.partner_id
 ),
 -- communities: each by itself, since they overlap
-of_community AS (
+ask_for AS (
+	SELECT n.community_id, count(*) AS n, (array_agg(n.id ORDER BY n.id))[1:100] AS ids
+	FROM (SELECT DISTINCT k.id, c.id AS community_id FROM ask k CROSS JOIN LATERAL unnest(k.community_ids) AS c (id)) n GROUP BY n.community_id
+), deed_for AS MATERIALIZED (
+	SELECT DISTINCT d.id, d.partner_id, d.attended, cardinality(d.community_ids) > 1 AS is_shared, c.id AS community_id
+	FROM deed d CROSS JOIN LATERAL unnest(d.community_ids) AS c (id)
+), came_for AS (
+	SELECT d.community_id, sum(d.attended) AS n, (array_agg(d.id ORDER BY d.id))[1:100] AS ids, bool_or(d.is_shared AND d.attended > 0) AS is_shared
+	FROM deed_for d WHERE d.attended IS NOT NULL GROUP BY d.community_id
+), of_community AS (
 	SELECT c.id, c.name, c.kind, c.seldom_heard, c.partner_id, c.source, l.population::numeric AS population, l.population_as_at,
-		(SELECT count(*) FROM ask k WHERE c.id = ANY (k.community_ids)) AS asks,
-		(SELECT (array_agg(k.id ORDER BY k.id))[1:100] FROM ask k WHERE c.id = ANY (k.community_ids)) AS ask_ids,
-		(SELECT coalesce(sum(d.attended), 0) FROM deed d WHERE c.id = ANY (d.community_ids)) AS attended,
-		(SELECT (array_agg(d.id ORDER BY d.id))[1:100] FROM deed d WHERE d.attended IS NOT NULL AND c.id = ANY (d.community_ids)) AS deed_ids,
-		EXISTS (SELECT FROM deed d WHERE d.attended > 0 AND cardinality(d.community_ids) > 1 AND c.id = ANY (d.community_ids)) AS is_shared
+		coalesce(k.n, 0) AS asks, k.ids AS ask_ids, coalesce(t.n, 0) AS attended, t.ids AS deed_ids, coalesce(t.is_shared, false) AS is_shared
 	FROM api.community c LEFT JOIN api.locality l ON c.kind = 'place' AND l.id = c.locality_id
+	LEFT JOIN ask_for k ON k.community_id = c.id LEFT JOIN came_for t ON t.community_id = c.id
 	WHERE wardmote.may_read('communities')
 ), community_row AS MATERIALIZED (
 	SELECT c.*, v.per_1000, c.asks + coalesce(v.per_1000, 0) AS voice,
@@ -127,7 +134,7 @@ of_community AS (
 		WHERE r.n <= a.size AND wardmote.may_read('community-groups') AND coalesce(g.valid_from, '-infinity') <= a.last_day
 			AND coalesce(g.valid_to, 'infinity') >= a.first_day
 		UNION
-		SELECT r.id, d.partner_id, 'activities' FROM asked a CROSS JOIN community_row r JOIN deed d ON r.id = ANY (d.community_ids) WHERE r.n <= a.size
+		SELECT r.id, d.partner_id, 'activities' FROM asked a CROSS JOIN community_row r JOIN deed_for d ON d.community_id = r.id WHERE r.n <= a.size
 	) w GROUP BY w.subject_id, w.partner_id
 ), reach AS (
 	SELECT w.subject_id, json_agg(json_build_object('partner_id', w.partner_id, 'name', p.name, 'by', w.by) ORDER BY p.name, w.partner_id) AS partners

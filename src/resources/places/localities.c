@@ -126,7 +126,9 @@ static const struct parameter overlap_parameters[] = {
 };
 
 static const struct parameter profile_parameters[] = {
-	{ .name = "as_at", .type = T_DATE, .doc = "The day that is asked about: counts up to it, designations, groups and contacts of it; today where this is left out." },
+	{ .name = "as_at", .type = T_DATE,
+	  .doc = "The day that is asked about: counts up to it, designations, groups and contacts of it; today where this is left out. `readiness` uses the plans, needs and "
+		 "maps of today." },
 	{ 0 },
 };
 
