@@ -228,6 +228,13 @@ def test_a_made_up_service_is_in_open_referral(sample):
     assert {service["name"] for service in services} == {"Example repairs line", "Example advice at the estate office", "Example drop-in for young carers"}
 
 
+def test_made_up_postcodes_lie_on_their_estates(sample):
+    for postcode, estate in (("ZZ99 1AA", "Example North Estate"), ("zz992ab", "Example South Estate"), ("ZZ99 3AC", "Example Riverside Estate")):
+        found = sample.anonymous.get("/v1/postcodes", params={"postcode": postcode}).json()
+        assert found["source"] == "Made up for the demonstration." and estate in {place["name"] for place in found["localities"]}
+        assert any(place["boundary_set"]["code"] == "wards-2025" for place in found["localities"]), "and in a real ward"
+
+
 def test_a_made_up_consultation_was_led_to_open(sample):
     hits = sample.anonymous.pages("/v1/consultations?status=open")
     assert [hit["title"] for hit in hits] == ["Example: new play areas on the estates"]
