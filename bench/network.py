@@ -96,7 +96,7 @@ class Network:
         self.host = wardmote_server.make_administrator(self.cluster, self.database)
         with self.connect() as connection:
             load_polygons(connection)
-        self.cluster.psql(self.database, ROOT / "bench/network.sql", host=self.host["partner_id"], **{name: plan[name] for name in ("rows", "partners", "secret")})
+        self.cluster.psql(self.database, ROOT / "bench/network.sql", host=self.host["partner_id"], **{name: plan[name] for name in ("rows", "partners", "secret", "sets")})
         seconds = time.monotonic() - began
         self._notes.write_text(json.dumps({"plan": plan, "host": self.host, "seconds": round(seconds)}), encoding="utf-8")
         return seconds
@@ -118,15 +118,15 @@ def fingerprint():
     return re.sub(r"\S+/", "", done.stdout)
 
 
-def plan_of(rows, partners=60, secret=0):
+def plan_of(rows, partners=60, secret=0, sets=1):
     """What network.sql is told."""
-    return {"rows": rows, "partners": partners, "secret": secret}
+    return {"rows": rows, "partners": partners, "secret": secret, "sets": sets}
 
 
 def networks(folder, rows, say, more=None):
     """The cluster in `folder`, running, and its networks by name, `more` among them; what is missing or out of date is built."""
     cluster = Kept(folder)
-    wanted = {f"n{count}": plan_of(count) for count in sorted({100_000, 1_000_000, rows})}
+    wanted = {f"n{count}": plan_of(count, sets=6 if count == 1_000_000 else 1) for count in sorted({100_000, 1_000_000, rows})}
     wanted = {**wanted, "private": plan_of(1_000_000, secret=1), **(more or {})}
     made = {name: Network(cluster, name) for name in wanted}
     mark = fingerprint()

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
--- The network that bench/run measures on, the same each time: partners (60) of which a few own most, 10,000 localities tiled from the polygons in
--- bench_place (name, geometry), ten years of consultations, registers with risks, and the history and feed that go with them.
--- psql variables: rows (consultations), partners, host (uuid of the host partner), secret (1: all but 100 of them are private to others than the host, and there are no
--- risks). Runs as a superuser: triggers are off, so what they keep is written here.
+-- The network that bench/run measures on, the same each time: partners (60) of which a few own most, boundary sets (1 or 6) of 10,000 localities each over
+-- the same ground, tiled from the polygons in bench_place (name, geometry), ten years of consultations, registers with risks, and the history and feed that go with them.
+-- psql variables: rows (consultations), partners, sets (of boundaries), host (uuid of the host partner), secret (1: all but 100 of them are private to others than
+-- the host, and there are no risks). Runs as a superuser: triggers are off, so what they keep is written here.
 \set ON_ERROR_STOP on
 SET session_replication_role = replica;
 SET search_path = pg_catalog, public;
@@ -40,7 +40,8 @@ CREATE VIEW bench.today AS SELECT date '2026-11-20' AS day;
 
 -- The indexes of big tables are made when the rows are there.
 CREATE TABLE bench.index AS SELECT schemaname, indexname, indexdef FROM pg_indexes
-	WHERE (schemaname, tablename) IN (('wardmote', 'consultation'), ('history', 'consultation'), ('wardmote', 'risk'), ('wardmote', 'locality'))
+	WHERE (schemaname, tablename) IN (('wardmote', 'consultation'), ('history', 'consultation'), ('wardmote', 'risk'), ('wardmote', 'locality'),
+		('wardmote', 'locality_shape'))
 	AND indexdef NOT LIKE 'CREATE UNIQUE%';
 SELECT format('DROP INDEX %I.%I', schemaname, indexname) FROM bench.index \gexec
 
@@ -53,9 +54,12 @@ INSERT INTO wardmote.code (id, partner_id, visibility, list, code, label, create
 SELECT bench.id('2016-01-01', 'topic', n), NULL, 'public', 'topic', 'topic-' || n, 'Topic ' || n, '2016-01-01', '2016-01-01' FROM generate_series(1, 24) AS n;
 
 INSERT INTO wardmote.boundary_set (id, partner_id, visibility, code, name, tier, valid_from, licence, created_at, updated_at)
-VALUES (bench.id('2016-01-01', 'set', 1), :'host', 'public', 'bench-wards', 'Wards of the bench', 'local', '2016-01-01', 'OGL-UK-3.0', '2016-01-01', '2016-01-01');
+SELECT bench.id('2016-01-01', 'set', n), :'host', 'public', CASE n WHEN 1 THEN 'bench-wards' ELSE 'bench-set-' || n END,
+	CASE n WHEN 1 THEN 'Wards of the bench' ELSE 'Set ' || n || ' of the bench' END, 'local', '2016-01-01', 'OGL-UK-3.0', '2016-01-01', '2016-01-01'
+FROM generate_series(1, :sets) AS n;
 
--- Copies of the sample side by side, each a hundredth of a degree further than the sample is wide.
+-- Copies of the sample side by side, each a hundredth of a degree further than the sample is wide. Consultations name the localities of the first set; each further one is
+-- cut a little elsewhere.
 INSERT INTO wardmote.locality (id, partner_id, visibility, boundary_set_id, code, name, population, geometry, created_at, updated_at)
 SELECT bench.id('2016-01-01', 'locality', t.n), :'host', 'public', bench.id('2016-01-01', 'set', 1), 'W' || lpad(t.n::text, 5, '0'), t.name || ' ' || t.tile,
 	1000 + (bench.draw(t.n, 2) * 9000)::int, ST_Multi(ST_Translate(t.geometry, t.tile % 20 * w.dx, t.tile / 20 * w.dy)), '2016-01-01', '2016-01-01'
@@ -63,6 +67,16 @@ FROM (SELECT row_number() OVER (ORDER BY tile, p.name) AS n, tile, p.name, p.geo
 	WHERE tile * (SELECT count(*) FROM bench_place) < 10000 + (SELECT count(*) FROM bench_place) LIMIT 10000) t
 CROSS JOIN (SELECT ST_XMax(e) - ST_XMin(e) + 0.01 AS dx, ST_YMax(e) - ST_YMin(e) + 0.01 AS dy FROM (SELECT ST_Extent(geometry) AS e FROM bench_place) e) w
 WHERE t.n <= 10000;
+INSERT INTO wardmote.locality (id, partner_id, visibility, boundary_set_id, code, name, geometry, created_at, updated_at)
+SELECT bench.id('2016-01-01', 'locality', 10000 * s + row_number() OVER (PARTITION BY s ORDER BY l.code)), :'host', 'public', bench.id('2016-01-01', 'set', s),
+	'S' || s || substr(l.code, 2), l.name, ST_Translate(l.geometry, 0.002 * (s - 1), 0.0013 * (s - 1)), '2016-01-01', '2016-01-01'
+FROM wardmote.locality l CROSS JOIN generate_series(2, :sets) AS s WHERE l.code LIKE 'W%';
+-- As they are drawn. What the sets share is noted as known: fifteen pairs would take longer than all the rest, and bench/rows_places.py measures one.
+SELECT count(wardmote.store_shape(id, boundary_set_id, geometry)) AS shapes FROM wardmote.locality \gset
+INSERT INTO wardmote.boundary_set_state (boundary_set_id) SELECT id FROM wardmote.boundary_set ON CONFLICT DO NOTHING;
+SELECT wardmote.look_at_sets(0) AS looked \gset
+INSERT INTO wardmote.overlap_pair (low_set_id, high_set_id, low_generation, high_generation, weights_set_id, weights_generation)
+SELECT (low).boundary_set_id, (high).boundary_set_id, (low).area_generation, (high).area_generation, weights_set_id, weights_generation FROM wardmote.overlaps_due();
 CREATE TABLE bench.locality AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, name FROM wardmote.locality WHERE code LIKE 'W%';
 CREATE UNIQUE INDEX ON bench.locality (n);
 

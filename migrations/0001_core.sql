@@ -214,6 +214,11 @@ BEGIN
 END
 $$;
 
+-- What the views show of a table's row `a`: 0020 has the fields about a person end with their day. `whole`: the record whose version `a` is.
+CREATE FUNCTION wardmote.shown_column(thing text, name text, a text, whole text DEFAULT NULL) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT format('%I.%I', a, name)
+$$;
+
 -- Kinds: owned (a partner's records), admin (administrators write, for any partner), shareable (as owned; those of nobody are the administrators').
 CREATE FUNCTION wardmote.protect(thing text, kind text) RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $body$
 DECLARE
@@ -256,7 +261,15 @@ $sql$, thing, CASE kind WHEN 'shareable' THEN '' ELSE 'NOT NULL' END, thing || '
 		EXECUTE format('CREATE POLICY deleting ON wardmote.%1$I FOR DELETE TO wardmote_api USING (%2$s)', thing, owner_rule);
 		EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON wardmote.%I TO wardmote_api', thing);
 	END IF;
-	EXECUTE format('CREATE OR REPLACE VIEW api.%1$I AS SELECT t.* FROM wardmote.%1$I t WHERE %2$s', thing, wardmote.visible_text('t'));
+	PERFORM wardmote.make_view(thing);
+END
+$body$;
+
+CREATE FUNCTION wardmote.make_view(thing text) RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW api.%1$I AS SELECT %3$s FROM wardmote.%1$I t WHERE %2$s', thing, wardmote.visible_text('t'),
+		(SELECT string_agg(format('%s AS %I', wardmote.shown_column(thing, attname, 't'), attname), ', ' ORDER BY attnum) FROM pg_attribute
+			WHERE attrelid = format('wardmote.%I', thing)::regclass AND attnum > 0 AND NOT attisdropped));
 	EXECUTE format('GRANT SELECT ON api.%I TO wardmote_api', thing);
 END
 $body$;
@@ -270,6 +283,7 @@ CREATE TABLE wardmote.reference (
 	member      text,
 	other       text NOT NULL,
 	is_array    boolean NOT NULL,
+	released    boolean NOT NULL DEFAULT false, -- by a delete of the other, which it does not stop
 	PRIMARY KEY (thing, column_name, other)
 );
 SELECT wardmote.force_policies('wardmote.reference'::regclass);
@@ -285,7 +299,7 @@ BEGIN
 			WHEN r.is_array THEN format('d.%I @> ARRAY[$1]', r.column_name)
 			ELSE format('d.%I = $1', r.column_name) END,
 		CASE WHEN r.thing = other_thing THEN ' AND d.id <> $1' ELSE '' END), ' UNION ALL ' ORDER BY r.thing, r.column_name)
-	INTO counts FROM wardmote.reference r WHERE r.other = other_thing;
+	INTO counts FROM wardmote.reference r WHERE r.other = other_thing AND NOT r.released;
 	EXECUTE format('CREATE OR REPLACE FUNCTION wardmote.%I(uuid) RETURNS TABLE (resource text, field text, n bigint)
 		LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS %L', 'dependants_' || other_thing,
 		coalesce('SELECT * FROM (' || counts || ') AS found (resource, field, n) WHERE n > 0', 'SELECT NULL::text, NULL::text, 0::bigint WHERE false'));

@@ -157,7 +157,7 @@ DECLARE
 	earlier text := (SELECT string_agg(CASE WHEN c = large THEN format('CASE WHEN NOT h.as_next THEN h.%1$I ELSE (SELECT n.%1$I FROM (
 			SELECT m.version, m.%1$I FROM history.%2$I m WHERE m.id = h.id AND m.version > h.version AND NOT m.as_next
 			UNION ALL SELECT m.version, m.%1$I FROM wardmote.%2$I m WHERE m.id = h.id) n ORDER BY n.version LIMIT 1) END AS %1$I', c, thing)
-		ELSE format('h.%I', c) END, ', ') FROM wardmote.columns_of(thing, false) c);
+		ELSE format('%s AS %I', wardmote.shown_column(thing, c, 'h', 'h.id'), c) END, ', ') FROM wardmote.columns_of(thing, false) c);
 	columns text := (SELECT string_agg(format('t.%I', c), ', ') FROM wardmote.columns_of(thing, false) c);
 BEGIN
 	EXECUTE format('DROP VIEW IF EXISTS api.%I, api.%I', thing || '_version', thing || '_past');
@@ -267,6 +267,7 @@ CREATE TABLE wardmote.idempotency (
 	PRIMARY KEY (partner_id, method, path, key)
 );
 CREATE INDEX idempotency_created_at ON wardmote.idempotency (created_at);
+CREATE INDEX idempotency_record_id ON wardmote.idempotency (record_id); -- what a consent's end empties
 SELECT wardmote.force_policies('wardmote.idempotency'::regclass);
 CREATE POLICY own ON wardmote.idempotency TO wardmote_api USING (partner_id = (SELECT wardmote.ctx_partner()))
 	WITH CHECK (partner_id = (SELECT wardmote.ctx_partner()));

@@ -91,6 +91,21 @@ class Contract:
                     return operation
         return None
 
+    @staticmethod
+    def is_import(operation):
+        """The body is a file: it is accepted as it is, and what is in it is looked at afterwards."""
+        return "202" in operation["responses"]
+
+    def path(self, operation, **given):
+        """The path of an operation with parameters in it: what is given, else what the document has for an example."""
+        known = {parameter["name"]: parameter for parameter in self.resolve(operation.get("parameters", [])) if parameter["in"] == "path"}
+        return re.sub(r"\{(\w+)\}", lambda found: str(given[found[1]] if found[1] in given else known[found[1]]["example"]), operation["path"])
+
+    def required_query(self, operation):
+        """A value for each parameter of the query that must be there."""
+        return {parameter["name"]: sample(parameter) for parameter in self.resolve(operation.get("parameters", []))
+                if parameter["in"] == "query" and parameter.get("required")}
+
     def validator(self, key, schema, narrowed=False):
         """Cached by `key`. `narrowed`: fields= leaves members out that are required otherwise."""
         key = (key, narrowed)
@@ -212,6 +227,26 @@ def without_required(schema):
         return schema
     narrowed = {key: value if key == "enum" else without_required(value) for key, value in schema.items() if key != "required"}
     return narrowed
+
+
+def sample(parameter):
+    """The text of a value that a parameter allows; an id is that of nothing."""
+    schema = parameter["schema"]
+    if "example" in parameter:
+        given = parameter["example"]
+        if isinstance(given, bool):
+            return "true" if given else "false"
+        return ",".join(map(str, given)) if isinstance(given, list) else str(given)
+    if "enum" in schema:
+        return str(schema["enum"][0])
+    if "anyOf" in schema or schema.get("type") == "array":
+        return sample({"schema": schema["anyOf"][0] if "anyOf" in schema else schema["items"]})
+    if schema.get("type") in ("integer", "number"):
+        return str(schema.get("minimum", 1))
+    formats = {"uuid": "00000000-0000-4000-8000-000000000000", "date": "2026-01-01", "date-time": "2026-01-01T00:00:00Z", "uri": "https://example.org/"}
+    if schema.get("pattern", "").startswith("^-?(180"):  # a box, a position
+        return "1.2,52.6,1.4,52.7" if schema["maxLength"] > 40 else "1.2,52.6"
+    return {"boolean": "true"}.get(schema.get("type"), formats.get(schema.get("format"), "absent"))
 
 
 def typed(schema, text):

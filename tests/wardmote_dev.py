@@ -14,7 +14,7 @@ import psycopg2
 
 from wardmote_server import binary
 
-START_SECONDS = 120
+START_SECONDS = 240
 
 
 class Dev:

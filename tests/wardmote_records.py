@@ -6,6 +6,8 @@ import itertools
 import os
 import uuid
 
+from wardmote_suite import until
+
 _numbers = itertools.count(1)
 
 
@@ -26,6 +28,9 @@ class Partner:
 
 
 class Records:
+    # How to come by a record that no POST makes, by the beginning of its path: {"/v1/imports": function(records, by)}.
+    makers = {}
+
     def __init__(self, administrator, contract):
         self.administrator = administrator
         self.contract = contract
@@ -104,7 +109,7 @@ class Records:
             return [target] if schema.get("type") in ("array", ["array", "null"]) else target
         if "x-code-list" in schema:
             return [self.code(schema["x-code-list"])]
-        if name in ("code", "login"):
+        if name in ("code", "login", "category", "index_name"):
             return unique(value).lower()
         if isinstance(value, list) and "properties" in schema.get("items", {}):
             members = schema["items"]["properties"]
@@ -125,6 +130,27 @@ class Records:
             self._shared[key] = self.make(resource, maker, **visible)
         return self._shared[key]
 
+    def settled(self, answer, by):
+        """The import that an answer accepted, when it is over. It may have been rejected, but not come to grief."""
+        made = answer.json()
+        if answer.status == 202:
+            made = until(lambda: (found := by.get(f"/v1/imports/{made['id']}").json())["state"] not in ("queued", "running") and found, what="the end of an import")
+        assert made["state"] in ("done", "rejected"), made
+        return made
+
+    def made_otherwise(self, path):
+        """The key of `makers` for an operation's path, or None."""
+        return max((prefix for prefix in self.makers if path.startswith(prefix + "/")), key=len, default=None)
+
+    def item(self, path, by=None):
+        """A record that an operation about one can be asked for, as shared() gives it."""
+        prefix = self.made_otherwise(path)
+        if prefix is None:
+            return self.shared(path.split("/")[2].split(".")[0], by)
+        if (prefix, by) not in self._shared:
+            self._shared[prefix, by] = self.makers[prefix](self, by)
+        return self._shared[prefix, by]
+
     def code(self, code_list):
         """A code of a list that everybody sees."""
         key = ("code", code_list)
@@ -133,6 +159,36 @@ class Records:
         return self._shared[key]["code"]
 
 
+def _import(records, _by):
+    """What an administrator sent; it is seen by the host partner alone."""
+    of_set = records.make("boundary-sets", visibility="public")
+    answer = records.administrator.request(
+        "POST", f"/v1/boundary-sets/{of_set['id']}/imports?code_property=code&name_property=name", body=b'{"type":"FeatureCollection","features":[]}',
+        headers={"Content-Type": "application/geo+json", "Prefer": "wait=30"})
+    assert answer.status == 200, answer.text()
+    return answer.json()
+
+
+Records.makers["/v1/imports"] = _import
+
+
+def _feature(records, by):  # pylint: disable=unused-argument
+    """A locality in the collection that the document has for an example."""
+    code, client = "wards-2025", records.administrator
+    found = client.get("/v1/boundary-sets", params={"code": code}).json()["items"] or [records.make("boundary-sets", code=code, visibility="public")]
+    ring = [[1.2, 52.6], [1.3, 52.6], [1.3, 52.7], [1.2, 52.7], [1.2, 52.6]]
+    return records.make("localities", boundary_set_id=found[0]["id"], parent_id=None, successor_ids=[], visibility="public",
+                        geometry={"type": "Polygon", "coordinates": [ring]})
+
+
+Records.makers["/ogc/collections"] = _feature
+
+
 def absent_id():
     """The id of nothing."""
     return str(uuid.uuid4())
+
+
+# Public service entries, and who delivers them, in another form.
+Records.makers["/hsds/services"] = lambda records, by: records.shared("service-entries", by)
+Records.makers["/hsds/organizations"] = lambda records, by: {"id": records.shared("service-entries", by)["partner_id"]}

@@ -126,7 +126,8 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.admin_url = f"http://127.0.0.1:{self.sockets[1].getsockname()[1]}"
         # callers are signed in once for all tests, which take longer than ten minutes on a busy machine
-        self.settings = {"rate_anonymous": 1000000, "rate_account": 1000000, "workers": 1, "access_token_seconds": TOKEN_SECONDS, **settings}
+        self.settings = {"rate_anonymous": 1000000, "rate_account": 1000000, "workers": 1, "access_token_seconds": TOKEN_SECONDS,
+                         "overlap_settle_seconds": 3600, **settings}
         self.log_path = tempfile.mktemp(prefix="wmt-log-", dir=cluster.folder)
         self.process = None
         atexit.register(self._end)  # also where nobody closes it

@@ -33,7 +33,7 @@ class Place:
         self.host = wardmote_server.make_administrator(self.cluster)
         with self.cluster.connect("postgres") as connection:
             network.load_polygons(connection)
-        network.Kept.psql(self.cluster, "wardmote", ROOT / "bench/network.sql", host=self.host["partner_id"], rows=ROWS, partners=60, secret=0)
+        network.Kept.psql(self.cluster, "wardmote", ROOT / "bench/network.sql", host=self.host["partner_id"], rows=ROWS, partners=60, secret=0, sets=1)
         self.server = wardmote_server.Server(self.cluster, self.keys, public_url="http://peers.example")
 
     def uri(self):

@@ -7,7 +7,7 @@
 #include "wardmote/arena.h"
 #include "wardmote/operation.h"
 
-enum { FIELDS_MAX = 64, INCLUDES_MAX = 16 };
+enum { FIELDS_MAX = 64, INCLUDES_MAX = 16, PATH_NAMES_MAX = 4 };
 
 /* A resource with all its fields, in the order in which they are rendered: id, the common ones, its own, then created_at, updated_at, version. */
 struct shape {
@@ -19,6 +19,7 @@ struct shape {
 	uint64_t visible[3]; /* by enum audience: bit i set when fields[i] is shown to it (A_OWNER: all) */
 	uint64_t heavy; /* fields left out of a list unless named */
 	uint64_t personal;
+	uint64_t logged; /* F_LOGGED: see sql_notes */
 };
 
 struct route {
@@ -45,12 +46,17 @@ int shape_geometry(const struct shape *shape);
 /* What a T_REF, T_REFS or T_OBJECTS refers to: the field itself, or the member that holds the id; NULL when it refers to nothing. */
 const struct field *field_reference(const struct field *field);
 
+/* How many parameters other than {id} the path of the operation has. */
+size_t operation_names(const struct operation *operation);
+
 /* What a method and a path lead to. */
 struct match {
 	const struct route *route; /* NULL when the path exists but not with this method */
 	const char *suffix; /* "csv", "geojson", or NULL */
 	const char *id; /* decoded {id}, canonical lower-case UUID text; NULL when the path has none */
-	const char *name; /* decoded last parameter that is not a UUID ({slug} of problems) */
+	const char *names[PATH_NAMES_MAX]; /* decoded parameters other than {id}, in their order; of {y}.mvt what is before .mvt */
+	size_t n_names;
+	const char *name; /* the last of them ({slug} of problems), or NULL */
 	const char *allow; /* for 405 and OPTIONS: "GET, HEAD, POST, OPTIONS" */
 	const char *pattern; /* route template for logs and metrics */
 };

@@ -13,6 +13,9 @@
 
 enum { CONFIG_SETTINGS_MAX = 48 };
 
+/* Database connections of the threads beside the workers: one for each row of `starters` in src/server/serve.c. */
+enum { CONFIG_BACKGROUND = 3 };
+
 struct config {
 	/* where it listens */
 	const char *listen; /* "127.0.0.1:8080"; host:port, [v6]:port; inherited sockets (LISTEN_FDS) win */
@@ -38,6 +41,8 @@ struct config {
 	long header_timeout_ms; /* 10000 */
 	long body_timeout_ms; /* 30000: bodies and answers up to 1 MiB */
 	long transfer_timeout_ms; /* 600000: total cap for longer ones, which must also keep 16 KiB/s over any 30 s */
+	const char *spool_dir; /* where files to import lie while they are read: /tmp */
+	long import_max_mb; /* 512 */
 	const char *trusted_proxies; /* addresses and networks whose X-Forwarded-For is believed; empty: none */
 	const char *cors_origins; /* comma separated exact origins; empty: none */
 	/* identity */
@@ -51,6 +56,8 @@ struct config {
 	long rate_account; /* requests a minute for one account: 6000; 0: off */
 	long idempotency_hours; /* 24 */
 	const char *timezone; /* civil dates: Europe/London */
+	const char *map_extent; /* "west,south,east,north" of what the installation is about: -9,49,2.5,61; empty: not known */
+	long overlap_settle_seconds; /* how long a boundary set rests before it is compared with others: 5 */
 	const char *security_contact; /* for security.txt: mailto: or https: URI; empty: none */
 	/* where each value came from, by row of the table, for config_print */
 	const char *origins[CONFIG_SETTINGS_MAX];
@@ -61,7 +68,7 @@ struct config {
 int config_load(struct config *config, struct arena *arena, int argc, char **argv, char ***ret_rest, const char **ret_error);
 /* Every setting: name, value (secrets as "(set)"), where from, default, meaning. */
 void config_print(const struct config *config, FILE *out);
-/* Database connections that one process opens: workers x lanes + 1 for jobs. */
+/* Database connections that one process opens: workers x lanes + CONFIG_BACKGROUND. */
 long config_connections(const struct config *config);
 
 #endif

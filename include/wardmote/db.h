@@ -12,7 +12,7 @@
 #include "wardmote/operation.h"
 #include "wardmote/sql.h"
 
-enum { DB_STEPS_MAX = 6, DB_COLUMNS_MAX = 84 };
+enum { DB_STEPS_MAX = 6, DB_COLUMNS_MAX = 88 };
 
 enum db_outcome {
 	DB_ROW, /* the answer step returned its row */
@@ -59,6 +59,8 @@ struct db_job {
 	bool write; /* its loss may be DB_UNKNOWN; never tried again after a loss */
 	bool acts; /* step 0 is act-as: no row means DB_NO_ACTOR */
 	bool records; /* the answer step yields any number of rows, none too, for db_result_row; not the uniform row */
+	bool
+	    guest; /* of somebody who has not signed in: they leave one connection of LANE_HEAVY, and half of its queue, to those who have */
 	size_t n_steps;
 	size_t answer; /* index of the step whose row is the result */
 	struct db_step steps[DB_STEPS_MAX];

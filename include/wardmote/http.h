@@ -77,6 +77,12 @@ const char *http_peer(const struct http_exchange *exchange);
 struct arena *http_arena(struct http_exchange *exchange); /* lives until `end` returned */
 bool http_closing(const struct http_exchange *exchange); /* draining: the answer will close the connection */
 
+/* In `begin`: the body goes into this file as it arrives, for which no memory is held, and `body` gets an empty slice. A piece that cannot be written refuses the
+ * request with 503. The file stays the application's. */
+void http_spool(struct http_exchange *exchange, int fd);
+/* Of the body, as far as it has arrived. */
+uint64_t http_body_bytes(const struct http_exchange *exchange);
+
 void http_suspend(struct http_exchange *exchange);
 
 struct http_field {

@@ -13,6 +13,8 @@
  * Accept. An absent or empty Accept is JSON. The highest quality wins, then the range that comes first in Accept, then JSON, GeoJSON, CSV.
  * 0, or -ENOTSUP: 406 (with a suffix that is not offered: 404). */
 int negotiate_format(struct slice accept, const char *suffix, unsigned offered, enum format *ret_format);
+/* May the answer be of this one type (with its parameters)? What ends in +json is also offered as application/json. 0, or -ENOTSUP: 406. */
+int negotiate_media(struct arena *arena, struct slice accept, const char *media);
 /* Content-Type of an answer in this format. */
 const char *negotiate_type(enum format format);
 

@@ -46,7 +46,7 @@ enum native {
 	NATIVE_CHANGES,
 };
 
-enum body_kind { BODY_NONE, BODY_JSON, BODY_MERGE_PATCH, BODY_FORM };
+enum body_kind { BODY_NONE, BODY_JSON, BODY_MERGE_PATCH, BODY_FORM, BODY_GEOJSON, BODY_CSV };
 
 enum {
 	OP_IF_MATCH = 1 << 0, /* If-Match is required: 428, 412 */
@@ -60,6 +60,11 @@ enum {
 	OP_CREATES = 1 << 8, /* success is 201 */
 	OP_SECRET = 1 << 9, /* the answer shows a secret once; a replay shows null */
 	OP_NO_CONTENT = 1 << 10, /* success is 204 */
+	OP_PAGED = 1 << 11, /* V_SQL: takes limit and cursor, and answers a page (wardmote/sql.h) */
+	OP_SPOOL = 1 << 12, /* the body goes to a file first */
+	OP_BINARY = 1 << 13, /* the body is bytes, which the statement gives in hexadecimal after \x */
+	OP_CONDITIONAL = 1 << 14, /* the ETag is the text that the statement gives, and If-None-Match goes to the statement */
+	OP_TRIED = 1 << 15, /* dear for few records: a short time in its lane, then the heavy one */
 };
 
 /* A query parameter of an operation that is not derived from the fields. */
@@ -85,8 +90,11 @@ struct operation {
 	unsigned flags;
 	enum body_kind body_kind;
 	const struct field *body; /* V_SQL and V_NATIVE: fields of the body, ended by a row without name */
+	const char *body_example; /* BODY_GEOJSON, BODY_CSV: text */
 	const struct parameter *parameters; /* ended by a row without name */
 	const char *sql; /* V_SQL: see wardmote/sql.h for the form */
+	const char *answer; /* JSON Schema of the answer; NULL: derived */
+	const char *media; /* its media type; NULL: application/json */
 	const int *statuses; /* further statuses it can answer, beyond those derived from verb and flags; 0-terminated */
 	const char *summary;
 	const char *doc;

@@ -69,6 +69,9 @@ static inline bool faults_take_hint(const struct faults *faults)
 	return faults->n < FAULTS_HINTED;
 }
 
+/* Is there a fault with this code? */
+bool faults_have(const struct faults *faults, const char *code);
+
 const struct problem_kind *problem_kind(enum problem problem);
 /* The kind with this slug, or PROBLEMS. */
 enum problem problem_find(struct slice slug);

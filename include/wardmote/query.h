@@ -21,7 +21,17 @@ enum filter_op {
 	FILTER_NOT_NULL, /* .null=true|false: no value */
 };
 
-enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50, OPERATION_VALUES_MAX = 8 };
+enum { SRID_WGS84 = 4326, SRID_NATIONAL = 27700 };
+
+/* geometry= of a list: how its areas are given. */
+enum geometry_form {
+	GEOMETRY_AS_ASKED /* where fields= names it, or the format is GeoJSON */,
+	GEOMETRY_FULL,
+	GEOMETRY_SIMPLIFIED,
+	GEOMETRY_NONE
+};
+
+enum { FILTERS_MAX = 16, SORT_KEYS_MAX = 2, FILTER_VALUES_MAX = 50, OPERATION_VALUES_MAX = 16, CLAUSES_MAX = 16 };
 
 struct filter {
 	const struct field *field;
@@ -34,6 +44,8 @@ enum count_kind { COUNT_NONE, COUNT_EXACT, COUNT_ESTIMATED };
 struct query {
 	struct filter filters[FILTERS_MAX]; /* sorted by field position, then op: the set names the statement */
 	size_t n_filters;
+	const char *clauses
+	    [CLAUSES_MAX]; /* values of the resource's clauses, in the order of its table; NULL: not there, or one that changes nothing */
 	const struct sort *sort;
 	bool descending;
 	long limit; /* 1..500; or no limit: */
@@ -43,6 +55,8 @@ struct query {
 	enum count_kind count;
 	const char *search; /* q=; NULL: none */
 	const char *bbox[4]; /* west, south, east, north as numbers in text; bbox[0] NULL: none. west > east crosses the antimeridian */
+	int srid; /* crs=: of the coordinates in body and answer; 0: not named, as SRID_WGS84 */
+	enum geometry_form geometry;
 	const char *as_of; /* RFC 3339 in UTC; NULL: now */
 	struct slice cursor; /* sealed, as received; empty: first page */
 	const char *keys[SORT_KEYS_MAX]; /* from the cursor: sort key and id of the last row seen; keys[0] NULL: none */
@@ -58,13 +72,22 @@ struct query {
 int query_parse(struct arena *arena, const struct route *route, struct slice text, enum caller caller, struct query *ret_query,
 		struct faults *faults);
 
+/* A fault for each position that lies outside of `extent` ("west,south,east,north"; empty: not known), and inside once longitude and latitude are changed over. */
+void query_check_positions(const struct query *query, const struct route *route, const char *extent, struct faults *faults);
+
 /* A filter that few records pass (F_SELECTIVE), whose index a list is to begin with; NULL: there is none. */
 const struct filter *query_leading(const struct query *query);
+
+bool query_has_clauses(const struct query *query);
+/* Has it a clause that few records meet? */
+bool query_is_selective(const struct query *query, const struct resource *resource);
 
 /* The operators that a filter on this field offers, as bits 1 << enum filter_op (FILTER_NULL stands for both of its kind); 0: no filter. ANY_OF, EQUAL
  * are the field's bare name, NONE_OF and NOT_EQUAL its name with .ne, the others with the operator's name. A list has at most FILTER_VALUES_MAX values. */
 unsigned query_operators(const struct field *field);
 
+/* Binds cursors also to what the path names. */
+void query_bind(struct query *query, const char *const *names, size_t n);
 /* The plain text of a cursor (before sealing) and back. Decoding fails with -EINVAL when the digest is another query's. */
 struct slice cursor_encode(struct arena *arena, const struct query *query, struct slice keys);
 int cursor_decode(struct arena *arena, struct slice plain, struct query *query);

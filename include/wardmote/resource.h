@@ -25,6 +25,9 @@ enum field_type {
 	T_GEOMETRY, /* geometry(MultiPolygon,4326); GeoJSON Polygon or MultiPolygon in, MultiPolygon out */
 	T_POINT, /* geometry(Point,4326); GeoJSON Point */
 	T_URL, /* text; absolute http or https URL, at most 2,000 characters */
+	T_DECIMAL, /* numeric; min..max in whole numbers, `scale` decimals */
+	T_POSITION, /* of parameters and clauses alone: "lon,lat" in degrees */
+	T_BOX, /* of parameters and clauses alone: "west,south,east,north" in degrees; with max 6 also "west,south,low,east,north,high" */
 };
 
 enum {
@@ -41,6 +44,7 @@ enum {
 	F_LEAVE = 1 << 10, /* PUT leaves the stored value where the body does not have it (visibility, grants) */
 	F_HEAVY = 1 << 11, /* in a list only when named by fields= (geometry) */
 	F_SELECTIVE = 1 << 12, /* few records share a value (of a million at most 10,000): an index answers equality */
+	F_LOGGED = 1 << 13, /* personal, and who reads it of another partner is noted */
 };
 
 /* The widest audience that sees a field. Filters, sort, q, include, CSV, history and as_of obey it. */
@@ -55,12 +59,15 @@ struct field {
 	enum field_type type;
 	unsigned flags;
 	enum audience audience;
-	int64_t min, max; /* text: characters; int: value; arrays: items. max 0: the type's own limit */
+	int64_t min, max; /* text: characters; int, decimal: value; arrays: items. max 0: the type's own limit */
+	int scale; /* T_DECIMAL: decimals that are kept */
 	const char *const *values; /* T_ENUM: NULL-terminated */
 	const char *refers; /* T_REF, T_REFS, and the uuid member of T_OBJECTS: name of the resource ("localities") */
 	const char *code_list; /* T_CODES: name of the list ("topic") */
 	const struct field *members; /* T_OBJECTS: fields of one object, ended by a row without name */
 	const char *include_name; /* F_INCLUDE: "partner", "localities" */
+	const char *
+	    common; /* T_ENUM: the value that lists ask for most. Indexes of its own hold these records alone, so it stands in a statement's text */
 	const char *initial; /* value when a create leaves it out: JSON text ("\"private\"", "[]", "false"); NULL: null.
 	                                   * "@partner": the caller's partner */
 	const char *purpose, *retention; /* F_PERSONAL */
@@ -77,12 +84,33 @@ struct sort {
 	enum audience audience;
 };
 
+/* A condition that a list offers beside the filters of its fields. In `sql` a row is `t`; @ is the clause's value and @name that of another clause, cast to its
+ * type; an absent one is null. */
+struct clause {
+	const char *name; /* of the parameter */
+	enum field_type type;
+	int64_t min, max;
+	const char *const *values; /* T_ENUM */
+	const char *needs; /* another clause that must be there too: near needs radius */
+	const char *sql; /* NULL: it only carries a value for another */
+	bool selective; /* few records meet it: they are found first, and sorted then */
+	const char *
+	    widens; /* a T_REFS field whose filter has this array in its place: in `sql` @ is the filter's own. The clause itself is an enum */
+	const char *neutral; /* the value that changes nothing */
+	const char *shows; /* a member that each record has while the clause is there, in JSON alone: */
+	const char *shows_sql; /* its value as json, over a record `r`; @ is the widened filter's array, or the clause's value */
+	const char *shows_schema; /* its JSON Schema */
+	const char *doc;
+	const char *example; /* as in the query */
+};
+
 enum {
 	R_OWNED = 1 << 0, /* has partner_id, visibility, grants, external_id, source, and the generated audience, readers, writers */
 	R_ADMIN = 1 << 1, /* only administrators create, change and delete (for any partner_id) */
 	R_SHAREABLE = 1 << 2, /* partner_id may be null: shared by the network, run by administrators (codes) */
 	R_NO_DELETE = 1 << 3, /* has no DELETE */
 	R_UNIQUE = 1 << 4, /* has a uniqueness rule besides external_id's, so that PUT too can answer 409 */
+	R_READ_ONLY = 1 << 5, /* made by operations of its own: no POST, PUT, PATCH and DELETE */
 };
 
 /* The roles, in order: each may do all that the ones before it may. */
@@ -100,6 +128,7 @@ struct resource {
 	const struct field *fields; /* its own fields; the common ones are added by the catalog */
 	size_t n_fields;
 	const struct sort *sorts; /* the first is the default; ended by a row without name */
+	const struct clause *clauses; /* ended by a row without name; NULL: none */
 	/* A query over `new` (the record as it would be stored; columns of the table) and `cur` (the stored one; no row on create), yielding
 	 * rows (pointer text, code text, detail text): faults that need data. 422. NULL: none. It sees what the caller sees: it reads api.* views. */
 	const char *check_sql;

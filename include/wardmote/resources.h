@@ -22,5 +22,23 @@ extern const struct resource activity_resource;
 extern const struct resource risk_scale_resource;
 extern const struct resource risk_register_resource;
 extern const struct resource risk_resource;
+/* places/ */
+extern const struct resource import_resource;
+/* profiles/ */
+extern const struct resource profile_value_resource;
+extern const struct resource deprivation_value_resource;
+extern const struct resource priority_designation_resource;
+/* community/ */
+extern const struct resource community_group_resource;
+extern const struct resource mapping_exercise_resource;
+extern const struct resource map_item_resource;
+extern const struct resource need_resource;
+extern const struct resource locality_plan_resource;
+/* services/ */
+extern const struct resource service_area_resource;
+extern const struct resource contact_resource;
+extern const struct resource contact_assignment_resource;
+extern const struct resource service_entry_resource;
+extern const struct resource referral_route_resource;
 
 #endif

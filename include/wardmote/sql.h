@@ -4,11 +4,14 @@
  *   status int    HTTP status; zero rows is 404
  *   body   text   the representation; from 400 on the errors[] array, which C wraps into the problem
  *   etag   text   the record's version as text; NULL for a history
- *   link   text   Location of a created record; for a history the keys of the last row when there is a further page (sort key, 0x1f, id)
- * The body of a history is `{"items":[...]` without the closing brace: C appends `,"links":[...]}`.
+ *   link   text   Location of a created record; for a history, and with OP_PAGED, the keys of the last row when there is a further page (a key, 0x1f, another: the id
+ *                 where the path has one, so that a cursor goes with its record)
+ * The body of these is `{"items":[...]` without the closing brace: C appends `,"links":[...]}`.
  *
  * Hand-written statements (operation.sql) have the same form and end after the CTE `answer`; their parameters are
- *   $1 jsonb body   $2 uuid id   $3 int expected version (NULL: any)   $4.. the operation's own parameters as text, in the order of its table
+ *   $1 jsonb body   $2 uuid id   $3 int expected version (NULL: any)   $4.. as text: the path's parameters other than {id}, then the operation's own, in the order of
+ *   its table, then with OP_PAGED the limit and the two keys of the page before (NULL on the first), with OP_CONDITIONAL what struct call's `known` has. Such a
+ *   one gives its own text as etag (of which none may come back for another answer), and 304 without a body for one that is known
  * and `@record` in them stands for the JSON of a row `r` of the resource, as GET shows it to the caller.
  */
 #ifndef WARDMOTE_SQL_H
@@ -17,7 +20,7 @@
 #include "wardmote/query.h"
 #include "wardmote/validate.h"
 
-enum { STATEMENT_PARAMETERS_MAX = 40 };
+enum { STATEMENT_PARAMETERS_MAX = 48 };
 
 struct sql_text;
 
@@ -39,10 +42,12 @@ struct call {
 	enum caller caller;
 	enum format format;
 	const char *id;
+	const char *names[PATH_NAMES_MAX]; /* of the path (struct match) */
 	const char *expected_version; /* from If-Match; NULL: any (If-Match: *, or PUT without If-Match) */
 	const char *known_version; /* of a GET: the client has this version, so that of the same one the geometry may be null; NULL: none */
 	struct query query;
 	struct body body;
+	const char *known; /* OP_CONDITIONAL: the etags that the client has, as the statement gave them, with spaces between; NULL: none */
 	bool create_only; /* If-None-Match: * of a PUT: 412 where the record exists */
 	const char *idempotency_key; /* NULL: none */
 };
@@ -57,6 +62,9 @@ int sql_cache_new(size_t bytes_max, struct sql_cache **ret_cache);
 /* After all that is held has been released. */
 void sql_cache_free(struct sql_cache *cache);
 int sql_build_cached(struct sql_cache *cache, struct arena *arena, const struct call *call, struct statement *ret_statement);
+/* Does the statement note a read? One record is read by somebody who is signed in, with fields that are logged (F_LOGGED): where it is another partner's and not
+ * public they are shown, and that they were is a row in wardmote.personal_read. So the statement writes. Every other answer withholds them. */
+bool sql_notes(const struct call *call);
 /* The statement is not used any more. Accepts a zeroed one, and one twice. */
 void sql_release(struct statement *statement);
 /* The probe of a refused caller: a row (403) where the caller sees the record, none where not. */

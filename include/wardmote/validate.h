@@ -32,6 +32,9 @@ struct body {
  * changed. 0, or -EINVAL when faults were added. */
 int body_validate(struct arena *arena, const struct shape *shape, enum body_mode mode, struct slice bytes, struct body *ret_body,
 		  struct faults *faults);
+/* The same for a body whose geometry is in another reference system (wardmote/query.h: SRID_*). */
+int body_validate_in(struct arena *arena, const struct shape *shape, enum body_mode mode, int srid, struct slice bytes,
+		     struct body *ret_body, struct faults *faults);
 /* Checks a body for an operation with its own fields (ended by a row without name). */
 int body_validate_fields(struct arena *arena, const struct field *fields, struct slice bytes, struct body *ret_body, struct faults *faults);
 /* One top-level string member of a body that passed; NULL when absent or null. */

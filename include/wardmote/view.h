@@ -11,7 +11,8 @@
 
 #include "wardmote/sql.h"
 
-enum { VIEW_KEY, VIEW_COUNT, VIEW_OWN, VIEW_LEAD, VIEW_COLUMNS_MAX = FIELDS_MAX + INCLUDES_MAX };
+enum { VIEW_SHOWN_MAX = 2 }; /* members that clauses show */
+enum { VIEW_KEY, VIEW_COUNT, VIEW_OWN, VIEW_LEAD, VIEW_COLUMNS_MAX = FIELDS_MAX + INCLUDES_MAX + VIEW_SHOWN_MAX };
 
 /* What a value is, which says how it is written. */
 enum cell {
@@ -25,10 +26,12 @@ enum cell {
 };
 
 struct view_column {
-	const struct field *field;
+	const struct field *field; /* NULL: it is what a clause shows: */
+	const struct clause *shown;
 	struct slice key; /* in JSON, with its colon */
 	enum cell cell;
 	bool owners; /* of others' records it is null, and the member is left out */
+	bool withheld; /* of others' records that are not public it is null */
 	bool included; /* what include= embeds for the field */
 };
 

@@ -151,6 +151,8 @@ static void shape_add(struct arena *arena, struct shape *shape, const struct fie
 		shape->heavy |= bit;
 	if (field->flags & F_PERSONAL)
 		shape->personal |= bit;
+	if (field->flags & F_LOGGED)
+		shape->logged |= bit;
 	shape->keys[shape->n_fields] = slice_of(arena_printf(arena, "\"%s\":", field->name));
 	shape->fields[shape->n_fields++] = field;
 }
@@ -219,14 +221,14 @@ struct standard {
 static const struct standard standards[STANDARD_OPERATIONS] = {
 	{ V_LIST, "GET", "", "list_%s", "List %s", OP_AS_OF, LANE_READ, BODY_NONE, false, true, 0, 0 },
 	{ V_CREATE, "POST", "", "create_%s", "Create a %s", OP_IDEMPOTENT | OP_DRY_RUN | OP_CREATES, LANE_WRITE, BODY_JSON, true, false, 0,
-	  0 },
+	  R_READ_ONLY },
 	{ V_PUT, "PUT", "", "put_%s", "Create or replace the %s with an external_id", OP_DRY_RUN, LANE_WRITE, BODY_JSON, true, false,
-	  R_OWNED, 0 },
+	  R_OWNED, R_READ_ONLY },
 	{ V_GET, "GET", "/{id}", "get_%s", "Get a %s", OP_ITEM | OP_AS_OF, LANE_READ, BODY_NONE, false, false, 0, 0 },
 	{ V_PATCH, "PATCH", "/{id}", "patch_%s", "Change a %s", OP_ITEM | OP_IF_MATCH | OP_DRY_RUN, LANE_WRITE, BODY_MERGE_PATCH, true,
-	  false, 0, 0 },
+	  false, 0, R_READ_ONLY },
 	{ V_DELETE, "DELETE", "/{id}", "delete_%s", "Delete a %s", OP_ITEM | OP_IF_MATCH | OP_DRY_RUN | OP_NO_CONTENT, LANE_WRITE,
-	  BODY_NONE, true, false, 0, R_NO_DELETE },
+	  BODY_NONE, true, false, 0, R_NO_DELETE | R_READ_ONLY },
 	{ V_HISTORY, "GET", "/{id}/history", "list_%s_history", "List the versions of a %s", OP_ITEM, LANE_READ, BODY_NONE, false, false, 0,
 	  0 },
 };

@@ -90,6 +90,53 @@ int form_value(struct arena *arena, struct slice form, const char *name, const c
 	return 0;
 }
 
+/* --- what a cursor is bound to --- */
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	/* the NUL too: "ab","c" is not "a","bc"; absent is not empty */
+	return text == NULL ? text_hash(hash, SLICE("\1")) : text_hash(hash, (struct slice){ text, strlen(text) + 1 });
+}
+
+static uint64_t hash_number(uint64_t hash, uint64_t number)
+{
+	return text_hash(hash, (struct slice){ (const char *)&number, sizeof number });
+}
+
+uint64_t query_digest(const struct operation *operation, const struct query *query)
+{
+	uint64_t hash = hash_text(HASH_START, operation->id);
+	hash = hash_number(hash, query->n_filters);
+	for (size_t i = 0; i < query->n_filters; i++) {
+		hash = hash_text(hash, query->filters[i].field->name);
+		hash = hash_number(hash, query->filters[i].op);
+		hash = hash_text(hash, query->filters[i].value);
+	}
+	for (size_t i = 0; i < CLAUSES_MAX; i++)
+		hash = hash_text(hash, query->clauses[i]);
+	hash = hash_text(hash, query->sort == NULL ? NULL : query->sort->name);
+	hash = hash_number(hash, query->descending);
+	hash = hash_number(hash, query->fields);
+	hash = hash_number(hash, query->include);
+	hash = hash_number(hash, query->count);
+	hash = hash_text(hash, query->search);
+	for (size_t i = 0; i < 4; i++)
+		hash = hash_text(hash, query->bbox[i]);
+	hash = hash_number(hash, (uint64_t)query->srid);
+	hash = hash_number(hash, query->geometry);
+	hash = hash_text(hash, query->as_of);
+	hash = hash_text(hash, query->external_id);
+	for (size_t i = 0; i < OPERATION_VALUES_MAX; i++)
+		hash = hash_text(hash, query->values[i]);
+	return hash;
+}
+
+void query_bind(struct query *query, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		query->digest = hash_text(query->digest, names[i]);
+}
+
 /* --- cursors --- */
 
 /* `digest sort keys`, parted by spaces: 16 hex digits, the sort's name or "-", then the keys as the statement gave them. The name is there

@@ -5,6 +5,7 @@
 
 #include "json_gate.h"
 #include "text.h"
+#include "wardmote/query.h"
 
 /* coordinates of a MultiPolygon: polygon, ring, position */
 enum { LEVELS_MAX = 3 };
@@ -12,6 +13,7 @@ enum { LEVELS_MAX = 3 };
 struct scan {
 	struct arena *arena;
 	struct faults *faults;
+	int srid;
 	const char *name;
 	struct slice text;
 	size_t at;
@@ -100,7 +102,7 @@ static int scan_position(struct scan *scan, struct position *ret_position)
 	if (!take(scan, ']'))
 		return expected(scan, "a position: an array of two numbers, longitude and latitude");
 	if (++scan->vertices > GEOMETRY_VERTICES_MAX) {
-		fault_add(scan->faults, FAULT_POINTER, member_pointer(scan, "coordinates"), "too_many",
+		fault_add(scan->faults, FAULT_POINTER, member_pointer(scan, "coordinates"), "too_many_positions",
 			  "A geometry has at most 250,000 positions.");
 		return -EINVAL;
 	}
@@ -108,15 +110,32 @@ static int scan_position(struct scan *scan, struct position *ret_position)
 	return 0;
 }
 
-static bool is_on_earth(struct position at)
+/* What the axes of a reference system can hold. */
+struct range {
+	double west, south, east, north;
+	const char *detail;
+};
+
+static const struct range *range_of(int srid)
 {
-	return at.x >= -180 && at.x <= 180 && at.y >= -90 && at.y <= 90;
+	static const struct range degrees = { -180, -90, 180, 90,
+					      "A position is longitude (-180 to 180), then latitude (-90 to 90), in degrees of WGS 84." };
+	static const struct range metres = {
+		0, 0, 800000, 1400000,
+		"A position is easting (0 to 800,000), then northing (0 to 1,400,000), in metres of British National Grid."
+	};
+	return srid == SRID_NATIONAL ? &metres : &degrees;
+}
+
+static bool is_in_range(const struct scan *scan, struct position at)
+{
+	const struct range *range = range_of(scan->srid);
+	return at.x >= range->west && at.x <= range->east && at.y >= range->south && at.y <= range->north;
 }
 
 static void tell_range(struct scan *scan)
 {
-	fault_add(scan->faults, FAULT_POINTER, coordinates_pointer(scan), "range",
-		  "A position is longitude (-180 to 180), then latitude (-90 to 90), in degrees of WGS 84.");
+	fault_add(scan->faults, FAULT_POINTER, coordinates_pointer(scan), "range", "%s", range_of(scan->srid)->detail);
 }
 
 /* Goes through the elements of an array, [ element, ... ]. Each scan_* of a level leaves the index of its elements as it found it. */
@@ -154,7 +173,7 @@ static int scan_vertex(struct scan *scan, void *state)
 	if (!ring->any)
 		ring->first = ring->last;
 	ring->any = true;
-	if (!is_on_earth(ring->last) && !ring->range_told) {
+	if (!is_in_range(scan, ring->last) && !ring->range_told) {
 		tell_range(scan);
 		ring->range_told = true;
 	}
@@ -200,7 +219,7 @@ static int scan_point(struct scan *scan)
 {
 	struct position at;
 	int r = scan_position(scan, &at);
-	if (r == 0 && !is_on_earth(at))
+	if (r == 0 && !is_in_range(scan, at))
 		tell_range(scan);
 	return r;
 }
@@ -268,7 +287,7 @@ static void tell_unknown(const struct scan *scan, struct slice key)
 	const char *pointer = arena_printf(scan->arena, "/%s", scan->name);
 	if (json_string_is(key, "crs"))
 		fault_add(scan->faults, FAULT_POINTER, member_pointer(scan, "crs"), "unknown_field",
-			  "crs is not part of RFC 7946: coordinates are longitude and latitude of WGS 84.");
+			  "crs is not part of RFC 7946: other coordinates than those of WGS 84 are named by the parameter crs=.");
 	else
 		fault_add(scan->faults, FAULT_POINTER, pointer, "unknown_field",
 			  "A geometry has type, coordinates and optionally bbox, nothing else.");
@@ -346,13 +365,19 @@ static struct scan inner_scan(const struct scan *scan, struct slice value)
 {
 	size_t start = (size_t)(value.ptr - scan->text.ptr);
 	struct slice text = { scan->text.ptr, start + value.len };
-	return (struct scan){ .arena = scan->arena, .faults = scan->faults, .name = scan->name, .text = text, .at = start };
+	return (
+	    struct scan){ .arena = scan->arena, .faults = scan->faults, .srid = scan->srid, .name = scan->name, .text = text, .at = start };
 }
 
 int geojson_check(struct arena *arena, enum field_type type, const char *name, struct slice text, struct faults *faults)
 {
+	return geojson_check_in(arena, SRID_WGS84, type, name, text, faults);
+}
+
+int geojson_check_in(struct arena *arena, int srid, enum field_type type, const char *name, struct slice text, struct faults *faults)
+{
 	size_t before = faults->n + faults->more;
-	struct scan scan = { .arena = arena, .faults = faults, .name = name, .text = text };
+	struct scan scan = { .arena = arena, .faults = faults, .srid = srid, .name = name, .text = text };
 	struct slice members[MEMBERS] = { 0 };
 	const char *wanted = type == T_POINT ? "\"Point\"" : "\"Polygon\" or \"MultiPolygon\"";
 	if (!take(&scan, '{')) {

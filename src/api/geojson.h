@@ -9,5 +9,7 @@
 /* Checks one value: T_GEOMETRY takes Polygon and MultiPolygon, T_POINT takes Point. `name` is the member it came from; faults point into it
  * ("/geometry/coordinates/0/3"). 0, or -EINVAL when faults were added. */
 int geojson_check(struct arena *arena, enum field_type type, const char *name, struct slice text, struct faults *faults);
+/* The same for positions of another reference system (wardmote/query.h: SRID_*). */
+int geojson_check_in(struct arena *arena, int srid, enum field_type type, const char *name, struct slice text, struct faults *faults);
 
 #endif

@@ -178,6 +178,20 @@ int negotiate_format(struct slice accept, const char *suffix, unsigned offered, 
 	return 0;
 }
 
+int negotiate_media(struct arena *arena, struct slice accept, const char *media)
+{
+	static const char suffix[] = "+json";
+	struct slice rest = slice_of(media), type;
+	size_t ranges, len = sizeof suffix - 1;
+	if (!next_part(&rest, ';', &type))
+		return -ENOTSUP;
+	bool is_json = type.len > len && memcmp(type.ptr + type.len - len, suffix, len) == 0;
+	int quality = weigh(accept, arena_copy(arena, type), &ranges).quality;
+	if (quality == 0 && is_json)
+		quality = weigh(accept, "application/json", &ranges).quality;
+	return quality > 0 || ranges == 0 ? 0 : -ENOTSUP;
+}
+
 const char *negotiate_type(enum format format)
 {
 	return formats[format].content_type;
@@ -216,6 +230,12 @@ int negotiate_body(enum body_kind kind, struct slice content_type)
 	case BODY_FORM:
 		good = is_type(content_type, "application/x-www-form-urlencoded");
 		break;
+	case BODY_GEOJSON:
+		good = is_type(content_type, "application/geo+json") || is_type(content_type, "application/json");
+		break;
+	case BODY_CSV:
+		good = is_type(content_type, "text/csv");
+		break;
 	}
 	return good ? 0 : -ENOTSUP;
 }
@@ -231,6 +251,10 @@ const char *negotiate_accepted(enum body_kind kind)
 		return "application/merge-patch+json, application/json";
 	case BODY_FORM:
 		return "application/x-www-form-urlencoded";
+	case BODY_GEOJSON:
+		return "application/geo+json, application/json";
+	case BODY_CSV:
+		return "text/csv";
 	}
 	return NULL;
 }

@@ -27,6 +27,30 @@ static void add_scopes(struct openapi *doc)
 	}
 }
 
+static bool in_a_path(const struct openapi *doc, const char *name)
+{
+	const char *place = arena_printf(doc->arena, "{%s}", name);
+	size_t n;
+	const struct route *routes = catalog_routes(doc->catalog, &n);
+	for (size_t i = 0; i < n; i++)
+		if (strstr(routes[i].operation->path, place) != NULL)
+			return true;
+	return false;
+}
+
+/* A catalog need not have a path for each parameter of paths that is described. */
+static void drop_unused(const struct openapi *doc, json_t *parameters)
+{
+	const char *name;
+	json_t *parameter;
+	void *next;
+	json_object_foreach_safe(parameters, next, name, parameter)
+	{
+		if (strcmp(json_string_value(json_object_get(parameter, "in")), "path") == 0 && !in_a_path(doc, name))
+			json_object_del(parameters, name);
+	}
+}
+
 static void merge_native(struct openapi *doc)
 {
 	json_t *native = openapi_load(openapi_native, "openapi_native.json");
@@ -43,6 +67,7 @@ static void fill(struct openapi *doc, const char *version)
 	openapi_add(json_object_get(doc->root, "servers"), openapi_pack("{ss,ss,sb}", "url", doc->base_url, "description",
 									"This installation, in production or local.", "x-internal", 0));
 	add_scopes(doc);
+	drop_unused(doc, json_object_get(components, "parameters"));
 	merge_native(doc);
 	openapi_problems(doc);
 	size_t n;

@@ -80,7 +80,8 @@ static const struct native_answer *native_of(const struct operation *operation)
 
 bool openapi_is_conditional(const struct operation *operation)
 {
-	return operation->verb == V_LIST || operation->verb == V_GET || operation->verb == V_HISTORY || operation->native == NATIVE_OPENAPI;
+	return operation->verb == V_LIST || operation->verb == V_GET || operation->verb == V_HISTORY ||
+	       operation->native == NATIVE_OPENAPI || operation->flags & (OP_PAGED | OP_CONDITIONAL);
 }
 
 /* The header fields that every answer has, and these. */
@@ -239,6 +240,8 @@ static void mark_statuses(const struct openapi *doc, const struct operation *ope
 		set[422] = true; /* the same key, another body */
 	if (operation->body_kind != BODY_NONE)
 		mark(set, (const int[]){ 413, 415, 0 });
+	if (operation->flags & OP_SPOOL)
+		set[202] = true;
 	mark_verb(doc, operation, set);
 	if (operation->statuses != NULL)
 		mark(set, operation->statuses);
@@ -267,11 +270,24 @@ static json_t *native_content(const struct openapi *doc, const struct native_ans
 	return NULL;
 }
 
+/* A media type without its parameters. */
+static const char *plain_media(const struct openapi *doc, const char *media)
+{
+	if (media == NULL)
+		return "application/json";
+	return arena_copy(doc->arena, (struct slice){ media, strcspn(media, ";") });
+}
+
 static json_t *content_of(const struct openapi *doc, const struct route *route)
 {
 	const struct operation *operation = route->operation;
 	if (operation->native != NATIVE_NONE)
 		return native_content(doc, native_of(operation));
+	if (operation->answer != NULL)
+		return openapi_pack("{s{so}}", plain_media(doc, operation->media), "schema",
+				    openapi_load(operation->answer, operation->id));
+	if (operation->resource == NULL)
+		return NULL;
 	const char *thing = operation->resource->thing;
 	json_t *content = json_content(doc, "application/json", openapi_name(doc->arena, thing, record_suffix(operation->verb)));
 	bool place = openapi_place(route->shape) != NULL;
@@ -294,6 +310,8 @@ static const char *status_text(int status)
 	switch (status) {
 	case 201:
 		return "Created.";
+	case 202:
+		return "Accepted; it is under way.";
 	case 204:
 		return "Done; there is nothing to say.";
 	case 304:
@@ -303,19 +321,37 @@ static const char *status_text(int status)
 	}
 }
 
+static bool has_crs(const struct operation *operation)
+{
+	for (const struct parameter *own = operation->parameters; own != NULL && own->name != NULL; own++)
+		if (strcmp(own->name, "crs") == 0)
+			return true;
+	return false;
+}
+
 static json_t *success_answer(const struct openapi *doc, const struct route *route, int status)
 {
 	const struct operation *operation = route->operation;
 	const char *names[8] = { "Cache-Control" };
 	size_t n = 1;
-	if (openapi_is_conditional(operation) || (operation->native == NATIVE_NONE && status != 204))
+	bool reads = operation->verb == V_SQL &&
+		     strcmp(operation->method, "GET") == 0; /* what has no version has a tag only where it is conditional */
+	if (openapi_is_conditional(operation) || (operation->native == NATIVE_NONE && status != 204 && !reads))
 		names[n++] = "ETag";
-	if (status != 304 && (operation->verb == V_LIST || operation->verb == V_HISTORY))
+	if (status != 304 && (operation->verb == V_LIST || operation->verb == V_HISTORY || operation->flags & OP_PAGED))
 		names[n++] = "Link";
 	if (status == 201 && operation->resource != NULL)
 		names[n++] = "Location";
+	if (operation->flags & OP_SPOOL) {
+		names[n++] = "Location";
+		names[n++] = "Preference-Applied";
+	}
 	if (operation->flags & OP_IDEMPOTENT)
 		names[n++] = "Idempotency-Replayed";
+	bool read = operation->verb == V_LIST || operation->verb == V_GET;
+	bool places = (read && openapi_place(route->shape) != NULL) || operation->flags & OP_GEOMETRY || has_crs(operation);
+	if (status < 300 && places)
+		names[n++] = "Content-Crs";
 	json_t *answer = openapi_pack("{ss,so}", "description", status_text(status), "headers", headers_of(doc, names, n));
 	json_t *content = status == 204 || status == 304 ? NULL : content_of(doc, route);
 	if (content != NULL)

@@ -25,6 +25,7 @@ static json_t *by_type(const struct field *field)
 	case T_BOOL:
 		return json_false();
 	case T_INT:
+	case T_DECIMAL:
 		return openapi_pack("I", (json_int_t)(field->min > 1 ? field->min : 1));
 	case T_DATE:
 		return openapi_pack("s", "2026-05-01");
@@ -46,6 +47,10 @@ static json_t *by_type(const struct field *field)
 		return openapi_load("{\"type\":\"Point\",\"coordinates\":[1.2926,52.6287]}", "point");
 	case T_URL:
 		return openapi_pack("s", "https://example.org/");
+	case T_POSITION:
+		return openapi_pack("s", "1.2926,52.6287");
+	case T_BOX:
+		return openapi_pack("s", "1.2,52.6,1.35,52.7");
 	}
 	return json_null();
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "clause.h"
 #include "text.h"
 #include "wardmote/query.h"
 
@@ -87,6 +88,34 @@ static void add_filters(const struct openapi *doc, json_t *list, const struct sh
 	}
 }
 
+static json_t *clause_example(const struct clause *clause)
+{
+	bool is_json = clause->type == T_INT || clause->type == T_DECIMAL || clause->type == T_BOOL;
+	return is_json ? openapi_load(clause->example, clause->name) : openapi_pack("s", clause->example);
+}
+
+static void add_clause(const struct openapi *doc, json_t *list, const struct clause *clause)
+{
+	const struct field field = clause_field(clause);
+	const char *needed = clause->needs != NULL ? clause->needs : clause->widens, *text = clause->doc;
+	json_t *schema = openapi_value(doc, &field, FOR_INPUT, false);
+	if (clause->neutral != NULL && clause->type == T_ENUM)
+		openapi_set(schema, "default", openapi_pack("s", clause->neutral));
+	if (needed != NULL)
+		text = arena_printf(doc->arena, "%s Together with `%s`.", clause->doc, needed);
+	json_t *parameter = query_parameter(clause->name, text, schema);
+	openapi_set(parameter, "example", clause_example(clause));
+	if (needed != NULL)
+		openapi_set(parameter, "x-needs", openapi_pack("s", needed));
+	openapi_add(list, parameter);
+}
+
+static void add_clauses(const struct openapi *doc, json_t *list, const struct shape *shape)
+{
+	for (size_t i = 0; i < clause_count(shape->resource); i++)
+		add_clause(doc, list, &shape->resource->clauses[i]);
+}
+
 static void add_sort(const struct openapi *doc, json_t *list, const struct shape *shape)
 {
 	if (shape->n_sorts == 0)
@@ -135,6 +164,14 @@ static bool has_search(const struct shape *shape)
 	return false;
 }
 
+static bool has_area(const struct shape *shape)
+{
+	for (size_t i = 0; i < shape->n_fields; i++)
+		if (shape->fields[i]->type == T_GEOMETRY)
+			return true;
+	return false;
+}
+
 /* Parameters of the path: {id}, {slug}. */
 static void add_path(const struct openapi *doc, json_t *list, const char *path)
 {
@@ -148,18 +185,23 @@ static void add_read(const struct openapi *doc, json_t *list, const struct route
 	enum verb verb = route->operation->verb;
 	if (verb == V_LIST) {
 		add_filters(doc, list, shape);
+		add_clauses(doc, list, shape);
 		if (has_search(shape))
 			add_shared(doc, list, "q");
-		if (openapi_place(shape) != NULL)
+		if (openapi_place(shape) != NULL && clause_find(shape->resource, SLICE("bbox")) < 0)
 			add_shared(doc, list, "bbox");
+		if (has_area(shape))
+			add_shared(doc, list, "geometry");
 		add_sort(doc, list, shape);
 		add_shared(doc, list, "count");
 	}
 	if (verb == V_LIST || verb == V_GET) {
+		if (openapi_place(shape) != NULL)
+			add_shared(doc, list, "crs");
 		add_fields(list, shape);
 		add_include(list, shape);
 	}
-	if (verb == V_LIST || verb == V_HISTORY) {
+	if (verb == V_LIST || verb == V_HISTORY || route->operation->flags & OP_PAGED) {
 		add_shared(doc, list, verb == V_LIST ? "limit-or-all" : "limit");
 		add_shared(doc, list, "cursor");
 	}
@@ -185,6 +227,8 @@ json_t *openapi_parameters(const struct openapi *doc, const struct route *route)
 		add_shared(doc, list, "external_id");
 	add_read(doc, list, route);
 	add_own(doc, list, operation);
+	if (operation->flags & OP_GEOMETRY)
+		add_shared(doc, list, "crs");
 	if (operation->flags & OP_AS_OF)
 		add_shared(doc, list, "as_of");
 	if (operation->flags & OP_DRY_RUN)
@@ -197,6 +241,8 @@ json_t *openapi_parameters(const struct openapi *doc, const struct route *route)
 	}
 	if (operation->flags & OP_IDEMPOTENT)
 		add_shared(doc, list, "Idempotency-Key");
+	if (operation->flags & OP_SPOOL)
+		add_shared(doc, list, "Prefer");
 	if (openapi_is_conditional(operation))
 		add_shared(doc, list, "If-None-Match");
 	return list;

@@ -54,9 +54,26 @@ static json_t *security_of(const struct operation *operation)
 	return security;
 }
 
+static bool is_file(enum body_kind kind)
+{
+	return kind == BODY_GEOJSON || kind == BODY_CSV;
+}
+
+static json_t *file_schema(enum body_kind kind)
+{
+	if (kind == BODY_CSV)
+		return openapi_pack("{ss,si,ss,ss}", "type", "string", "maxLength", 1 << 28, "pattern", "^[^\\x00-\\x08]*$", "description",
+				    "RFC 4180 with a header row, in UTF-8.");
+	return openapi_pack("{ss,ss,s[ss],s{s{ss},s{ss,si,s{ss}}}}", "type", "object", "description",
+			    "GeoJSON feature collection (RFC 7946).", "required", "type", "features", "properties", "type", "const",
+			    "FeatureCollection", "features", "type", "array", "maxItems", 1 << 24, "items", "type", "object");
+}
+
 static json_t *input_schema(const struct openapi *doc, const struct route *route)
 {
 	const struct operation *operation = route->operation;
+	if (is_file(operation->body_kind))
+		return file_schema(operation->body_kind);
 	if (operation->body == NULL && route->shape != NULL)
 		return openapi_ref(doc->arena, "schemas",
 				   openapi_name(doc->arena, route->shape->resource->thing, operation->verb == V_PATCH ? "Patch" : "Input"));
@@ -69,6 +86,10 @@ static json_t *input_schema(const struct openapi *doc, const struct route *route
 static json_t *input_example(const struct openapi *doc, const struct route *route)
 {
 	const struct operation *operation = route->operation;
+	if (operation->body_kind == BODY_CSV)
+		return openapi_pack("s", operation->body_example);
+	if (operation->body_kind == BODY_GEOJSON)
+		return openapi_load(operation->body_example, operation->id);
 	if (operation->body == NULL && route->shape != NULL) {
 		json_t *example = openapi_load(route->shape->resource->example, route->shape->resource->name);
 		if (operation->verb != V_PATCH)
@@ -97,6 +118,10 @@ static const char *media_of(enum body_kind kind)
 		return "application/merge-patch+json";
 	case BODY_FORM:
 		return "application/x-www-form-urlencoded";
+	case BODY_GEOJSON:
+		return "application/geo+json";
+	case BODY_CSV:
+		return "text/csv";
 	}
 	return NULL;
 }
@@ -106,11 +131,17 @@ static json_t *request_body(const struct openapi *doc, const struct route *route
 	const struct operation *operation = route->operation;
 	json_t *input = openapi_pack("{so,so}", "schema", input_schema(doc, route), "example", input_example(doc, route));
 	json_t *content = openapi_pack("{so}", media_of(operation->body_kind), input);
-	if (operation->body_kind == BODY_MERGE_PATCH)
+	if (operation->body_kind == BODY_MERGE_PATCH || operation->body_kind == BODY_GEOJSON)
 		openapi_set(content, "application/json", json_incref(input)); /* taken for the same */
-	return openapi_pack("{ss,sb,so}", "description",
-			    operation->flags & OP_GEOMETRY ? "At most 16 MiB, of which 1 MiB beside the geometry." : "At most 1 MiB.",
-			    "required", 1, "content", content);
+	const char *length = "At most 1 MiB.";
+	if (operation->flags & OP_GEOMETRY)
+		length = "At most 16 MiB, of which 1 MiB beside the geometry.";
+	if (operation->flags & OP_SPOOL)
+		length = "At most 512 MiB, where the server does not set another length.";
+	json_t *body = openapi_pack("{ss,sb,so}", "description", length, "required", 1, "content", content);
+	if (operation->flags & OP_SPOOL)
+		openapi_set(body, "x-max-bytes", openapi_pack("i", 512 << 20));
+	return body;
 }
 
 /* What is said of an operation beyond its own documentation. */

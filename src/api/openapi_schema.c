@@ -5,11 +5,18 @@
 #include <string.h>
 
 #include "catalog_internal.h"
+#include "clause.h"
 #include "scalar.h"
 
 /* What text_is_utf8 and text_is_line refuse, as far as a regular expression that every tool understands can say it. */
 #define TEXT_PATTERN "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"
 #define LINE_PATTERN "^[^\\x00-\\x1f\\x7f-\\x9f]*$"
+
+/* Longitude and latitude in degrees; a height. As scalar.c takes them. */
+#define DECIMALS_PATTERN "(\\.\\d{1,15})?"
+#define POSITION_PATTERN "-?(180(\\.0{1,15})?|(1[0-7]\\d|[1-9]?\\d)" DECIMALS_PATTERN "),-?(90(\\.0{1,15})?|[1-8]?\\d" DECIMALS_PATTERN ")"
+#define HEIGHT_PATTERN "-?(0|[1-9]\\d{0,9})" DECIMALS_PATTERN
+enum { POSITION_LENGTH = 40 };
 
 static const char *const audience_names[] = { [A_PUBLIC] = "public", [A_PARTNER] = "partner", [A_OWNER] = "owner" };
 
@@ -62,6 +69,9 @@ static json_t *plain_value(const struct openapi *doc, const struct field *field,
 	case T_INT:
 		return openapi_pack("{ss,ss,sI,sI}", "type", "integer", "format", "int64", "minimum", (json_int_t)field->min, "maximum",
 				    (json_int_t)field_max(field));
+	case T_DECIMAL:
+		return openapi_pack("{ss,sI,sI}", "type", "number", "minimum", (json_int_t)field->min, "maximum",
+				    (json_int_t)field_max(field));
 	case T_DATE:
 		return string_schema("date", 10);
 	case T_TIME:
@@ -83,6 +93,13 @@ static json_t *plain_value(const struct openapi *doc, const struct field *field,
 	case T_URL:
 		return openapi_pack("{ss,ss,si,ss}", "type", "string", "format", "uri", "maxLength", (int)field_max(field), "pattern",
 				    "^[Hh][Tt][Tt][Pp][Ss]?://");
+	case T_POSITION:
+		return openapi_pack("{ss,si,ss}", "type", "string", "maxLength", POSITION_LENGTH, "pattern", "^" POSITION_PATTERN "$");
+	case T_BOX:
+		return openapi_pack("{ss,si,ss}", "type", "string", "maxLength", 3 * POSITION_LENGTH, "pattern",
+				    field->max == 0 ? "^" POSITION_PATTERN "," POSITION_PATTERN "$"
+						    : "^" POSITION_PATTERN "(," HEIGHT_PATTERN "," POSITION_PATTERN "," HEIGHT_PATTERN
+						      "|," POSITION_PATTERN ")$");
 	}
 	return openapi_pack("{}");
 }
@@ -107,6 +124,8 @@ static void add_extensions(json_t *schema, const struct field *field)
 {
 	if (field->flags & F_PERSONAL)
 		openapi_set(schema, "x-personal-data", openapi_pack("{ss,ss}", "purpose", field->purpose, "retention", field->retention));
+	if (field->flags & F_LOGGED)
+		openapi_set(schema, "x-logged", json_true());
 	if (field->audience != A_PUBLIC)
 		openapi_set(schema, "x-audience", openapi_pack("s", audience_names[field->audience]));
 	if (field->code_list != NULL)
@@ -215,6 +234,15 @@ static void add_included(const struct openapi *doc, struct object *object, const
 	openapi_set(object->properties, field->include_name, schema);
 }
 
+/* What a clause shows of each record of a list. */
+static void add_shown(const struct openapi *doc, struct object *object, const struct clause *clause)
+{
+	json_t *schema = openapi_load(clause->shows_schema, clause->shows);
+	if (json_object_get(schema, "description") == NULL)
+		openapi_set(schema, "description", openapi_pack("s", arena_printf(doc->arena, "Only in lists with %s=.", clause->name)));
+	openapi_set(object->properties, clause->shows, schema);
+}
+
 static json_t *shape_schema(const struct openapi *doc, const struct shape *shape, enum purpose purpose)
 {
 	struct object object = object_of(purpose, always_of(shape));
@@ -223,6 +251,9 @@ static json_t *shape_schema(const struct openapi *doc, const struct shape *shape
 	for (size_t i = 0; purpose == FOR_ANSWER && i < shape->n_fields; i++)
 		if (shape->fields[i]->flags & F_INCLUDE)
 			add_included(doc, &object, shape->fields[i]);
+	for (size_t i = 0; purpose == FOR_ANSWER && i < clause_count(shape->resource); i++)
+		if (shape->resource->clauses[i].shows != NULL)
+			add_shown(doc, &object, &shape->resource->clauses[i]);
 	json_t *schema = finish(&object);
 	openapi_set(schema, "description", openapi_pack("s", shape->resource->doc));
 	return schema;
@@ -289,8 +320,10 @@ void openapi_shape(struct openapi *doc, const struct shape *shape)
 	add_schema(doc, shape, "", record);
 	if (is_included(doc, shape))
 		add_schema(doc, shape, "Summary", summary_schema(doc, shape));
-	add_schema(doc, shape, "Input", shape_schema(doc, shape, FOR_INPUT));
-	add_schema(doc, shape, "Patch", shape_schema(doc, shape, FOR_PATCH));
+	if (!(shape->resource->flags & R_READ_ONLY)) {
+		add_schema(doc, shape, "Input", shape_schema(doc, shape, FOR_INPUT));
+		add_schema(doc, shape, "Patch", shape_schema(doc, shape, FOR_PATCH));
+	}
 	add_template(doc, shape, openapi_resource);
 	const struct field *place = openapi_place(shape);
 	if (place == NULL)

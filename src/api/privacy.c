@@ -11,8 +11,9 @@ static const char *const audience_names[] = {
 
 static void add_row(struct buffer *text, const struct shape *shape, const struct field *field, const char *list)
 {
-	buffer_format(text, "| %s | %s%s%s | %s | %s | %s | %s |\n", shape->resource->name, list == NULL ? "" : list,
-		      list == NULL ? "" : ".", field->name, audience_names[field->audience], field->doc, field->purpose, field->retention);
+	buffer_format(text, "| %s | %s%s%s | %s%s | %s | %s | %s |\n", shape->resource->name, list == NULL ? "" : list,
+		      list == NULL ? "" : ".", field->name, audience_names[field->audience], field->flags & F_LOGGED ? "; logged" : "",
+		      field->doc, field->purpose, field->retention);
 }
 
 static void add_shape(struct buffer *text, const struct shape *shape)
@@ -31,13 +32,19 @@ struct slice privacy_render(struct arena *arena, const struct catalog *catalog)
 {
 	struct buffer text = { .arena = arena };
 	buffer_text(
-	    &text, "# Record of processing\n\n"
-		   "Fields that can hold personal data. Answers that show one are never stored by caches, their values are in no log, and\n"
-		   "an erasure blanks them in the record and in its history: of accounts by `POST /v1/accounts/{id}/erasure`, of other "
-		   "records by\n"
-		   "`wardmote erase`.\n\n"
-		   "| resource | field | seen by | what it is | purpose | kept |\n"
-		   "|---|---|---|---|---|---|\n");
+	    &text,
+	    "# Record of processing\n\n"
+	    "Fields that can hold personal data. Answers that show one are never stored by caches, their values are in no log, and\n"
+	    "an erasure blanks them in the record and in its history: of accounts by `POST /v1/accounts/{id}/erasure`, of other "
+	    "records by\n"
+	    "`wardmote erase`. Where a field is marked as logged, another partner is shown it in one record at a time, each such read is "
+	    "noted for\n"
+	    "24 months (who, which record, when) and told to managers of the owner at `/v1/personal-reads`; and it is blanked by itself "
+	    "when "
+	    "the consent\n"
+	    "ends.\n\n"
+	    "| resource | field | seen by | what it is | purpose | kept |\n"
+	    "|---|---|---|---|---|---|\n");
 	size_t n;
 	const struct shape *const *shapes = catalog_shapes(catalog, &n);
 	for (size_t i = 0; i < n; i++)

@@ -221,7 +221,8 @@ static const struct code request_codes[] = {
 	{ "syntax", "The body is not JSON; `detail` says where it stops to be." },
 	{ "too_deep", "The body is nested too deep." },
 	{ "too_large", "The body without its geometry is too large." },
-	{ "too_many", "There are too many values, parameters, filters or positions; `detail` names the limit." },
+	{ "too_many", "There are too many values, parameters or filters; `detail` names the limit." },
+	{ "too_many_positions", "A geometry has too many positions; `detail` names the limit (413)." },
 	{ "type", "The value has another type than the field; `detail` names it." },
 	{ "unclosed", "A ring does not end where it begins." },
 	{ "unknown_field", "The resource has no such field; `detail` offers the nearest name." },
@@ -229,10 +230,14 @@ static const struct code request_codes[] = {
 };
 
 static const struct code data_codes[] = {
+	{ "axes_swapped", "The geometry or position lies where the server's map is once longitude and latitude are swapped: longitude comes first." },
+	{ "consent_required", "A person is named in a public role or with consent, its purpose and its end; to everyone only so." },
 	{ "constraint", "The record would break a rule of its kind." },
 	{ "create_only", "The field is set once, when the record is created." },
 	{ "cycle", "The record would be a part of itself." },
 	{ "duplicate", "The same partner, value or scope is there twice." },
+	{ "enum", "The value is none of a closed list; `detail` names those allowed." },
+	{ "evidence_required", "A designation on an index of deprivation has its evidence: the index, rank or score, and the day." },
 	{ "format", "The text has not the form that this kind of record asks for." },
 	{ "host", "The partner that runs the installation cannot be deleted." },
 	{ "illegal_transition", "The life cycle has no step from the present state to this one; `detail` names those it has." },
@@ -243,13 +248,16 @@ static const struct code data_codes[] = {
 	{ "not_allowed", "The field cannot have a value in a record like this one." },
 	{ "not_found", "The reference or code leads to no record that you can see." },
 	{ "not_in_scale", "The value is not on the scale of the register; `detail` lists those that are." },
+	{ "not_published", "What a partner collected itself is private to it, and granted to nobody." },
 	{ "not_unique", "Another record has this value already." },
 	{ "not_writable", "You may see the record, but not change it." },
 	{ "not_yours", "You may not create records of this partner." },
 	{ "order", "The value lies before the one it may not precede." },
+	{ "overlaps_in_time", "Another record holds on some of these days; `detail` names it." },
 	{ "owner_only", "Only the owner of the record sets this." },
 	{ "required", "A record like this one, or the step, needs the field." },
 	{ "self", "The record cannot refer to itself." },
+	{ "shares", "Shares are of the record's own localities, and add up to 1." },
 	{ "state", "The state of the record does not allow this." },
 	{ "unknown_scope", "There is no such scope." },
 	{ "visibility", "The step needs a wider visibility." },
@@ -267,6 +275,14 @@ enum problem problem_find(struct slice slug)
 	while (problem < PROBLEMS && !slice_is(slug, kinds[problem].slug))
 		problem++;
 	return problem;
+}
+
+bool faults_have(const struct faults *faults, const char *code)
+{
+	bool found = false;
+	for (size_t i = 0; !found && i < faults->n; i++)
+		found = strcmp(faults->rows[i].code, code) == 0;
+	return found;
 }
 
 void fault_add(struct faults *faults, enum fault_place place, const char *name, const char *code, const char *detail, ...)

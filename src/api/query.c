@@ -9,7 +9,7 @@
 #include "text.h"
 #include "wardmote/validate.h"
 
-enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500, SEARCH_MIN = 2, SEARCH_MAX = 200, NAME_QUOTED_MAX = 100, CURSOR_MAX = 2000, OWN_MAX = 8 };
+enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500, SEARCH_MIN = 2, SEARCH_MAX = 200, NAME_QUOTED_MAX = 100, CURSOR_MAX = 2000 };
 
 void query_fault(struct parse *parse, const char *code, const char *detail)
 {
@@ -45,7 +45,8 @@ static bool is_read(const struct parse *parse)
 
 static bool is_paged(const struct parse *parse)
 {
-	return is_list(parse) || parse->route->operation->verb == V_HISTORY;
+	const struct operation *operation = parse->route->operation;
+	return is_list(parse) || operation->verb == V_HISTORY || (operation->flags & OP_PAGED) != 0;
 }
 
 static bool is_put(const struct parse *parse)
@@ -75,16 +76,6 @@ static bool is_searched(const struct parse *parse)
 		any = true;
 	}
 	return any;
-}
-
-static bool is_placed(const struct parse *parse)
-{
-	for (size_t i = 0; is_list(parse) && i < parse->route->shape->n_fields; i++) {
-		enum field_type type = parse->route->shape->fields[i]->type;
-		if ((type == T_GEOMETRY || type == T_POINT) && query_knows(parse, i))
-			return true;
-	}
-	return false;
 }
 
 static bool is_sorted(const struct parse *parse)
@@ -212,31 +203,6 @@ static void parse_search(struct parse *parse, struct slice value)
 		parse->query.search = arena_copy(parse->arena, value);
 }
 
-static void parse_bbox(struct parse *parse, struct slice value)
-{
-	double numbers[4] = { 0 };
-	const char *texts[4] = { NULL };
-	struct slice item;
-	size_t n = 0;
-	bool good = true;
-	for (; query_next_item(&value, &item); n++) {
-		good = good && n < 4 && text_number(item, &numbers[n]) == 0;
-		if (good)
-			texts[n] = arena_copy(parse->arena, item);
-	}
-	if (!good || n != 4) {
-		query_fault(parse, "format", "bbox must be four numbers: west, south, east, north.");
-		return;
-	}
-	bool on_earth =
-	    numbers[0] >= -180 && numbers[0] <= 180 && numbers[2] >= -180 && numbers[2] <= 180 && numbers[1] >= -90 && numbers[3] <= 90;
-	if (!on_earth || numbers[1] > numbers[3]) {
-		query_fault(parse, "range", "bbox has longitudes from -180 to 180 and latitudes from -90 to 90, the southern one first.");
-		return;
-	}
-	memcpy(parse->query.bbox, texts, sizeof texts);
-}
-
 static void parse_as_of(struct parse *parse, struct slice value)
 {
 	static const struct field timestamp = { .name = "as_of", .type = T_TIMESTAMP };
@@ -296,7 +262,9 @@ static const struct shared shared[] = {
 	{ "cursor", is_paged, parse_cursor },
 	{ "count", is_list, parse_count },
 	{ "q", is_searched, parse_search },
-	{ "bbox", is_placed, parse_bbox },
+	{ "bbox", query_takes_bbox, query_parse_bbox },
+	{ "crs", query_takes_crs, query_parse_crs },
+	{ "geometry", query_takes_geometry, query_parse_geometry },
 	{ "as_of", takes_as_of, parse_as_of },
 	{ "dry_run", takes_dry_run, parse_dry_run },
 	{ "external_id", is_put, parse_external_id },
@@ -309,7 +277,7 @@ enum { N_SHARED = sizeof shared / sizeof *shared };
 static const struct parameter *own_parameter(const struct parse *parse, size_t i)
 {
 	const struct parameter *own = parse->route->operation->parameters;
-	return own == NULL || i >= OWN_MAX || own[i].name == NULL ? NULL : &own[i];
+	return own == NULL || i >= OPERATION_VALUES_MAX || own[i].name == NULL ? NULL : &own[i];
 }
 
 static void parse_own(struct parse *parse, const struct parameter *own, size_t at, struct slice value)
@@ -335,8 +303,10 @@ static void offer_parameters(const struct parse *parse, struct nearest *nearest)
 		if (shared[i].is_offered(parse))
 			nearest_offer(nearest, shared[i].name);
 	}
-	if (is_list(parse))
+	if (is_list(parse)) {
+		query_offer_clauses(parse, nearest);
 		query_offer_filters(parse, nearest);
+	}
 }
 
 static void tell_unknown(struct parse *parse, struct slice name)
@@ -357,6 +327,8 @@ static void parse_one(struct parse *parse, struct slice name, struct slice value
 			return;
 		}
 	}
+	if (is_list(parse) && query_clause(parse, name, value))
+		return;
 	for (size_t i = 0; i < N_SHARED; i++) {
 		if (slice_is(name, shared[i].name) && shared[i].is_offered(parse)) {
 			shared[i].parse(parse, value);
@@ -400,7 +372,7 @@ static void parse_pairs(struct parse *parse, struct slice text)
 	}
 }
 
-static bool was_seen(const struct parse *parse, const char *name)
+bool query_was_seen(const struct parse *parse, const char *name)
 {
 	for (size_t i = 0; i < parse->n_seen; i++) {
 		if (slice_is(parse->seen[i], name))
@@ -414,49 +386,14 @@ static void tell_missing(struct parse *parse)
 	const struct parameter *own;
 	for (size_t i = 0; (own = own_parameter(parse, i)) != NULL; i++) {
 		parse->name = own->name;
-		if (own->required && !was_seen(parse, own->name))
+		if (own->required && !query_was_seen(parse, own->name))
 			query_fault(parse, "required", "The parameter must be there.");
 	}
 	parse->name = "external_id";
-	if (is_put(parse) && !was_seen(parse, "external_id"))
+	if (is_put(parse) && !query_was_seen(parse, "external_id"))
 		query_fault(parse, "required", "PUT finds its record by external_id; the parameter must be there.");
-}
-
-/* --- what a cursor is bound to --- */
-
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-	/* the NUL too: "ab","c" is not "a","bc"; absent is not empty */
-	return text == NULL ? text_hash(hash, SLICE("\1")) : text_hash(hash, (struct slice){ text, strlen(text) + 1 });
-}
-
-static uint64_t hash_number(uint64_t hash, uint64_t number)
-{
-	return text_hash(hash, (struct slice){ (const char *)&number, sizeof number });
-}
-
-static uint64_t digest(const struct operation *operation, const struct query *query)
-{
-	uint64_t hash = hash_text(HASH_START, operation->id);
-	hash = hash_number(hash, query->n_filters);
-	for (size_t i = 0; i < query->n_filters; i++) {
-		hash = hash_text(hash, query->filters[i].field->name);
-		hash = hash_number(hash, query->filters[i].op);
-		hash = hash_text(hash, query->filters[i].value);
-	}
-	hash = hash_text(hash, query->sort == NULL ? NULL : query->sort->name);
-	hash = hash_number(hash, query->descending);
-	hash = hash_number(hash, query->fields);
-	hash = hash_number(hash, query->include);
-	hash = hash_number(hash, query->count);
-	hash = hash_text(hash, query->search);
-	for (size_t i = 0; i < 4; i++)
-		hash = hash_text(hash, query->bbox[i]);
-	hash = hash_text(hash, query->as_of);
-	hash = hash_text(hash, query->external_id);
-	for (size_t i = 0; i < OWN_MAX; i++)
-		hash = hash_text(hash, query->values[i]);
-	return hash;
+	if (is_list(parse))
+		query_check_clauses(parse);
 }
 
 static const struct sort *default_sort(const struct parse *parse)
@@ -480,7 +417,7 @@ int query_parse(struct arena *arena, const struct route *route, struct slice tex
 	if (faults->n + faults->more > before)
 		return -EINVAL;
 	query_sort_filters(&parse.query, route->shape);
-	parse.query.digest = digest(route->operation, &parse.query);
+	parse.query.digest = query_digest(route->operation, &parse.query);
 	*ret_query = parse.query;
 	return 0;
 }

@@ -29,6 +29,7 @@ unsigned query_operators(const struct field *field)
 	case T_URL:
 		return equal | 1U << FILTER_CONTAINS | null;
 	case T_INT:
+	case T_DECIMAL:
 	case T_DATE:
 	case T_TIME:
 	case T_TIMESTAMP:
@@ -40,6 +41,9 @@ unsigned query_operators(const struct field *field)
 	case T_GEOMETRY:
 	case T_POINT:
 		return null;
+	case T_POSITION:
+	case T_BOX:
+		return 0;
 	}
 	return 0;
 }

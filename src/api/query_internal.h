@@ -34,12 +34,31 @@ bool query_knows(const struct parse *parse, size_t field);
 /* The next of a comma-separated list; false at its end. */
 bool query_next_item(struct slice *list, struct slice *ret_item);
 
+/* query_place.c: the parameters of what has a place */
+bool query_takes_bbox(const struct parse *parse);
+void query_parse_bbox(struct parse *parse, struct slice value);
+bool query_takes_crs(const struct parse *parse);
+void query_parse_crs(struct parse *parse, struct slice value);
+bool query_takes_geometry(const struct parse *parse);
+void query_parse_geometry(struct parse *parse, struct slice value);
+
+/* Was there a parameter of this name, with whatever value? */
+bool query_was_seen(const struct parse *parse, const char *name);
+
+struct nearest;
+/* Is the name a clause of the resource? Then takes its value, or adds a fault. */
+bool query_clause(struct parse *parse, struct slice name, struct slice value);
+void query_offer_clauses(const struct parse *parse, struct nearest *nearest);
+/* Faults of clauses that need another parameter. */
+void query_check_clauses(struct parse *parse);
+
 /* Is the name a filter of the shape ("open_on.gte")? Then adds it, or a fault. */
 bool query_filter(struct parse *parse, struct slice name, struct slice value);
+/* Of everything but cursor and limit (cursor.c). */
+uint64_t query_digest(const struct operation *operation, const struct query *query);
 /* Puts the filters in the order that names the statement. */
 void query_sort_filters(struct query *query, const struct shape *shape);
 /* Offers all names of filters. */
-struct nearest;
 void query_offer_filters(const struct parse *parse, struct nearest *nearest);
 
 #endif

@@ -14,6 +14,22 @@ static bool is_parameter(struct slice segment)
 	return segment.len > 2 && segment.ptr[0] == '{';
 }
 
+/* What a template has after its parameter: ".mvt" of "{y}.mvt". */
+static struct slice tail_of(struct slice segment)
+{
+	const char *end = memchr(segment.ptr, '}', segment.len);
+	size_t len = end == NULL ? 0 : (size_t)(segment.ptr + segment.len - end) - 1;
+	return (struct slice){ segment.ptr + segment.len - len, len };
+}
+
+size_t operation_names(const struct operation *operation)
+{
+	size_t n = 0;
+	for (const char *brace = strchr(operation->path, '{'); brace != NULL; brace = strchr(brace + 1, '{'))
+		n += strncmp(brace, "{id}", 4) != 0;
+	return n;
+}
+
 /* Splits "/a/b" into "a" and "b"; "/" has no segment. -E2BIG: more than SEGMENTS_MAX; -EILSEQ: an empty segment. */
 static int split(struct slice path, struct slice *segments, size_t *ret_n)
 {
@@ -33,13 +49,19 @@ static int split(struct slice path, struct slice *segments, size_t *ret_n)
 
 /* --- at start --- */
 
+/* 0: literal; 1: a parameter with a literal tail; 2: any text. */
+static int openness(struct slice segment)
+{
+	return !is_parameter(segment) ? 0 : tail_of(segment).len > 0 ? 1 : 2;
+}
+
 /* Literal segments before parameters, so that the first match is the most exact one. */
 static int compare_paths(const void *a, const void *b)
 {
 	const struct path *x = a, *y = b;
 	for (size_t i = 0; i < x->n_segments && i < y->n_segments; i++)
-		if (is_parameter(x->segments[i]) != is_parameter(y->segments[i]))
-			return is_parameter(x->segments[i]) ? 1 : -1;
+		if (openness(x->segments[i]) != openness(y->segments[i]))
+			return openness(x->segments[i]) - openness(y->segments[i]);
 	return (x->n_segments > y->n_segments) - (x->n_segments < y->n_segments);
 }
 
@@ -153,13 +175,23 @@ static const char *cut_suffix(struct slice *segment)
 	return NULL;
 }
 
+static bool fits_segment(struct slice wanted, struct slice segment)
+{
+	if (slice_is(wanted, "{id}"))
+		return text_is_uuid(segment);
+	if (!is_parameter(wanted))
+		return slice_equal(wanted, segment);
+	struct slice tail = tail_of(wanted);
+	size_t head = segment.len > tail.len ? segment.len - tail.len : 0;
+	return head > 0 && slice_equal((struct slice){ segment.ptr + head, tail.len }, tail);
+}
+
 static bool fits(const struct path *path, const struct slice *segments, size_t n)
 {
 	if (path->n_segments != n)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		struct slice wanted = path->segments[i];
-		if (slice_is(wanted, "{id}") ? !text_is_uuid(segments[i]) : !is_parameter(wanted) && !slice_equal(wanted, segments[i]))
+		if (!fits_segment(path->segments[i], segments[i]))
 			return false;
 	}
 	return true;
@@ -184,7 +216,9 @@ static void fill(struct arena *arena, const struct path *path, const struct slic
 				*c = (char)tolower((unsigned char)*c);
 			match->id = id;
 		} else if (is_parameter(path->segments[i])) {
-			match->name = arena_copy(arena, segments[i]);
+			match->name =
+			    arena_copy(arena, (struct slice){ segments[i].ptr, segments[i].len - tail_of(path->segments[i]).len });
+			match->names[match->n_names++] = match->name;
 		}
 	}
 	for (size_t i = 0; i < path->n_routes; i++) {

@@ -2,6 +2,7 @@
 #include "scalar.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #include "text.h"
 #include "wardmote/validate.h"
@@ -12,6 +13,7 @@ int64_t field_max(const struct field *field)
 		return field->max;
 	switch (field->type) {
 	case T_INT:
+	case T_DECIMAL:
 		return INT32_MAX;
 	case T_TEXT:
 		return TEXT_MAX;
@@ -31,6 +33,8 @@ int64_t field_max(const struct field *field)
 	case T_REF:
 	case T_GEOMETRY:
 	case T_POINT:
+	case T_POSITION:
+	case T_BOX:
 		return 0;
 	}
 	return 0;
@@ -55,12 +59,25 @@ struct verdict text_verdict(struct arena *arena, struct slice text, int64_t min,
 	return good;
 }
 
+static struct verdict range_fault(struct arena *arena, int64_t min, int64_t max)
+{
+	return (struct verdict){ "range", arena_printf(arena, "This must lie between %" PRId64 " and %" PRId64 ".", min, max) };
+}
+
 struct verdict integer_verdict(struct arena *arena, const struct field *field, int64_t value)
 {
 	int64_t max = field_max(field);
 	if (value >= field->min && value <= max)
 		return good;
-	return (struct verdict){ "range", arena_printf(arena, "This must lie between %" PRId64 " and %" PRId64 ".", field->min, max) };
+	return range_fault(arena, field->min, max);
+}
+
+struct verdict decimal_verdict(struct arena *arena, const struct field *field, double value)
+{
+	int64_t max = field_max(field);
+	if (value >= (double)field->min && value <= (double)max)
+		return good;
+	return range_fault(arena, field->min, max);
 }
 
 static struct verdict enum_verdict(struct arena *arena, const char *const *values, struct slice text)
@@ -92,11 +109,81 @@ static struct verdict integer_text_verdict(struct arena *arena, const struct fie
 	return integer_verdict(arena, field, value);
 }
 
+static struct verdict decimal_text_verdict(struct arena *arena, const struct field *field, struct slice text)
+{
+	double value;
+	if (text_number(text, &value) < 0)
+		return (struct verdict){ "type", "This must be a number." };
+	return decimal_verdict(arena, field, value);
+}
+
 static struct verdict url_verdict(struct arena *arena, const struct field *field, struct slice text)
 {
 	if (text.len > (size_t)field_max(field))
 		return (struct verdict){ "length", arena_printf(arena, "A URL has at most %" PRId64 " characters.", field_max(field)) };
 	return form_verdict(text_is_url(text), "This must be an absolute http or https URL, without user name.");
+}
+
+/* --- places --- */
+
+enum { BOX_NUMBERS = 4, BOX_WITH_HEIGHTS = 6, DECIMALS_MAX = 15 };
+#define TOO_HIGH 1e10 /* of a height in metres */
+
+/* Without exponent, and with at most 15 decimals: as the document says it. */
+static bool is_plain_number(struct slice text)
+{
+	const char *point = text.len == 0 ? NULL : memchr(text.ptr, '.', text.len);
+	if (point != NULL && (size_t)(text.ptr + text.len - point) - 1 > DECIMALS_MAX)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == 'e' || text.ptr[i] == 'E')
+			return false;
+	}
+	return true;
+}
+
+/* How many numbers, with commas between them; -1 where it is something else or they are more than `most`. */
+static int numbers_of(struct slice text, double *numbers, int most)
+{
+	int n = 0;
+	for (size_t start = 0, end; start <= text.len; start = end + 1, n++) {
+		for (end = start; end < text.len && text.ptr[end] != ','; end++)
+			;
+		struct slice item = { text.ptr + start, end - start };
+		if (n == most || !is_plain_number(item) || text_number(item, &numbers[n]) < 0 || fabs(numbers[n]) >= TOO_HIGH)
+			return -1;
+	}
+	return n;
+}
+
+static bool is_on_earth(double longitude, double latitude)
+{
+	return longitude >= -180 && longitude <= 180 && latitude >= -90 && latitude <= 90;
+}
+
+static struct verdict position_verdict(struct slice text)
+{
+	double numbers[2];
+	if (numbers_of(text, numbers, 2) != 2)
+		return (struct verdict){ "format", "This must be a position in degrees: longitude,latitude." };
+	if (!is_on_earth(numbers[0], numbers[1]))
+		return (struct verdict){ "range", "A position has a longitude from -180 to 180 and a latitude from -90 to 90." };
+	return good;
+}
+
+static struct verdict box_verdict(struct slice text, bool heights)
+{
+	double numbers[BOX_WITH_HEIGHTS];
+	int n = numbers_of(text, numbers, heights ? BOX_WITH_HEIGHTS : BOX_NUMBERS);
+	if (n != BOX_NUMBERS && n != BOX_WITH_HEIGHTS)
+		return (struct verdict){ "format", heights ? "This must be four or six numbers: west,south,east,north or with heights "
+							     "west,south,low,east,north,high."
+							   : "This must be four numbers: west,south,east,north." };
+	const double *east = &numbers[n / 2], *west = &numbers[0];
+	if (!is_on_earth(west[0], west[1]) || !is_on_earth(east[0], east[1]) || west[1] > east[1])
+		return (struct verdict){ "range",
+					 "A box has longitudes from -180 to 180 and latitudes from -90 to 90, the southern one first." };
+	return good;
 }
 
 struct verdict scalar_verdict(struct arena *arena, const struct field *field, struct slice text)
@@ -128,6 +215,12 @@ struct verdict scalar_verdict(struct arena *arena, const struct field *field, st
 		    "This must be a timestamp of RFC 3339 with its offset, as in 2026-11-21T12:00:00Z (in a URL + is written %2B).");
 	case T_URL:
 		return url_verdict(arena, field, text);
+	case T_DECIMAL:
+		return decimal_text_verdict(arena, field, text);
+	case T_POSITION:
+		return position_verdict(text);
+	case T_BOX:
+		return box_verdict(text, field->max == BOX_WITH_HEIGHTS);
 	case T_OBJECTS:
 	case T_GEOMETRY:
 	case T_POINT:

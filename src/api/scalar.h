@@ -23,8 +23,8 @@ int64_t field_max(const struct field *field);
 /* Text between min and max characters, not blank when it may not be empty; one line where max is short. */
 struct verdict text_verdict(struct arena *arena, struct slice text, int64_t min, int64_t max);
 struct verdict integer_verdict(struct arena *arena, const struct field *field, int64_t value);
-/* One value of a T_UUID, T_TEXT, T_ENUM, T_BOOL, T_INT, T_DATE, T_TIME, T_TIMESTAMP, T_REF or T_URL field, or one element of a T_REFS, T_CODES or
- * T_TEXTS. */
+struct verdict decimal_verdict(struct arena *arena, const struct field *field, double value);
+/* One value of a field of any type but T_OBJECTS, T_GEOMETRY and T_POINT; of T_REFS, T_CODES and T_TEXTS one element. */
 struct verdict scalar_verdict(struct arena *arena, const struct field *field, struct slice text);
 
 #endif

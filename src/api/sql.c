@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "clause.h"
 #include "sql_internal.h"
 
 enum { ANSWER_KEPT_MAX = 32768 };
@@ -55,11 +56,15 @@ const char *sql_type(const struct field *field)
 	case T_URL:
 	case T_CODES:
 	case T_TEXTS:
+	case T_POSITION:
+	case T_BOX:
 		return "text";
 	case T_BOOL:
 		return "boolean";
 	case T_INT:
 		return "bigint";
+	case T_DECIMAL:
+		return "numeric";
 	case T_DATE:
 		return "date";
 	case T_TIME:
@@ -120,6 +125,7 @@ int sql_replay(struct arena *arena, const struct call *call, struct statement *r
 	int method = sql_parameter(&sql, call->route->operation->method);
 	int path = sql_parameter(&sql, sql_keyed_path(arena, call));
 	const char *own = "s.partner_id = (SELECT wardmote.ctx_partner())";
+	sql.versions = true;
 	sql_add(&sql, "SELECT s.status, ");
 	if (sql.shape != NULL) {
 		sql_add(&sql, "coalesce(s.body, CASE WHEN s.status <> 204 THEN ");
@@ -161,7 +167,7 @@ static void sql_hand_written(struct sql *sql)
 {
 	const char *rest = after_with(sql->call->route->operation->sql);
 	sql_add(sql, "WITH RECURSIVE given AS (SELECT $%d::jsonb, $%d::uuid, $%d::integer", sql->body, sql->id, sql->expected);
-	for (size_t i = 0; i < OPERATION_VALUES_MAX && sql->given[i] != 0; i++)
+	for (size_t i = 0; i < sql->n_given; i++)
 		sql_add(sql, ", $%d::text", sql->given[i]);
 	sql_add(sql, "), ");
 	while (isspace((unsigned char)*rest))
@@ -208,7 +214,10 @@ static void add_text(struct sql *sql)
 
 static bool has_statement(const struct call *call)
 {
-	return call->route->operation->verb != V_NATIVE && (call->format != FORMAT_GEOJSON || shape_geometry(call->route->shape) >= 0);
+	const struct shape *shape = call->route->shape;
+	if (call->format == FORMAT_GEOJSON && (shape == NULL || shape_geometry(shape) < 0))
+		return false;
+	return call->route->operation->verb != V_NATIVE;
 }
 
 int sql_build(struct arena *arena, const struct call *call, struct statement *ret_statement)
@@ -264,6 +273,29 @@ int sql_probe(struct arena *arena, const struct call *call, struct statement *re
 	return sql_end(&sql);
 }
 
+static void describe(struct buffer *text, const struct call *call, const char *title)
+{
+	struct statement statement;
+	if (sql_build(text->arena, call, &statement) == 0)
+		buffer_format(text, "-- %s%s\n%s;\n\n", call->route->operation->id, title, statement.text);
+}
+
+/* The list with all its clauses. */
+static void describe_clauses(struct buffer *text, struct call call)
+{
+	const struct shape *shape = call.route->shape;
+	struct query *query = &call.query;
+	for (size_t i = 0; i < clause_count(shape->resource); i++) {
+		const struct clause *clause = &shape->resource->clauses[i];
+		query->clauses[i] = clause->example;
+		if (clause->widens != NULL && query->n_filters < FILTERS_MAX)
+			query->filters[query->n_filters++] =
+			    (struct filter){ shape->fields[shape_field(shape, slice_of(clause->widens))], FILTER_ANY_OF, "{}" };
+	}
+	if (query_has_clauses(query))
+		describe(text, &call, ", with its clauses");
+}
+
 struct slice sql_describe(struct arena *arena, const struct catalog *catalog, const struct shape *shape)
 {
 	static const enum verb verbs[] = { V_LIST, V_GET, V_CREATE, V_PUT, V_PATCH, V_DELETE, V_HISTORY };
@@ -277,9 +309,9 @@ struct slice sql_describe(struct arena *arena, const struct catalog *catalog, co
 			struct call call = {
 				.route = &routes[i], .catalog = catalog, .caller = CALLER_OFFICER, .id = "", .query = { .limit = 50 }
 			};
-			struct statement statement;
-			if (sql_build(arena, &call, &statement) == 0)
-				buffer_format(&text, "-- %s\n%s;\n\n", routes[i].operation->id, statement.text);
+			describe(&text, &call, "");
+			if (verbs[v] == V_LIST)
+				describe_clauses(&text, call);
 		}
 	}
 	return buffer_slice(&text);

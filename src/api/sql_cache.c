@@ -151,14 +151,19 @@ void sql_form_of(const struct call *call, struct sql_form *ret_form)
 	uint64_t bits = 0;
 	for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)
 		bits |= (uint64_t)clauses[i] << i;
+	uint64_t conditions = 0;
+	for (size_t i = 0; i < CLAUSES_MAX; i++)
+		conditions |= (uint64_t)(query->clauses[i] != NULL) << i;
 	ret_form->n_words = 0;
 	add_word(ret_form, (uintptr_t)call->route);
 	add_word(ret_form, bits | (uint64_t)call->caller << 16 | (uint64_t)call->format << 24 | (uint64_t)query->count << 32);
+	add_word(ret_form, (uint64_t)query->srid | (uint64_t)query->geometry << 32);
 	add_word(ret_form, query->fields);
 	add_word(ret_form, query->include);
 	add_word(ret_form, (uintptr_t)query->sort);
+	add_word(ret_form, conditions);
 	for (size_t i = 0; i < query->n_filters; i++) {
 		add_word(ret_form, (uintptr_t)query->filters[i].field);
-		add_word(ret_form, (uint64_t)query->filters[i].op);
+		add_word(ret_form, (uint64_t)query->filters[i].op | (uint64_t)sql_has_parameter(&query->filters[i]) << 8);
 	}
 }

@@ -78,6 +78,11 @@ static void add_geometry_faults(struct sql *sql, const struct field *field)
 		" UNION ALL SELECT '/%1$s', 'invalid_geometry', ST_IsValidReason(new.%1$s) FROM new WHERE %2$s AND new.%1$s IS NOT NULL"
 		" AND NOT ST_IsValid(new.%1$s)",
 		field->name, is_news(sql, field));
+	sql_add(
+	    sql,
+	    " UNION ALL SELECT '/%1$s', 'axes_swapped', 'longitude comes first; with the axes swapped this lies where the server''s map is'"
+	    " FROM new WHERE %2$s AND wardmote.axes_swapped(new.%1$s)",
+	    field->name, is_news(sql, field));
 }
 
 void sql_faults(struct sql *sql)

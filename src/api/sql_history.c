@@ -7,6 +7,7 @@ void sql_history(struct sql *sql)
 {
 	const struct resource *resource = sql->shape->resource;
 	int id = sql->id, limit = sql->limit, after = sql->keys[0];
+	sql->versions = true;
 	sql_add(sql, "WITH page AS (SELECT r.version, r.operation, r.version_from, r.version_to, row_number() OVER (ORDER BY r.version "
 		     "DESC) AS row_n, ");
 	sql_add(sql, "CASE WHEN r.operation <> 'delete' THEN ");

@@ -11,6 +11,9 @@
 #include "wardmote/sql.h"
 #include "wardmote/view.h"
 
+/* The path's, the operation's own, and those of a page. */
+enum { GIVEN_MAX = PATH_NAMES_MAX + OPERATION_VALUES_MAX + 2 + SORT_KEYS_MAX };
+
 struct sql {
 	struct arena *arena;
 	const struct call *call;
@@ -19,25 +22,30 @@ struct sql {
 	struct statement *statement;
 	/* numbers of parameters; 0: there is none */
 	int as_of, limit, id, known;
-	int filters[FILTERS_MAX], search, corners[4], keys[SORT_KEYS_MAX]; /* of a list */
+	int clauses[CLAUSES_MAX]; /* of a list, like the next */
+	int filters[FILTERS_MAX], search, corners[4], keys[SORT_KEYS_MAX];
 	int body, key, expected, geometry; /* of a write; key: id, or external_id of a PUT */
-	int given[OPERATION_VALUES_MAX]; /* of a hand-written statement */
+	int given[GIVEN_MAX]; /* of a hand-written statement, after the first three */
+	size_t n_given;
 	struct {
 		int key, method, path, hash, id;
 	} saved; /* under the Idempotency-Key */
 	bool overflow;
+	bool versions; /* `r` may be an earlier one */
 };
 
 /* sql_parameters.c */
 /* The number of a new parameter. */
 int sql_parameter(struct sql *sql, const char *value);
+/* Not where it has no value, or the common one of its field, which is a constant of the text. */
+bool sql_has_parameter(const struct filter *filter);
 /* All that the statement of the call has. */
 void sql_parameters(struct sql *sql);
 /* The target as stored with a key: the template, and the record's id where it has one. */
 const char *sql_keyed_path(struct arena *arena, const struct call *call);
 
 /* sql_cache.c */
-enum { FORM_WORDS_MAX = 5 + 2 * FILTERS_MAX };
+enum { FORM_WORDS_MAX = 7 + 2 * FILTERS_MAX };
 /* All of a call that its text depends on. */
 struct sql_form {
 	size_t n_words;
@@ -70,13 +78,28 @@ void sql_tail(struct sql *sql);
 uint64_t sql_shown(const struct sql *sql);
 /* Those that a caller sees of a record that is not his partner's. */
 uint64_t sql_visible_to_others(const struct sql *sql);
+/* Is `r`, of whoever it is, a public record? One whose earlier versions alone were public is none. */
+const char *sql_is_open(const struct sql *sql);
+/* Logged fields that the call does not show of others' records unless these are public. */
+uint64_t sql_withheld(const struct sql *sql);
 /* The record as one value of JSON. */
 void sql_render_object(struct sql *sql, uint64_t fields);
 /* The columns of a view but for those that lead. `r.is_own` is there where one of them is the owner's alone, and in a page `r.row_n` where one is dear: those are null in the
  * row after the last one that is shown. */
 void sql_render_columns(struct sql *sql, const struct view *view);
 bool view_has_owners(const struct view *view);
-bool view_has_dear(const struct view *view);
+bool view_has_dear(const struct sql *sql, const struct view *view);
+
+/* sql_clause.c */
+/* " AND (...)" for each clause that is a condition of its own. */
+void sql_clauses(struct sql *sql);
+/* The array in the place of the filter's own, where a clause widens it; false: none does. */
+bool sql_widened(struct sql *sql, const struct filter *filter);
+/* The clause at this position, where it shows a member in the answer of this call; NULL: it does not. */
+const struct clause *sql_showing(const struct sql *sql, size_t at);
+void sql_render_shown(struct sql *sql, const struct clause *clause);
+/* Is the field's column needed for what clauses show? */
+bool sql_shown_needs(const struct sql *sql, const struct field *field);
 
 /* sql_list.c */
 void sql_list(struct sql *sql);

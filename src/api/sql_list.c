@@ -40,12 +40,28 @@ static const struct sort *stand_in(const struct sql *sql, const struct field *fi
 	return NULL;
 }
 
+static bool is_selective(const struct sql *sql)
+{
+	return query_is_selective(&sql->call->query, sql->shape->resource);
+}
+
+static bool begins_with_few(const struct sql *sql)
+{
+	const struct filter *leading = query_leading(&sql->call->query);
+	return is_selective(sql) || (leading != NULL && leading->field->type == T_REFS);
+}
+
 /* The column that stands in for a field has the field's value where there is one, and it has the index: what holds for the field is asked of it, too,
  * where that is where a walk begins or ends. */
 static void add_comparison(struct sql *sql, const struct filter *filter, const char *operator, int n)
 {
 	const struct query *query = &sql->call->query;
 	const struct sort *sort = stand_in(sql, filter->field), *order = query->sort != NULL ? query->sort : sql->shape->resource->sorts;
+	/* Of a place there are fewer records than of a status or partner, and of these the index would be read to its end. */
+	if (begins_with_few(sql)) {
+		sql_add(sql, " AND (t.%s %s $%d::%s) IS TRUE", filter->field->name, operator, n, sql_type(filter->field));
+		return;
+	}
 	sql_add(sql, " AND t.%s %s $%d::%s", filter->field->name, operator, n, sql_type(filter->field));
 	if (sort != NULL && filter->op != FILTER_NOT_EQUAL && (sort == order || filter->op == FILTER_EQUAL))
 		sql_add(sql, " AND t.%s %s $%d::%s", sort->column, operator, n, sql_type(filter->field));
@@ -56,15 +72,19 @@ static void add_comparison(struct sql *sql, const struct filter *filter, const c
 static bool is_ruled_out(const struct sql *sql, const struct filter *filter)
 {
 	const struct filter *leading = query_leading(&sql->call->query);
-	return leading != NULL && leading != filter;
+	return is_selective(sql) || (leading != NULL && leading != filter);
 }
 
 static void add_any_of(struct sql *sql, const struct filter *filter, int n)
 {
 	const struct field *field = filter->field;
 	bool is_array = field->type == T_REFS || field->type == T_CODES || field->type == T_TEXTS;
-	const char *truth = filter->op == FILTER_NONE_OF ? " IS NOT TRUE" : is_array && is_ruled_out(sql, filter) ? " IS TRUE" : "";
-	sql_add(sql, is_array ? " AND (t.%s && $%d::%s[])%s" : " AND (t.%s = ANY ($%d::%s[]))%s", field->name, n, sql_type(field), truth);
+	bool ruled_out = is_array ? is_ruled_out(sql, filter) : begins_with_few(sql);
+	const char *truth = filter->op == FILTER_NONE_OF ? " IS NOT TRUE" : ruled_out ? " IS TRUE" : "";
+	sql_add(sql, is_array ? " AND (t.%s && " : " AND (t.%s = ANY (", field->name);
+	if (!sql_widened(sql, filter))
+		sql_add(sql, "$%d::%s[]", n, sql_type(field));
+	sql_add(sql, is_array ? ")%s" : "))%s", truth);
 }
 
 /* `n` is the number of the filter's value. */
@@ -76,7 +96,11 @@ static void add_filter(struct sql *sql, const struct filter *filter, int n)
 		add_any_of(sql, filter, n);
 		break;
 	case FILTER_EQUAL:
-		add_comparison(sql, filter, "=", n);
+		if (sql_has_parameter(filter))
+			add_comparison(sql, filter, "=", n);
+		else
+			sql_add(sql, is_selective(sql) ? " AND (t.%s = '%s') IS TRUE" : " AND t.%s = '%s'", filter->field->name,
+				filter->field->common);
 		break;
 	case FILTER_NOT_EQUAL:
 		add_comparison(sql, filter, "IS DISTINCT FROM", n);
@@ -106,22 +130,16 @@ static void add_filter(struct sql *sql, const struct filter *filter, int n)
 }
 
 /* West of east: one box. East of west: the two on both sides of the antimeridian. A box without area, which makes no valid polygon, is taken as the
- * line or point that it is. */
+ * line or point that it is. The subquery is asked once, not for each row. */
 static void add_bbox(struct sql *sql)
 {
 	const char *geometry = sql->shape->fields[shape_geometry(sql->shape)]->name;
 	const int *corner = sql->corners;
-	sql_add(
-	    sql,
-	    " AND CASE WHEN $%1$d::float8 <= $%3$d::float8"
-	    " THEN ST_Intersects(t.%5$s, ST_Envelope(ST_MakeEnvelope($%1$d::float8, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326)))"
-	    " ELSE ST_Intersects(t.%5$s, ST_Envelope(ST_MakeEnvelope($%1$d::float8, $%2$d::float8, 180, $%4$d::float8, 4326)))"
-	    " OR ST_Intersects(t.%5$s, ST_Envelope(ST_MakeEnvelope(-180, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326))) END",
-	    corner[0], corner[1], corner[2], corner[3], geometry);
-	/* What the index can answer: the same, with the box that spans the globe where the antimeridian is crossed. */
 	sql_add(sql,
-		" AND t.%5$s && ST_MakeEnvelope(CASE WHEN $%1$d::float8 <= $%3$d::float8 THEN $%1$d::float8 ELSE -180 END, $%2$d::float8,"
-		" CASE WHEN $%1$d::float8 <= $%3$d::float8 THEN $%3$d::float8 ELSE 180 END, $%4$d::float8, 4326)",
+		" AND ST_Intersects(t.%5$s, (SELECT CASE WHEN $%1$d::float8 <= $%3$d::float8"
+		" THEN ST_Envelope(ST_MakeEnvelope($%1$d::float8, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326))"
+		" ELSE ST_Collect(ST_Envelope(ST_MakeEnvelope($%1$d::float8, $%2$d::float8, 180, $%4$d::float8, 4326)),"
+		" ST_Envelope(ST_MakeEnvelope(-180, $%2$d::float8, $%3$d::float8, $%4$d::float8, 4326))) END))",
 		corner[0], corner[1], corner[2], corner[3], geometry);
 }
 
@@ -144,14 +162,23 @@ static struct slice cut(struct sql *sql, size_t start)
 	return part;
 }
 
+/* A condition on each record reads the words once; an index is chosen by what they are. */
+static void add_search(struct sql *sql)
+{
+	if (is_ruled_out(sql, NULL))
+		sql_add(sql, " AND (t.search @@ (SELECT websearch_to_tsquery('english', $%d::text))) IS TRUE", sql->search);
+	else
+		sql_add(sql, " AND (t.search @@ websearch_to_tsquery('english', $%d::text))", sql->search);
+}
+
 static void add_conditions(struct sql *sql)
 {
 	const struct query *query = &sql->call->query;
 	for (size_t i = 0; i < query->n_filters; i++)
 		add_filter(sql, &query->filters[i], sql->filters[i]);
+	sql_clauses(sql);
 	if (sql->search != 0)
-		sql_add(sql, " AND (t.search @@ websearch_to_tsquery('english', $%d::text))%s", sql->search,
-			is_ruled_out(sql, NULL) ? " IS TRUE" : "");
+		add_search(sql);
 	if (sql->corners[0] != 0)
 		add_bbox(sql);
 	if (is_own_only(sql))
@@ -165,24 +192,20 @@ static void add_page_columns(struct sql *sql, const struct page *page, uint64_t 
 {
 	const struct shape *shape = sql->shape;
 	bool has_key = false;
+	if (fields & sql_withheld(sql)) /* they hang on it */
+		fields |= BIT(shape_field(shape, SLICE("visibility")));
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		const struct field *field = shape->fields[i];
 		bool is_key = strcmp(field->name, page->key) == 0;
 		bool is_shape = field_is_geometry(field) && sql->call->format == FORMAT_GEOJSON;
-		if (i > 0 && !((fields | sql->call->query.include) & BIT(i)) && strcmp(field->name, "partner_id") != 0 && !is_key &&
-		    !is_shape)
+		bool is_shown = ((fields | sql->call->query.include) & BIT(i)) || sql_shown_needs(sql, field);
+		if (i > 0 && !is_shown && strcmp(field->name, "partner_id") != 0 && !is_key && !is_shape)
 			continue;
 		sql_add(sql, "%st.\"%s\"", i == 0 ? "" : ", ", field->name);
 		has_key = has_key || is_key;
 	}
 	if (!has_key)
 		sql_add(sql, ", t.\"%s\"", page->key);
-}
-
-static bool begins_with_array(const struct sql *sql)
-{
-	const struct filter *leading = query_leading(&sql->call->query);
-	return leading != NULL && leading->field->type == T_REFS;
 }
 
 static void add_branch(struct sql *sql, const struct page *page, const char *source, const char *audience, const char *moment)
@@ -195,7 +218,7 @@ static void add_branch(struct sql *sql, const struct page *page, const char *sou
 	buffer_add(&sql->text, page->after);
 	const char *limit = sql->call->query.all ? "" : " LIMIT " BRANCH_LIMIT;
 	/* Not the order of an index: a plan for all values would walk it, past all but few records. */
-	if (begins_with_array(sql))
+	if (begins_with_few(sql))
 		sql_add(sql, "%s ORDER BY ROW(t.%s, t.id)%s%s)", moment, page->key, direction, limit);
 	else
 		sql_add(sql, "%s ORDER BY t.%s%s, t.id%s%s)", moment, page->key, direction, direction, limit);
@@ -268,7 +291,7 @@ static struct page page_of(struct sql *sql)
 static void add_rows(struct sql *sql, const struct page *page, const struct view *view)
 {
 	const char *direction = page->descending ? " DESC" : "";
-	bool all = sql->call->query.all, numbered = !all && view_has_dear(view);
+	bool all = sql->call->query.all, numbered = !all && view_has_dear(sql, view);
 	if (numbered)
 		sql_add(sql, "(SELECT p.*, row_number() OVER (ORDER BY p.%s%s, p.id%s) AS row_n FROM ", page->key, direction, direction);
 	sql_add(sql, "(SELECT b.*");
@@ -279,6 +302,28 @@ static void add_rows(struct sql *sql, const struct page *page, const struct view
 	sql_add(sql, ") b ORDER BY b.%s%s, b.id%s LIMIT $%d::%s)", page->key, direction, direction, sql->limit,
 		all ? "bigint" : "integer + 1");
 	sql_add(sql, numbered ? " p) r" : " r");
+}
+
+/* Records of one audience that were found by few rows are sorted and cut once: the planner need not be told how many a page takes. */
+static bool is_plain(const struct sql *sql, const struct view *view)
+{
+	const struct query *query = &sql->call->query;
+	bool one = !(sql->shape->resource->flags & R_OWNED) || is_own_only(sql) || sql->call->caller == CALLER_ANONYMOUS;
+	return one && begins_with_few(sql) && !query->all && query->count == COUNT_NONE && sql->as_of == 0 && !view_has_dear(sql, view);
+}
+
+static void add_plain(struct sql *sql, const struct page *page, const struct view *view)
+{
+	const struct resource *resource = sql->shape->resource;
+	bool all = !(resource->flags & R_OWNED) || is_own_only(sql);
+	sql_add(sql, " FROM (SELECT ");
+	add_page_columns(sql, page, sql_shown(sql));
+	if (view_has_owners(view))
+		sql_add(sql, ", %s AS is_own", sql_is_own(sql, "t"));
+	sql_add(sql, " FROM api.%s t WHERE %s", resource->thing, all ? "true" : audience_public);
+	buffer_add(&sql->text, page->where);
+	buffer_add(&sql->text, page->after);
+	sql_add(sql, ") r ORDER BY ROW(r.%s, r.id)%s LIMIT $%d::integer + 1", page->key, page->descending ? " DESC" : "", sql->limit);
 }
 
 /* A row for each record of the page, and one more where there is a further page; or for each of all: the branches are walked in their order by index, however many
@@ -300,6 +345,10 @@ void sql_list(struct sql *sql)
 		sql_add(sql, "SELECT r.%s::text", page.key);
 	sql_add(sql, ", %s, %s", counts ? "total.n" : "NULL::bigint", view_has_owners(&view) ? "r.is_own" : "NULL::boolean");
 	sql_render_columns(sql, &view);
+	if (is_plain(sql, &view)) {
+		add_plain(sql, &page, &view);
+		return;
+	}
 	sql_add(sql, counts ? " FROM total LEFT JOIN " : " FROM ");
 	add_rows(sql, &page, &view);
 	sql_add(sql, "%s ORDER BY r.%s%s, r.id%s", counts ? " ON true" : "", page.key, direction, direction);
@@ -307,10 +356,39 @@ void sql_list(struct sql *sql)
 
 /* --- one record --- */
 
+bool sql_notes(const struct call *call)
+{
+	const struct sql sql = { .call = call, .shape = call->route->shape };
+	return call->route->operation->verb == V_GET && call->query.as_of == NULL && call->caller != CALLER_ANONYMOUS &&
+	       (sql.shape->logged & sql_shown(&sql)) != 0;
+}
+
+/* What is not shown, because there is nothing there, is not noted. */
+static void add_note(struct sql *sql)
+{
+	const struct shape *shape = sql->shape;
+	const char *comma = "";
+	sql_add(sql,
+		"WITH noted AS (INSERT INTO wardmote.personal_read (resource, record_id, owner_id) SELECT '%s', r.id, r.partner_id FROM "
+		"api.%s r"
+		" WHERE r.id = $%d::uuid AND r.visibility <> 'public' AND r.partner_id IS DISTINCT FROM (SELECT wardmote.ctx_partner())"
+		" AND num_nonnulls(",
+		shape->resource->name, shape->resource->thing, sql->id);
+	for (size_t i = 0; i < shape->n_fields; i++) {
+		if (!(shape->logged & sql_shown(sql) & BIT(i)))
+			continue;
+		sql_add(sql, "%sr.%s", comma, shape->fields[i]->name);
+		comma = ", ";
+	}
+	sql_add(sql, ") > 0) ");
+}
+
 void sql_get(struct sql *sql)
 {
 	struct view view;
 	view_of(sql->arena, sql->call, &view);
+	if (sql_notes(sql->call))
+		add_note(sql);
 	const char *source = sql_source(sql, sql->shape->resource);
 	bool owners = view_has_owners(&view);
 	sql_add(sql, "SELECT r.version::text, NULL::bigint, %s", owners ? "r.is_own" : "NULL::boolean");

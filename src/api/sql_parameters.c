@@ -3,6 +3,7 @@
  * their values depend on the call alone. */
 #include <inttypes.h>
 
+#include "clause.h"
 #include "sql_internal.h"
 
 int sql_parameter(struct sql *sql, const char *value)
@@ -14,6 +15,14 @@ int sql_parameter(struct sql *sql, const char *value)
 	}
 	statement->parameters[statement->n_parameters++] = value;
 	return (int)statement->n_parameters;
+}
+
+bool sql_has_parameter(const struct filter *filter)
+{
+	const char *common = filter->field->common;
+	if (filter->op == FILTER_EQUAL && common != NULL && strcmp(filter->value, common) == 0)
+		return false;
+	return filter->op != FILTER_NULL && filter->op != FILTER_NOT_NULL;
 }
 
 static int add_limit(struct sql *sql)
@@ -29,8 +38,14 @@ static void of_list(struct sql *sql)
 	sql->limit = add_limit(sql);
 	for (size_t i = 0; i < query->n_filters; i++) {
 		const struct filter *filter = &query->filters[i];
-		if (filter->op != FILTER_NULL && filter->op != FILTER_NOT_NULL)
+		if (sql_has_parameter(filter))
 			sql->filters[i] = sql_parameter(sql, filter->value);
+	}
+	/* What widens a filter has its text, and the filter's value. */
+	const struct clause *clauses = sql->shape->resource->clauses;
+	for (size_t i = 0; i < clause_count(sql->shape->resource); i++) {
+		if (query->clauses[i] != NULL && clauses[i].widens == NULL)
+			sql->clauses[i] = sql_parameter(sql, query->clauses[i]);
 	}
 	if (query->search != NULL)
 		sql->search = sql_parameter(sql, query->search);
@@ -80,6 +95,11 @@ static void of_delete(struct sql *sql)
 	sql->expected = sql_parameter(sql, sql->call->expected_version);
 }
 
+static void give(struct sql *sql, int number)
+{
+	sql->given[sql->n_given++] = number;
+}
+
 static void of_hand_written(struct sql *sql)
 {
 	const struct call *call = sql->call;
@@ -87,8 +107,17 @@ static void of_hand_written(struct sql *sql)
 	sql->body = add_body(sql);
 	sql->id = sql_parameter(sql, call->id);
 	sql->expected = sql_parameter(sql, call->expected_version);
-	for (size_t i = 0; parameters != NULL && parameters[i].name != NULL && i < OPERATION_VALUES_MAX; i++)
-		sql->given[i] = sql_parameter(sql, call->query.values[i]);
+	for (size_t i = 0; i < operation_names(call->route->operation); i++)
+		give(sql, sql_parameter(sql, call->names[i]));
+	for (size_t i = 0; parameters != NULL && parameters[i].name != NULL; i++)
+		give(sql, sql_parameter(sql, call->query.values[i]));
+	bool paged = call->route->operation->flags & OP_PAGED;
+	if (paged)
+		give(sql, add_limit(sql));
+	for (size_t i = 0; paged && i < SORT_KEYS_MAX; i++)
+		give(sql, sql_parameter(sql, call->query.keys[i]));
+	if (call->route->operation->flags & OP_CONDITIONAL)
+		give(sql, sql_parameter(sql, call->known));
 }
 
 const char *sql_keyed_path(struct arena *arena, const struct call *call)

@@ -87,14 +87,17 @@ static void add_geometry(struct sql *sql, const struct field *field)
 	if (verb_of(sql) == V_PATCH)
 		sql_add(sql, "CASE WHEN $%d::jsonb ? '%s' THEN ", sql->body, field->name);
 	sql_add(sql, "%s", is_point ? "" : "ST_Multi(ST_ForcePolygonCCW(");
-	sql_add(sql, "ST_SetSRID(ST_GeomFromGeoJSON($%d::text), 4326)", sql->geometry);
+	sql_add(sql,
+		sql->call->query.srid == SRID_NATIONAL ? "ST_Transform(ST_SetSRID(ST_GeomFromGeoJSON($%d::text), 27700), 4326)"
+						       : "ST_SetSRID(ST_GeomFromGeoJSON($%d::text), 4326)",
+		sql->geometry);
 	sql_add(sql, "%s", is_point ? "" : "))");
 	if (verb_of(sql) == V_PATCH)
 		sql_add(sql, " ELSE n.%s END", field->name);
 	sql_add(sql, " AS %s", field->name);
 }
 
-/* Objects with all their members, and ids in their canonical form: what is compared and looked up is written in one way only. */
+/* Objects with all their members, ids in their canonical form and decimals of one length: what is compared and looked up is written in one way only. */
 static void add_objects(struct sql *sql, const struct field *field)
 {
 	const char *comma = "";
@@ -107,6 +110,12 @@ static void add_objects(struct sql *sql, const struct field *field)
 	for (const struct field *member = field->members; member->name != NULL; member++)
 		if (member->type == T_REF || member->type == T_UUID)
 			sql_add(sql, " || jsonb_build_object('%1$s', (e ->> '%1$s')::uuid)", member->name);
+	for (const struct field *member = field->members; member->name != NULL; member++)
+		if (member->type == T_DECIMAL)
+			sql_add(
+			    sql,
+			    " || CASE WHEN e ? '%1$s' THEN jsonb_build_object('%1$s', round((e ->> '%1$s')::numeric, %2$d)) ELSE '{}' END",
+			    member->name, member->scale);
 	sql_add(sql, " ORDER BY at), '[]') FROM jsonb_array_elements(n.\"%1$s\") WITH ORDINALITY v (e, at)) END AS \"%1$s\"", field->name);
 }
 

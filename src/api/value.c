@@ -72,6 +72,14 @@ static void check_integer(const struct check *check, const struct field *field, 
 		check_fault(check, path, "type", "This must be an integer, written without fraction and exponent.");
 }
 
+static void check_decimal(const struct check *check, const struct field *field, const json_t *value, const struct path *path)
+{
+	if (json_is_number(value))
+		check_verdict(check, path, decimal_verdict(check->arena, field, json_number_value(value)));
+	else
+		check_fault(check, path, "type", "This must be a number.");
+}
+
 static bool check_items(const struct check *check, const struct field *field, const json_t *value, const struct path *path)
 {
 	if (!json_is_array(value)) {
@@ -172,6 +180,9 @@ static void check_value(const struct check *check, const struct field *field, co
 	case T_INT:
 		check_integer(check, field, value, path);
 		return;
+	case T_DECIMAL:
+		check_decimal(check, field, value, path);
+		return;
 	case T_REFS:
 	case T_CODES:
 	case T_TEXTS:
@@ -183,10 +194,13 @@ static void check_value(const struct check *check, const struct field *field, co
 	case T_GEOMETRY:
 	case T_POINT:
 		if (field == check->cut_field)
-			geojson_check(check->arena, field->type, field->name, check->cut, check->faults);
+			geojson_check_in(check->arena, check->srid, field->type, field->name, check->cut, check->faults);
 		else
 			check_fault(check, path, "type", "A geometry cannot be given here.");
 		return;
+	case T_POSITION:
+	case T_BOX:
+		return; /* no field is of these */
 	}
 }
 

@@ -20,6 +20,7 @@ struct check {
 	/* The one field whose value is not in the tree, where a null stands for it, but was cut out of the bytes; NULL: none. */
 	const struct field *cut_field;
 	struct slice cut;
+	int srid; /* of its coordinates */
 };
 
 /* The fields of an object, in any storage. */

@@ -11,6 +11,8 @@ static enum cell cell_in_json(enum field_type type)
 	case T_TEXT:
 	case T_ENUM:
 	case T_URL:
+	case T_POSITION:
+	case T_BOX:
 		return CELL_TEXT;
 	case T_REFS:
 	case T_CODES:
@@ -27,6 +29,7 @@ static enum cell cell_in_json(enum field_type type)
 	case T_DATE:
 		return CELL_WORD;
 	case T_INT:
+	case T_DECIMAL:
 	case T_OBJECTS:
 	case T_GEOMETRY:
 	case T_POINT:
@@ -45,7 +48,7 @@ static enum cell cell_in_csv(enum field_type type)
 static void add_columns(const struct sql *sql, struct view *view)
 {
 	const struct shape *shape = sql->shape;
-	uint64_t fields = sql_shown(sql), others = sql_visible_to_others(sql);
+	uint64_t fields = sql_shown(sql), others = sql_visible_to_others(sql), withheld = sql_withheld(sql);
 	int geometry = view->format == FORMAT_GEOJSON ? shape_geometry(shape) : -1;
 	for (size_t i = 0; i < shape->n_fields && view->n < VIEW_COLUMNS_MAX; i++) {
 		const struct field *field = shape->fields[i];
@@ -55,8 +58,9 @@ static void add_columns(const struct sql *sql, struct view *view)
 		if ((int)i == geometry)
 			view->geometry = (int)view->n;
 		enum cell cell = view->format == FORMAT_CSV ? cell_in_csv(field->type) : cell_in_json(field->type);
-		view->columns[view->n++] =
-		    (struct view_column){ .field = field, .key = shape->keys[i], .cell = cell, .owners = !(others & BIT(i)) };
+		view->columns[view->n++] = (struct view_column){
+			.field = field, .key = shape->keys[i], .cell = cell, .owners = !(others & BIT(i)), .withheld = withheld & BIT(i)
+		};
 	}
 }
 
@@ -71,6 +75,17 @@ static void add_included(struct arena *arena, const struct sql *sql, struct view
 		view->columns[view->n++] = (struct view_column){
 			.field = shape->fields[i], .key = key, .cell = CELL_PLAIN, .owners = !(others & BIT(i)), .included = true
 		};
+	}
+}
+
+static void add_shown(struct arena *arena, const struct sql *sql, struct view *view)
+{
+	for (size_t i = 0; i < CLAUSES_MAX && view->n < VIEW_COLUMNS_MAX; i++) {
+		const struct clause *clause = sql_showing(sql, i);
+		if (clause == NULL)
+			continue;
+		struct slice key = slice_of(arena_printf(arena, "\"%s\":", clause->shows));
+		view->columns[view->n++] = (struct view_column){ .shown = clause, .key = key, .cell = CELL_PLAIN };
 	}
 }
 
@@ -91,6 +106,7 @@ void view_of(struct arena *arena, const struct call *call, struct view *ret_view
 	ret_view->geometry = -1;
 	add_columns(&sql, ret_view);
 	add_included(arena, &sql, ret_view);
+	add_shown(arena, &sql, ret_view);
 	ret_view->between = SLICE(",");
 	ret_view->tail = SLICE("]");
 	switch (call->format) {

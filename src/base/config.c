@@ -68,6 +68,9 @@ static const struct setting settings[] = {
 	  .meaning = "deadline for a body or an answer of up to 1 MiB" },
 	{ MEMBER(transfer_timeout_ms), .type = SETTING_NUMBER, .initial = "600000", .min = 100, .max = 86400000,
 	  .meaning = "deadline for longer ones, which must also keep 16 KiB/s over any 30 s" },
+	{ MEMBER(spool_dir), .initial = "/tmp", .check = check_not_empty, .allowed = "a folder",
+	  .meaning = "folder of files to import, while they are read; without names, so that none stays" },
+	{ MEMBER(import_max_mb), .type = SETTING_NUMBER, .initial = "512", .min = 1, .max = 65536, .meaning = "MiB of a file to import" },
 	{ MEMBER(trusted_proxies), .initial = "", .check = network_list_valid,
 	  .allowed = "addresses and networks such as 10.0.0.0/8, separated by commas",
 	  .meaning = "proxies whose X-Forwarded-For is believed" },
@@ -90,6 +93,12 @@ static const struct setting settings[] = {
 	  .meaning = "time that answers to an Idempotency-Key are kept" },
 	{ MEMBER(timezone), .initial = "Europe/London", .check = check_timezone, .allowed = "a name of the time zone database",
 	  .meaning = "time zone of civil dates" },
+	{ MEMBER(map_extent), .initial = "-9,49,2.5,61", .check = check_extent_or_empty,
+	  .allowed = "west,south,east,north in degrees, such as -9,49,2.5,61, or nothing",
+	  .meaning = "what the installation's map shows: a boundary outside of it that lies inside with its axes changed over is refused; "
+		     "empty: none is" },
+	{ MEMBER(overlap_settle_seconds), .type = SETTING_NUMBER, .initial = "5", .min = 0, .max = 3600,
+	  .meaning = "how long a boundary set has to rest after a change before it is compared with the others" },
 	{ MEMBER(security_contact), .initial = "",
 	  .meaning = "whom to tell about a vulnerability: a mailto: or https: URI for security.txt" },
 };
@@ -409,5 +418,5 @@ void config_print(const struct config *config, FILE *out)
 
 long config_connections(const struct config *config)
 {
-	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy + config->lane_stream) + 1;
+	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy + config->lane_stream) + CONFIG_BACKGROUND;
 }

@@ -77,6 +77,29 @@ bool check_log_level(const char *text)
 	return log_level_parse(text, &level) == 0;
 }
 
+/* One number of at most `most` either way, and what ends it; NULL where there is none. */
+static const char *degrees(const char *text, double most, double *ret_number)
+{
+	size_t len = strspn(text, "-.0123456789");
+	char *end;
+	*ret_number = strtod(text, &end);
+	return len > 0 && len <= 20 && end == text + len && *ret_number >= -most && *ret_number <= most ? end : NULL;
+}
+
+bool check_extent_or_empty(const char *text)
+{
+	double corners[4];
+	if (text[0] == '\0')
+		return true;
+	for (int i = 0; i < 4; i++) {
+		text = degrees(text, i % 2 == 0 ? 180 : 90, &corners[i]);
+		if (text == NULL || *text != (i < 3 ? ',' : '\0'))
+			return false;
+		text++;
+	}
+	return corners[1] < corners[3] && corners[0] != corners[2];
+}
+
 bool check_timezone(const char *text)
 {
 	size_t len = strlen(text);

@@ -11,5 +11,6 @@ bool check_url_or_empty(const char *text); /* http(s)://host[:port][/path], no s
 bool check_origins(const char *text); /* http(s)://host[:port], separated by commas; may be empty */
 bool check_log_level(const char *text);
 bool check_timezone(const char *text);
+bool check_extent_or_empty(const char *text); /* four numbers between commas: west, south, east, north; west may be greater than east */
 
 #endif

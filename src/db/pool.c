@@ -137,9 +137,57 @@ static bool takes_more(const struct db_pool *pool, enum lane lane, int64_t now_u
 	return !(stands && (stuck || slow)) && queue->n < (size_t)pool->settings.queue_limit;
 }
 
+/* --- guests --- */
+
+static size_t guests_waiting(const struct job_queue *queue)
+{
+	size_t n = 0;
+	for (const struct db_job *job = queue->first; job != NULL; job = job->next)
+		n += job->guest ? 1 : 0;
+	return n;
+}
+
+static bool has_guest(const struct connection *connection)
+{
+	bool has = false;
+	for (size_t i = 0; !has && i < connection->fifo_n; i++) {
+		const struct db_job *job = connection->fifo[(connection->fifo_head + i) % connection->fifo_size].job;
+		has = job != NULL && job->guest;
+	}
+	return has;
+}
+
+/* Connections that guests have, where they may have no more. */
+static bool guests_are_many(const struct db_pool *pool, enum lane lane)
+{
+	size_t most = (size_t)pool->settings.connections[lane], n = 0;
+	for (size_t i = 0; i < pool->n_connections; i++)
+		n += pool->connections[i].lane == lane && has_guest(&pool->connections[i]) ? 1 : 0;
+	return lane == LANE_HEAVY && most > 1 && n >= most - 1;
+}
+
+/* Puts the first job that is no guest's at the head of its queue. */
+static bool prefer_others(struct job_queue *queue)
+{
+	struct db_job *before = NULL, *job = queue->first;
+	for (; job != NULL && job->guest; job = job->next)
+		before = job;
+	if (job == NULL || before == NULL)
+		return job != NULL;
+	before->next = job->next;
+	if (queue->last == job)
+		queue->last = before;
+	queue->n--;
+	queue_push_front(queue, job);
+	return true;
+}
+
 int db_enqueue(struct db_pool *pool, struct db_job *job)
 {
 	int64_t now_us = clock_monotonic_us();
+	if (job->guest && job->lane == LANE_HEAVY && pool->settings.connections[LANE_HEAVY] > 1 &&
+	    guests_waiting(&pool->queues[LANE_HEAVY]) * 2 >= (size_t)pool->settings.queue_limit)
+		return -EAGAIN;
 	if (pool->away[job->lane])
 		return -ECONNREFUSED;
 	if (!takes_more(pool, job->lane, now_us))
@@ -219,7 +267,7 @@ static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 			continue;
 		}
 		struct connection *connection = least_loaded(pool, lane);
-		if (connection == NULL)
+		if (connection == NULL || (queue->first->guest && guests_are_many(pool, lane) && !prefer_others(queue)))
 			return;
 		struct db_job *job = queue_pop(queue);
 		int error = connection_send(connection, job, now_us);

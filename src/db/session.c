@@ -139,9 +139,7 @@ int db_session_new_within(const char *uri, struct arena *arena, long patience_ms
 	}
 	PQsetNoticeReceiver(connection, ignore_notice, NULL);
 	session->connection = connection;
-	session->stop_fd = -1;
-	if (stop_fd >= 0)
-		db_session_limit(session, patience_ms, stop_fd);
+	db_session_limit(session, patience_ms, stop_fd);
 	struct db_rows rows;
 	int status = db_session_query(session, arena,
 				      "SET TimeZone = 'UTC'; SET search_path = pg_catalog, public; SET client_min_messages = warning", 0,

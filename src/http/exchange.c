@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "wardmote/clock.h"
 
@@ -261,15 +262,31 @@ static const struct gate_verdict *reserve(struct http_exchange *exchange, size_t
 	return NULL;
 }
 
+static const struct gate_verdict *spool(struct http_exchange *exchange, const char *data, size_t size)
+{
+	while (size > 0) {
+		ssize_t written = write(exchange->spool_fd, data, size);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return &gate_body_disk;
+		data += written;
+		size -= (size_t)written;
+	}
+	return NULL;
+}
+
 static enum MHD_Result receive(struct http_exchange *exchange, const char *data, size_t *size)
 {
-	bool fits = *size <= exchange->body_max - exchange->body_len;
-	const struct gate_verdict *verdict = fits ? reserve(exchange, exchange->body_len + *size) : &gate_body_too_large;
+	const struct gate_verdict *verdict = &gate_body_too_large;
+	if (*size <= exchange->body_max - exchange->body_len)
+		verdict = exchange->spooled ? spool(exchange, data, *size) : reserve(exchange, exchange->body_len + *size);
 	if (verdict != NULL) {
 		exchange_refuse_raw(exchange->connection, verdict);
 		return MHD_NO;
 	}
-	memcpy(exchange->body + exchange->body_len, data, *size);
+	if (!exchange->spooled)
+		memcpy(exchange->body + exchange->body_len, data, *size);
 	exchange->body_len += *size;
 	*size = 0;
 	return MHD_YES;
@@ -286,7 +303,8 @@ static enum MHD_Result complete(struct http_exchange *exchange)
 		if (has_body(exchange))
 			connection_enter(exchange->connection, PHASE_WORK);
 		exchange->in_handler = true;
-		callbacks->body(exchange->request, (struct slice){ exchange->body == NULL ? "" : exchange->body, exchange->body_len });
+		struct slice body = { exchange->body == NULL ? "" : exchange->body, exchange->spooled ? 0 : exchange->body_len };
+		callbacks->body(exchange->request, body);
 		exchange->in_handler = false;
 	}
 	if (exchange->response != NULL)
@@ -336,6 +354,17 @@ void exchange_end(struct http_connection *connection, bool complete)
 	free(exchange->target);
 	arena_done(&exchange->arena);
 	put_spare(server, exchange);
+}
+
+void http_spool(struct http_exchange *exchange, int fd)
+{
+	exchange->spooled = true;
+	exchange->spool_fd = fd;
+}
+
+uint64_t http_body_bytes(const struct http_exchange *exchange)
+{
+	return exchange->body_len;
 }
 
 void http_suspend(struct http_exchange *exchange)

@@ -52,6 +52,7 @@ static const struct gate_verdict content_coding = { PROBLEM_UNSUPPORTED_MEDIA_TY
 const struct gate_verdict gate_body_too_large = { PROBLEM_CONTENT_TOO_LARGE, 413, "body_length",
 						  "The body is longer than this request may carry; a GET carries none." };
 const struct gate_verdict gate_body_memory = { PROBLEM_UNAVAILABLE, 503, "body_memory", "Too many long bodies are arriving at once." };
+const struct gate_verdict gate_body_disk = { PROBLEM_UNAVAILABLE, 503, "body_disk", "The server has no room on its disk for this body." };
 const struct gate_verdict gate_connection_limit = { PROBLEM_UNAVAILABLE, 503, "connection_limit", "Too many connections are open." };
 const struct gate_verdict gate_header_timeout = { PROBLEM_REQUEST_TIMEOUT, 408, "header_timeout",
 						  "The head of the request took too long." };

@@ -55,6 +55,7 @@ const struct gate_verdict *gate_check_layout(const struct gate_layout *layout, c
 /* Refusals that no head shows. */
 extern const struct gate_verdict gate_body_too_large;
 extern const struct gate_verdict gate_body_memory;
+extern const struct gate_verdict gate_body_disk;
 extern const struct gate_verdict gate_connection_limit;
 extern const struct gate_verdict gate_header_timeout;
 extern const struct gate_verdict gate_body_timeout;

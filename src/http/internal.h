@@ -139,6 +139,8 @@ struct http_exchange {
 	bool suspended;
 	bool replied;
 	bool queued;
+	bool spooled; /* the body goes into a file of the application */
+	int spool_fd;
 	size_t body_max;
 	char *body;
 	size_t body_len;

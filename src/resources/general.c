@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Operations that belong to no resource: entrances, documents and the change feed. Those of identity are in accounts/. */
+/* Operations that belong to no resource: entrances, documents and the change feed. Those of a family are in the operations.inc of its folder, and what they
+ * name is declared in its operations.h. */
 #include "wardmote/resources.h"
 
 #include "accounts/operations.h"
-
-#include "accounts/operations.h"
+#include "across/operations.h"
+#include "community/operations.h"
+#include "ogc/operations.h"
+#include "places/operations.h"
+#include "profiles/operations.h"
+#include "services/operations.h"
 
 /* clang-format off */
 static const struct parameter changes_parameters[] = {
@@ -36,6 +41,12 @@ const struct operation resources_general[] = {
 	  .doc = "Every change of a record that the caller could see before or after it, in commit order: resource, id, version, operation and time. A "
 		 "record that leaves the caller's sight appears as deleted. Ask again with `after` from the last answer; nothing is skipped." },
 #include "accounts/operations.inc"
+#include "places/operations.inc"
+#include "profiles/operations.inc"
+#include "community/operations.inc"
+#include "services/operations.inc"
+#include "ogc/operations.inc"
+#include "across/operations.inc"
 	{ 0 },
 };
 /* clang-format on */

@@ -14,5 +14,9 @@ const struct resource *const resources_all[] = {
 	&risk_scale_resource,
 	&risk_register_resource,
 	&risk_resource,
+#include "places/resources.inc"
+#include "profiles/resources.inc"
+#include "community/resources.inc"
+#include "services/resources.inc"
 	NULL,
 };

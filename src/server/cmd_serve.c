@@ -22,8 +22,9 @@ static int print_config(const struct config *config, int argc, char **argv)
 {
 	(void)argc, (void)argv;
 	config_print(config, stdout);
-	printf("\nOne process opens %ld database connections: %ld workers x (%ld read + %ld write + %ld heavy + %ld stream) + 1.\n",
-	       config_connections(config), config->workers, config->lane_read, config->lane_write, config->lane_heavy, config->lane_stream);
+	printf("\nOne process opens %ld database connections: %ld workers x (%ld read + %ld write + %ld heavy + %ld stream) + %d.\n",
+	       config_connections(config), config->workers, config->lane_read, config->lane_write, config->lane_heavy, config->lane_stream,
+	       (int)CONFIG_BACKGROUND);
 	return EXIT_SUCCESS;
 }
 

@@ -18,10 +18,20 @@
 #include "wardmote/http.h"
 
 static const char usage[] =
-    "wardmote dev [--port 8080] [--data var/dev] [--sample norwich|demo|none] [--sample-dir DIR] [--SETTING VALUE]...";
+    "wardmote dev [--port 8080] [--data var/dev] [--sample norwich|places|demo|none] [--sample-dir DIR] [--SETTING VALUE]...";
 
 /* The host of the sample's partnership; its own record is in the sample. */
 static const char host_partner[] = "Norwich City Council", host_kind[] = "council";
+
+/* The folders of each sample, in the order in which they are loaded. */
+static const struct sample {
+	const char *name, *folders[4];
+} samples[] = {
+	{ "none", { NULL } },
+	{ "norwich", { "norwich" } },
+	{ "places", { "norwich", "north-west-leicestershire", "durham" } },
+	{ "demo", { "norwich", "demo" } },
+};
 
 enum { READY_SECONDS = 30, READY_POLL_MS = 25, READY_TRY_MS = 1000, SERVER_STOP_MS = 20000 };
 
@@ -31,6 +41,15 @@ struct options {
 };
 
 /* --- options --- */
+
+static const struct sample *find_sample(const char *name)
+{
+	for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+		if (strcmp(samples[i].name, name) == 0)
+			return &samples[i];
+	}
+	return NULL;
+}
 
 static int parse_options(struct arena *arena, int argc, char **argv, struct options *ret_options, const char **ret_error)
 {
@@ -54,8 +73,8 @@ static int parse_options(struct arena *arena, int argc, char **argv, struct opti
 	if (strspn(options.port, "0123456789") != strlen(options.port) || strlen(options.port) > 5 ||
 	    strtol(options.port, NULL, 10) > 65535)
 		*ret_error = "--port: a number up to 65535 is expected";
-	else if (strcmp(options.sample, "norwich") != 0 && strcmp(options.sample, "demo") != 0 && strcmp(options.sample, "none") != 0)
-		*ret_error = "--sample: norwich, demo or none is expected";
+	else if (find_sample(options.sample) == NULL)
+		*ret_error = "--sample: norwich, places, demo or none is expected";
 	else {
 		*ret_options = options;
 		return 0;
@@ -231,23 +250,48 @@ static int wait_until_ready(struct dev *dev)
 
 /* --- the sample --- */
 
+static bool is_part(const char *folder, const struct sample *sample)
+{
+	for (size_t i = 0; sample != NULL && sample->folders[i] != NULL; i++) {
+		if (strcmp(sample->folders[i], folder) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether one of the samples loaded before ("places demo") has this folder in it. */
+static bool is_loaded(const struct dev *dev, const char *folder)
+{
+	const char *at = dev->state.sample == NULL ? "" : dev->state.sample;
+	for (; *at != '\0'; at += strspn(at, " ")) {
+		size_t len = strcspn(at, " ");
+		if (is_part(folder, find_sample(arena_copy(dev->arena, (struct slice){ at, len }))))
+			return true;
+		at += len;
+	}
+	return false;
+}
+
 static int load_sample(struct dev *dev, const struct options *options)
 {
-	bool demo = strcmp(options->sample, "demo") == 0;
-	bool loaded = dev->state.sample != NULL && (strcmp(dev->state.sample, options->sample) == 0 || !demo);
-	if (strcmp(options->sample, "none") == 0 || loaded)
+	enum { FIXED = 6 };
+	const struct sample *sample = find_sample(options->sample);
+	const char *argv[FIXED + 5] = { self(dev), "load", "--url", dev->state.url, "--client-id", dev->state.client_id };
+	bool loaded = true;
+	for (size_t i = 0; sample->folders[i] != NULL; i++) {
+		argv[FIXED + i] = arena_printf(dev->arena, "%s/%s", options->sample_dir, sample->folders[i]);
+		loaded = loaded && is_loaded(dev, sample->folders[i]);
+	}
+	if (loaded)
 		return 0;
-	const char *norwich = arena_printf(dev->arena, "%s/norwich", options->sample_dir);
-	const char *argv[] = { self(dev), "load", "--url", dev->state.url, "--client-id", dev->state.client_id, norwich, NULL, NULL };
-	if (demo)
-		argv[7] = arena_printf(dev->arena, "%s/demo", options->sample_dir);
 	const char *const environment[] = { arena_printf(dev->arena, "WARDMOTE_CLIENT_SECRET=%s", dev->state.client_secret), NULL };
-	printf("loading the sample %s\n", options->sample);
+	printf("loading the sample %s\n", sample->name);
 	int status = process_run(&(struct process_options){ .argv = argv, .output = -1, .environment = environment, .end_signal = SIGTERM },
 				 dev->stop_fd);
 	if (status < 0)
 		return status == -EINTR ? status : dev_fail(dev, status, "the sample could not be loaded");
-	dev->state.sample = options->sample;
+	bool more = dev->state.sample != NULL && strcmp(dev->state.sample, "norwich") != 0;
+	dev->state.sample = more ? arena_printf(dev->arena, "%s %s", dev->state.sample, sample->name) : sample->name;
 	return dev_save(dev);
 }
 

@@ -23,7 +23,7 @@ struct dev_state {
 	const char *database, *database_owner; /* libpq URIs of wardmote_api and wardmote_owner */
 	const char *api_password, *owner_password;
 	const char *client_id, *client_secret;
-	const char *sample; /* the sample that was loaded to its end */
+	const char *sample; /* the samples that were loaded to their end: "places demo" */
 };
 
 struct dev {

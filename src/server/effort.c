@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Which lane a list runs in. One without conditions walks an index and stops after a page; what a condition costs depends on how many records meet it:
- * where few do and no index knows them, the walk goes on through all. So a list with conditions gets a short time in the lane of reads, whose next
+ * where few do and no index knows them, the walk goes on through all. What is drawn costs what there is to draw, and some records stand for
+ * hundreds of areas (OP_TRIED). So a list with conditions, or a drawing, gets a short time in the lane of reads, whose next
  * statements wait behind it, and all the time of the heavy lane when that was not enough. One that was not is known for a while and goes there at once. */
 #include "request.h"
 #include "wardmote/clock.h"
@@ -9,7 +10,12 @@ enum { SHARE_OF_TIMEOUT = 40, /* 125 ms by default: as long as a read may wait f
 
 static bool has_conditions(const struct query *query)
 {
-	return query->n_filters > 0 || query->search != NULL || query->bbox[0] != NULL;
+	return query->n_filters > 0 || query->search != NULL || query->bbox[0] != NULL || query_has_clauses(query);
+}
+
+static bool has_areas(const struct query *query)
+{
+	return query->geometry == GEOMETRY_FULL || query->geometry == GEOMETRY_SIMPLIFIED;
 }
 
 static struct effort *remembered(const struct request *request)
@@ -21,29 +27,35 @@ enum lane effort_lane(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
 	const struct query *query = &request->call.query;
-	if (operation->verb != V_LIST)
+	bool tried = operation->flags & (OP_BINARY | OP_TRIED);
+	if (operation->verb != V_LIST && !tried)
 		return operation->lane;
 	const struct effort *dear = remembered(request);
 	bool known = dear->until_us > clock_monotonic_us() && dear->digest == query->digest;
 	if (query->as_of != NULL || query->count == COUNT_EXACT || known)
 		return LANE_HEAVY;
-	request->trying = has_conditions(query);
+	request->trying = tried || has_conditions(query) || has_areas(query);
 	return operation->lane;
 }
 
 void effort_limit(struct request *request)
 {
 	const struct config *config = request->worker->server->config;
-	if (!request->trying)
-		return;
-	request->patience[0] = arena_printf(request->arena, "%ld", config->request_timeout_ms / SHARE_OF_TIMEOUT);
-	segment_add(request, "SELECT set_config('statement_timeout', $1, true)", 1, request->patience, false);
+	if (request->trying)
+		segment_limit(request, config->request_timeout_ms / SHARE_OF_TIMEOUT);
+}
+
+/* Only what ran and was stopped: what came to its deadline in a queue has no time left. PostGIS, stopped in the midst of cutting a shape to a tile, says that it got
+ * none (XX000); whatever else is wrong will be so again. */
+static bool is_stopped(const struct db_result *result)
+{
+	return (result->outcome == DB_TIMEOUT && strncmp(result->sqlstate, "57014", 5) == 0) ||
+	       (result->outcome == DB_ERROR && strncmp(result->sqlstate, "XX000", 5) == 0);
 }
 
 bool effort_again(struct request *request, const struct db_result *result, void (*done)(struct db_job *job, const struct db_result *result))
 {
-	/* Only what ran and was stopped: what came to its deadline in a queue has no time left. */
-	if (!request->trying || result->outcome != DB_TIMEOUT || strncmp(result->sqlstate, "57014", 5) != 0)
+	if (!request->trying || !is_stopped(result))
 		return false;
 	request->trying = false;
 	*remembered(request) = (struct effort){ request->call.query.digest, clock_monotonic_us() + REMEMBERED_US };

@@ -49,6 +49,7 @@ static bool begin(struct request *request)
 	respond_start(request, &answer, 200);
 	respond_field(&answer, "Content-Type", negotiate_type(request->format));
 	respond_field(&answer, "Cache-Control", respond_cache_control(request));
+	respond_crs(request, &answer);
 	respond_links(request, NULL, &answer);
 	if (answer.n_body > 0)
 		flow->links = answer.body[--answer.n_body];

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "commands.h"
@@ -48,8 +49,10 @@ static bool ask(struct jobs *jobs, struct arena *arena, const char *text, struct
 	if (jobs->session == NULL) {
 		if (!open_session(jobs, arena, ret_error))
 			return false;
-		/* Without it a clean-up would go by the database's defaults. */
-		if (db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error) < 0) {
+		/* Without it a clean-up would go by the database's defaults. A statement ends before we give it up, and soon after we are gone. */
+		if (db_session_query(jobs->session, arena, jobs->server->database_setup, 0, NULL, ret_rows, ret_error) < 0 ||
+		    db_session_query(jobs->session, arena, "SET statement_timeout = '9s'; SET client_connection_check_interval = '1s'", 0,
+				     NULL, ret_rows, ret_error) < 0) {
 			close_session(jobs);
 			return false;
 		}
@@ -84,6 +87,26 @@ static void check(struct jobs *jobs, struct arena *arena)
 	jobs->checked = true;
 }
 
+/* What one call leaves over is done in the next round: the sequencer comes in between. */
+static void prune(struct jobs *jobs, struct arena *arena)
+{
+	struct db_rows rows;
+	const char *error = NULL;
+	const char *called = "";
+	if (!ask(jobs, arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error))
+		return;
+	while (called != NULL) {
+		const char *text = arena_printf(arena, "SELECT called, more, fault FROM wardmote.prune_next('%s')", called);
+		if (!ask(jobs, arena, text, &rows, &error))
+			return;
+		called = rows.cells[0];
+		if (rows.cells[2] != NULL)
+			log_message(LOG_LEVEL_WARNING, "not everything that ended was tidied away", "error", rows.cells[2]);
+		if (strcmp(rows.cells[1], "t") == 0)
+			jobs->pruned_us = 0;
+	}
+}
+
 /* Milliseconds until the next round: what failed is not tried, and logged, ten times a second. */
 static int run_round(struct jobs *jobs)
 {
@@ -105,7 +128,7 @@ static int run_round(struct jobs *jobs)
 			wait_ms = CHECK_MS;
 		if (jobs->pruned_us == 0 || now_us - jobs->pruned_us > PRUNE_MS * 1000) {
 			jobs->pruned_us = now_us;
-			ask(jobs, &arena, "SELECT wardmote.forget_keys(), auth.sweep()", &rows, &error);
+			prune(jobs, &arena);
 		}
 	}
 	arena_done(&arena);

@@ -102,7 +102,7 @@ static int load_records(struct load_run *run, const struct load_file *file, json
 			return r;
 		counts[outcome]++;
 	}
-	printf("%-16s %4zu created, %4zu present, %2zu completed   %s\n", file->resource, counts[LOAD_CREATED], counts[LOAD_PRESENT],
+	printf("%-21s %4zu created, %4zu present, %2zu completed   %s\n", file->resource, counts[LOAD_CREATED], counts[LOAD_PRESENT],
 	       counts[LOAD_COMPLETED], file->path);
 	return 0;
 }
@@ -116,7 +116,12 @@ static int load_path(struct load_run *run, const char *path)
 		return -EINVAL;
 	}
 	struct load_file file;
-	json_t *records;
+	json_t *records, *import = json_object_get(tree, "import");
+	if (import != NULL) {
+		int imported = load_import(run, path, import);
+		json_decref(tree);
+		return imported;
+	}
 	int r = parse_file(path, tree, &file, &records);
 	if (r == 0)
 		r = load_records(run, &file, records);

@@ -4,7 +4,8 @@
  *
  *   load.c         the command (cmd_load of commands.h): options, folders, files in order, the count of what happened
  *   load_client.c  one connection: tokens, requests, answers, problems
- *   load_record.c  one record: references resolved, found or made */
+ *   load_record.c  one record: references resolved, found or made
+ *   load_import.c  one file that goes to the server as it is, and what came of it */
 #ifndef WARDMOTE_SERVER_LOAD_H
 #define WARDMOTE_SERVER_LOAD_H
 
@@ -33,6 +34,8 @@ struct load_request {
 	const char *target; /* path and query, percent-encoded */
 	json_t *body; /* borrowed; NULL: none, of a GET */
 	const char *media_type; /* of the body */
+	struct slice text; /* a body that is a file, as it is; ptr NULL: `body` */
+	const char *prefer; /* NULL: none */
 	const char *if_match; /* NULL: none */
 	const char *idempotency_key;
 };
@@ -90,5 +93,7 @@ struct load_file {
 
 /* Stores one record. 0, or a negative errno after a message on standard error. */
 int load_record(struct load_run *run, const struct load_file *file, json_t *record, enum load_outcome *ret_outcome);
+/* Sends the file that the member "import" of the file `path` names, and waits for the end. 0, or a negative errno after a message on standard error. */
+int load_import(struct load_run *run, const char *path, json_t *import);
 
 #endif

@@ -23,7 +23,7 @@ struct load_client {
 
 struct received {
 	char *ptr;
-	size_t len;
+	size_t len, capacity;
 	struct load_answer *answer;
 };
 
@@ -64,9 +64,11 @@ static size_t on_body(char *data, size_t size, size_t n, void *context)
 	size_t more = size * n;
 	if (more > ANSWER_MAX - received->len)
 		return 0;
-	char *grown = load_need(realloc(received->ptr, received->len + more + 1));
-	memcpy(grown + received->len, data, more);
-	received->ptr = grown;
+	if (received->len + more > received->capacity) {
+		received->capacity = 2 * (received->len + more);
+		received->ptr = load_need(realloc(received->ptr, received->capacity));
+	}
+	memcpy(received->ptr + received->len, data, more);
 	received->len += more;
 	return more;
 }
@@ -171,7 +173,10 @@ static int perform(struct load_client *client, struct arena *arena, const char *
 
 static struct curl_slist *header_add(struct curl_slist *headers, const char *line)
 {
-	return load_need(curl_slist_append(headers, line));
+	struct curl_slist *longer = curl_slist_append(headers, line);
+	if (longer == NULL)
+		curl_slist_free_all(headers);
+	return load_need(longer);
 }
 
 static int token_request(struct load_client *client, struct arena *arena, const struct load_identity *identity,
@@ -212,7 +217,7 @@ static int token_renew(struct load_client *client, struct arena *arena, struct l
 }
 
 static int send_once(struct load_client *client, struct arena *arena, const struct load_identity *identity,
-		     const struct load_request *request, const char *body, struct load_answer *ret_answer)
+		     const struct load_request *request, struct slice body, struct load_answer *ret_answer)
 {
 	struct curl_slist *headers = header_add(NULL, arena_printf(arena, "Authorization: Bearer %s", identity->token));
 	headers = header_add(headers, "Accept: application/json");
@@ -222,10 +227,12 @@ static int send_once(struct load_client *client, struct arena *arena, const stru
 	if (request->idempotency_key != NULL)
 		headers = header_add(headers, arena_printf(arena, "Idempotency-Key: %s", request->idempotency_key));
 	curl_easy_reset(client->curl);
-	if (body != NULL) {
+	if (request->prefer != NULL)
+		headers = header_add(headers, arena_printf(arena, "Prefer: %s", request->prefer));
+	if (body.ptr != NULL) {
 		headers = header_add(headers, arena_printf(arena, "Content-Type: %s", request->media_type));
-		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
-		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body);
+		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body.ptr);
 	}
 	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, request->method);
 	int r = perform(client, arena, request->target, headers, ret_answer);
@@ -245,13 +252,14 @@ int load_client_call(struct load_client *client, struct load_identity *identity,
 	arena_init(&arena);
 	/* Fifteen digits print a coordinate as it was read; jansson's default of seventeen adds a tail of noise. */
 	char *body = request->body == NULL ? NULL : load_need(json_dumps(request->body, JSON_COMPACT | JSON_REAL_PRECISION(15)));
+	struct slice bytes = request->text.ptr != NULL ? request->text : slice_of(body);
 	int r = 0;
 	for (int attempt = 1;; attempt++) {
 		if (identity->token == NULL || clock_monotonic_us() >= identity->renew_at)
 			r = token_renew(client, &arena, identity);
 		struct load_answer answer = { 0 };
 		if (r == 0)
-			r = send_once(client, &arena, identity, request, body, &answer);
+			r = send_once(client, &arena, identity, request, bytes, &answer);
 		if (r < 0)
 			break;
 		if (!is_busy(&answer) || attempt == ATTEMPTS) {

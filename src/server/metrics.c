@@ -253,6 +253,10 @@ struct slice metrics_render(struct arena *arena, struct server *server)
 	value(&out, "log_dropped_lines_total", "counter", "Log lines lost because the sink was full.", log_dropped());
 	head(&out, "feed_lag_seconds", "gauge", "Age of the oldest change that may have no position in the feed yet.");
 	buffer_format(&out, "wardmote_feed_lag_seconds %.3f\n", (double)(clock_monotonic_us() - atomic_load(&server->sequenced_us)) / 1e6);
+	value(&out, "overlaps_pending", "gauge", "Pairs of boundary sets that are still to be compared.",
+	      (uint64_t)atomic_load(&server->overlaps_pending));
+	head(&out, "overlap_seconds", "gauge", "What comparing the last pair of boundary sets took in this process.");
+	buffer_format(&out, "wardmote_overlap_seconds %.6f\n", (double)atomic_load(&server->overlap_us) / 1e6);
 	process(&out);
 	return buffer_slice(&out);
 }

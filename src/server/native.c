@@ -23,6 +23,10 @@ static void run_root(struct request *request)
 	link_to(&body, request, "self", "/", "application/json");
 	link_to(&body, request, "current-version", "/v1", "application/json");
 	link_to(&body, request, "service-desc", "/openapi.json", "application/vnd.oai.openapi+json;version=3.1");
+	link_to(&body, request, "ogc", "/ogc", "application/json");
+	link_to(&body, request, "hsds", "/hsds", "application/json");
+	link_to(&body, request, "hsds-services", "/hsds/services", "application/json");
+	link_to(&body, request, "hsds-organizations", "/hsds/organizations", "application/json");
 	link_to(&body, request, "problems", "/problems", "application/json");
 	link_to(&body, request, "oauth-authorization-server", "/.well-known/oauth-authorization-server", "application/json");
 	link_to(&body, request, "jwks", "/.well-known/jwks.json", "application/jwk-set+json");
@@ -43,6 +47,7 @@ static void run_v1(struct request *request)
 		link_to(&body, request, name, arena_printf(request->arena, "/v1/%s", name), "application/json");
 	}
 	link_to(&body, request, "changes", "/v1/changes", "application/json");
+	link_to(&body, request, "personal-reads", "/v1/personal-reads", "application/json");
 	link_to(&body, request, "me", "/v1/me", "application/json");
 	link_to(&body, request, "sessions", "/v1/me/sessions", "application/json");
 	buffer_text(&body, "]}");

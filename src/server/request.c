@@ -43,6 +43,7 @@ static bool stage_route(struct request *request)
 	request->call.route = request->match.route;
 	request->call.catalog = catalog;
 	request->call.id = request->match.id;
+	memcpy(request->call.names, request->match.names, sizeof request->match.names);
 	return true;
 }
 
@@ -91,6 +92,16 @@ static const char *offers_text(struct arena *arena, unsigned offers)
 	return buffer_slice(&text).ptr;
 }
 
+/* An operation with a type of its own offers that one. */
+static bool negotiate_own(struct request *request)
+{
+	const char *media = request_operation(request)->media;
+	if (negotiate_media(request->arena, http_header(request->exchange, "accept"), media) == 0)
+		return true;
+	respond_problem(request, PROBLEM_NOT_ACCEPTABLE, arena_printf(request->arena, "Offered here: %s.", media));
+	return false;
+}
+
 static bool stage_negotiate(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
@@ -101,6 +112,8 @@ static bool stage_negotiate(struct request *request)
 		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
 		return false;
 	}
+	if (operation->media != NULL && request->match.suffix == NULL)
+		return negotiate_own(request);
 	bool geometry = record && has_geometry(request->match.route->shape);
 	unsigned offers = 1u << FORMAT_JSON | (record ? 1u << FORMAT_CSV : 0) | (geometry ? 1u << FORMAT_GEOJSON : 0);
 	int error = negotiate_format(http_header(request->exchange, "accept"), request->match.suffix, offers, &request->format);
@@ -183,6 +196,7 @@ static bool stage_preconditions(struct request *request)
 		respond_problem(request, PROBLEM_PRECONDITION_REQUIRED, "Send If-Match with the ETag that you read, or If-Match: *.");
 		return false;
 	}
+	respond_known(request);
 	bool good = true;
 	if (match.ptr != NULL && ((operation->flags & OP_IF_MATCH) || operation->verb == V_PUT))
 		good = take_if_match(request, match);
@@ -211,13 +225,16 @@ static size_t body_cap(const struct request *request)
 		return 0;
 	if (!request->authenticated)
 		return ANONYMOUS_BODY_MAX;
-	return operation->flags & OP_GEOMETRY ? GEOMETRY_BODY_MAX : BODY_MAX;
+	if (request->spool != NULL)
+		return (size_t)request->worker->server->config->import_max_mb << 20;
+	return (operation->flags & OP_GEOMETRY) && !request->probe ? GEOMETRY_BODY_MAX : BODY_MAX;
 }
 
 void *request_begin(void *context, struct http_exchange *exchange, size_t *ret_body_max)
 {
-	static const stage_fn stages[] = { stage_route,     stage_authenticate, stage_limit,         stage_authorise,
-					   stage_negotiate, stage_media_type,   stage_preconditions, NULL };
+	static const stage_fn stages[] = { stage_route,         stage_authenticate, stage_limit,
+					   stage_authorise,     stage_negotiate,    stage_media_type,
+					   stage_preconditions, stage_spool,        NULL };
 	struct worker *worker = context;
 	struct request *request = arena_alloc(http_arena(exchange), sizeof *request);
 	size_t n_routes;
@@ -254,6 +271,8 @@ static void stage_query(struct request *request)
 	if (request->probe)
 		return;
 	query_parse(request->arena, request->match.route, http_query(request->exchange), request->caller, query, &request->faults);
+	query_check_positions(query, request->match.route, request->worker->server->config->map_extent, &request->faults);
+	query_bind(query, request->match.names, request->match.n_names);
 	if (query->cursor.len > 0 && !open_cursor(request, query))
 		fault_add(&request->faults, FAULT_PARAMETER, "cursor", "cursor",
 			  "This is no cursor of this list with these filters. Start again without cursor.");
@@ -262,8 +281,19 @@ static void stage_query(struct request *request)
 		fault_add(&request->faults, FAULT_PARAMETER, "include", "not_in_format", "CSV has no included records.");
 	if (request->format == FORMAT_CSV && query->count != COUNT_NONE)
 		fault_add(&request->faults, FAULT_PARAMETER, "count", "not_in_format", "CSV has no count.");
+	if (request->format == FORMAT_CSV && (query->srid != 0 || query->geometry != GEOMETRY_AS_ASKED))
+		fault_add(&request->faults, FAULT_PARAMETER, query->srid != 0 ? "crs" : "geometry", "not_in_format",
+			  "CSV has no coordinates.");
 	if (query->all)
 		export_check(request);
+}
+
+bool request_query(struct request *request)
+{
+	stage_query(request);
+	if (request->faults.n > 0)
+		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+	return request->faults.n == 0;
 }
 
 /* What include= embeds is read like any other record: a token with scopes needs those of the included resources too. */
@@ -288,14 +318,16 @@ static bool validate_resource(struct request *request, struct slice bytes)
 {
 	static const enum body_mode modes[] = { [V_CREATE] = MODE_CREATE, [V_PUT] = MODE_REPLACE, [V_PATCH] = MODE_MERGE };
 	const struct operation *operation = request_operation(request);
-	return body_validate(request->arena, request->match.route->shape, modes[operation->verb], bytes, &request->call.body,
-			     &request->faults) == 0;
+	int srid = request->call.query.srid == 0 ? SRID_WGS84 : request->call.query.srid;
+	return body_validate_in(request->arena, request->match.route->shape, modes[operation->verb], srid, bytes, &request->call.body,
+				&request->faults) == 0;
 }
 
 static bool check_body(struct request *request, struct slice bytes)
 {
 	const struct operation *operation = request_operation(request);
-	if (operation->body_kind == BODY_NONE || operation->body_kind == BODY_FORM || request->probe)
+	bool json = operation->body_kind == BODY_JSON || operation->body_kind == BODY_MERGE_PATCH;
+	if (!json || request->probe)
 		return true;
 	if (operation->body != NULL)
 		return body_validate_fields(request->arena, operation->body, bytes, &request->call.body, &request->faults) == 0;
@@ -317,14 +349,15 @@ static void standard_done(struct db_job *job, const struct db_result *result)
 		return;
 	if (failed)
 		respond_failure(request, result);
-	else
+	else if (!spool_accepted(request, result))
 		respond_result(request, result);
 }
 
 static void submit(struct request *request)
 {
 	const struct operation *operation = request_operation(request);
-	bool write = operation->lane == LANE_WRITE && !request->probe;
+	bool notes = !request->probe && sql_notes(&request->call);
+	bool write = notes || (operation->lane == LANE_WRITE && !request->probe);
 	respond_expect_known(request);
 	int error = request->probe ? sql_probe(request->arena, &request->call, &request->statement)
 				   : sql_build_cached(request->worker->texts, request->arena, &request->call, &request->statement);
@@ -332,7 +365,7 @@ static void submit(struct request *request)
 		respond_problem(request, PROBLEM_INVALID_REQUEST, "The request has more filters than one statement takes.");
 		return;
 	}
-	segment_begin(request, request->probe ? LANE_READ : effort_lane(request), write);
+	segment_begin(request, request->probe ? LANE_READ : notes ? LANE_WRITE : effort_lane(request), write);
 	effort_limit(request);
 	if (request->call.idempotency_key != NULL && !request->call.query.dry_run)
 		replay_claim(request);
@@ -357,10 +390,15 @@ void request_body(void *context, struct slice body)
 		respond_problem(request, PROBLEM_UNAVAILABLE, NULL);
 		return;
 	}
-	stage_query(request);
+	if (request->spool != NULL)
+		spool_body(request);
+	else
+		stage_query(request);
 	check_body(request, body);
 	if (request->faults.n > 0)
-		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+		respond_faults(request,
+			       faults_have(&request->faults, "too_many_positions") ? PROBLEM_CONTENT_TOO_LARGE : PROBLEM_INVALID_REQUEST,
+			       NULL, NULL);
 	else if (!stage_include(request))
 		return;
 	else if (request_operation(request)->verb == V_NATIVE && !request->probe)
@@ -400,6 +438,7 @@ void request_end(void *context, bool sent)
 	metrics_count(&request->worker->metrics, request->route_index, status, taken_us);
 	log_request(request, status, sent, taken_us);
 	export_end(request, sent);
+	spool_end(request);
 	sql_release(&request->statement);
 	native_free(request);
 }

@@ -45,6 +45,8 @@ struct request {
 	int status;
 	struct faults faults;
 	struct auth_flow *flow; /* of an operation of identity */
+	struct spool *spool; /* of an import; NULL: none */
+	struct request *next_waiter; /* for the end of an import */
 	struct export_flow *export; /* of a list that is asked for whole; NULL: none */
 };
 
@@ -76,6 +78,8 @@ bool request_stray_allowed(struct request *request);
 void segment_begin(struct request *request, enum lane lane, bool write);
 /* Takes the timeline from the version that is expected. */
 void segment_expect(struct request *request);
+/* In a segment that was begun: how long a statement after it may take. */
+void segment_limit(struct request *request, long ms);
 /* Appends a statement; `answer`: its row is the result. */
 void segment_add(struct request *request, const char *text, size_t n, const char *const *parameters, bool answer);
 /* Appends the request's statement, whose row is the result. */
@@ -116,6 +120,8 @@ void respond_field(struct http_answer *answer, const char *name, const char *val
 void respond_send(struct request *request, struct http_answer *answer);
 
 void respond_options(struct request *request);
+/* OP_CONDITIONAL: takes from If-None-Match what the statement is told. */
+void respond_known(struct request *request);
 /* Does If-None-Match name this ETag? */
 bool respond_unchanged(struct request *request, const char *etag);
 
@@ -123,10 +129,27 @@ bool respond_unchanged(struct request *request, const char *etag);
 void respond_expect_known(struct request *request);
 
 /* What the answers of lists have: self and, where there is more, next; as a header and, in JSON, as the last part of the body. */
+/* Content-Crs, where crs= named one. */
+void respond_crs(struct request *request, struct http_answer *answer);
 void respond_links(struct request *request, const char *more, struct http_answer *answer);
 const char *respond_cache_control(const struct request *request);
 /* The name under which a browser saves CSV. */
 const char *respond_disposition(const struct request *request);
+
+/* --- files to import (spool.c) --- */
+/* Reads the parameters; false: not good, and answered. */
+bool request_query(struct request *request);
+/* A stage: reserves a place and has the body go there. */
+bool stage_spool(struct request *request);
+/* The body is complete: what the statement is told of it. */
+void spool_body(struct request *request);
+/* The statement's row: true when it noted an import, which is then under way and the request with it. */
+bool spool_accepted(struct request *request, const struct db_result *result);
+/* Status and header fields of the answer that shows the import. */
+void spool_fields(struct request *request, struct http_answer *answer);
+/* Answers those that have waited. */
+void spool_tick(struct worker *worker);
+void spool_end(struct request *request);
 
 /* --- exports (export.c) --- */
 /* Faults of parameters that a list asked for whole does not have. */

@@ -8,9 +8,9 @@
 
 #define EXPOSED                                                                                                                            \
 	"ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-Id, WWW-Authenticate, Allow, "    \
-	"Server-Timing"
+	"Preference-Applied, Server-Timing, Content-Crs"
 #define ALLOWED_FIELDS                                                                                                                     \
-	"Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, X-Request-Id, traceparent, tracestate"
+	"Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, Prefer, X-Request-Id, traceparent, tracestate"
 
 void respond_field(struct http_answer *answer, const char *name, const char *value)
 {

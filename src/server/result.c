@@ -45,7 +45,8 @@ const char *respond_cache_control(const struct request *request)
 static uint64_t representation_hash(const struct request *request, bool gzip)
 {
 	enum { MANNER = 2 }; /* another one when the same record gets other bytes */
-	const uint64_t form[] = { MANNER, (uint64_t)request->format, gzip, request->call.query.fields };
+	const struct query *query = &request->call.query;
+	const uint64_t form[] = { MANNER, (uint64_t)request->format, gzip, query->fields, (uint64_t)query->srid };
 	const struct slice parts[] = { { (const char *)form, sizeof form }, slice_of(request->claims.partner), SLICE(WARDMOTE_VERSION) };
 	return auth_hash(parts, sizeof parts / sizeof *parts);
 }
@@ -70,12 +71,61 @@ static const char *etag_of(struct request *request, const struct db_result *resu
 	return etag_compose(request->arena, version, hash);
 }
 
+/* --- operations whose statement gives the tag --- */
+
+/* "<the statement's text>-<representation>". Whether gzip would be used is asked of the client alone: the tag is there before there is anything to compress. */
+static uint64_t conditional_hash(const struct request *request)
+{
+	return representation_hash(request, http_accepts_gzip(request->exchange));
+}
+
+void respond_known(struct request *request)
+{
+	struct slice field = http_header(request->exchange, "if-none-match");
+	struct tags tags;
+	if (!(request_operation(request)->flags & OP_CONDITIONAL) || field.ptr == NULL || tags_parse(field, &tags) < 0)
+		return;
+	const char *tail = arena_printf(request->arena, "-%016" PRIx64, conditional_hash(request));
+	size_t len = strlen(tail);
+	struct buffer known = { .arena = request->arena };
+	for (size_t i = 0; i < tags.n; i++) {
+		struct slice text = tags.rows[i].text;
+		if (text.len <= len || memcmp(text.ptr + text.len - len, tail, len) != 0)
+			continue;
+		buffer_text(&known, known.len > 0 ? " " : "");
+		buffer_add(&known, (struct slice){ text.ptr, text.len - len });
+	}
+	if (known.len > 0)
+		request->call.known = buffer_slice(&known).ptr;
+}
+
+static unsigned char nibble(char c)
+{
+	return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* The bytes that \x and hexadecimal digits stand for. */
+static struct slice bytes_of(struct request *request, struct slice text)
+{
+	size_t len = text.len < 2 ? 0 : (text.len - 2) / 2;
+	unsigned char *bytes = arena_alloc(request->arena, len + 1);
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (unsigned char)(nibble(text.ptr[2 + 2 * i]) << 4 | nibble(text.ptr[3 + 2 * i]));
+	return (struct slice){ (const char *)bytes, len };
+}
+
+static const char *type_of(const struct request *request)
+{
+	const char *media = request_operation(request)->media;
+	return media != NULL ? media : negotiate_type(request->format);
+}
+
 void respond_links(struct request *request, const char *more, struct http_answer *answer)
 {
 	const char *base = request->worker->server->config->public_url;
 	struct slice path = http_path(request->exchange), query = http_query(request->exchange);
 	struct buffer header = { .arena = request->arena }, body = { .arena = request->arena };
-	const char *type = negotiate_type(request->format);
+	const char *type = type_of(request);
 	const char *self = query_link(request->arena, path, query, NULL);
 	buffer_format(&header, "<%s%s>; rel=\"self\"", base, self);
 	buffer_text(&body, ",\"links\":[{\"rel\":\"self\",\"href\":");
@@ -96,6 +146,31 @@ void respond_links(struct request *request, const char *more, struct http_answer
 		answer->body[answer->n_body++] = buffer_slice(&body);
 }
 
+#define CRS84 "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+
+/* Of an operation that has a parameter crs of its own: what it was given, or what it has without. */
+static const char *own_crs(const struct request *request)
+{
+	const struct parameter *own = request_operation(request)->parameters;
+	for (size_t i = 0; own != NULL && own[i].name != NULL; i++) {
+		if (strcmp(own[i].name, "crs") == 0)
+			return request->call.query.values[i] == NULL ? CRS84 : request->call.query.values[i];
+	}
+	return NULL;
+}
+
+void respond_crs(struct request *request, struct http_answer *answer)
+{
+	const char *own = own_crs(request);
+	if (own != NULL)
+		respond_field(answer, "Content-Crs", arena_printf(request->arena, "<%s>", own));
+	int srid = request->call.query.srid;
+	if (srid == SRID_NATIONAL)
+		respond_field(answer, "Content-Crs", "<http://www.opengis.net/def/crs/EPSG/0/27700>");
+	else if (srid == SRID_WGS84) /* longitude first, as always in GeoJSON, which is not EPSG's own order */
+		respond_field(answer, "Content-Crs", "<" CRS84 ">");
+}
+
 const char *respond_disposition(const struct request *request)
 {
 	return arena_printf(request->arena, "attachment; filename=\"%s.csv\"", request->match.route->shape->resource->name);
@@ -103,8 +178,8 @@ const char *respond_disposition(const struct request *request)
 
 static bool is_list(const struct request *request)
 {
-	enum verb verb = request_operation(request)->verb;
-	return verb == V_LIST || verb == V_HISTORY;
+	const struct operation *operation = request_operation(request);
+	return operation->verb == V_LIST || operation->verb == V_HISTORY || (operation->flags & OP_PAGED) != 0;
 }
 
 bool respond_unchanged(struct request *request, const char *etag)
@@ -148,7 +223,7 @@ static void respond_not_modified(struct request *request, const char *etag, cons
 }
 
 /* The record has the version that the client knows, and was not read whole. */
-static void respond_known(struct request *request, const struct db_result *result)
+static void respond_unread(struct request *request, const struct db_result *result)
 {
 	const char *version = on_timeline(request, result->etag, result->timeline);
 	const char *etag = etag_compose(request->arena, version, representation_hash(request, http_accepts_gzip(request->exchange)));
@@ -189,6 +264,21 @@ static void respond_refusal(struct request *request, const struct db_result *res
 	respond_faults(request, problem_of(status), NULL, errors);
 }
 
+/* NULL: the answer has no tag. */
+static const char *tag_of(struct request *request, const struct db_result *result, const struct http_answer *answer)
+{
+	const struct operation *operation = request_operation(request);
+	if (operation->flags & OP_CONDITIONAL)
+		return etag_compose(request->arena, result->etag, conditional_hash(request));
+	bool get = operation->verb == V_GET || is_list(request);
+	if (answer->n_body == 0 || request->call.query.dry_run || (result->etag == NULL && !get))
+		return NULL;
+	size_t total = 0;
+	for (size_t i = 0; i < answer->n_body; i++)
+		total += answer->body[i].len;
+	return etag_of(request, result, answer, http_accepts_gzip(request->exchange) && total > HTTP_COMPRESS_MIN);
+}
+
 static void respond_success(struct request *request, const struct db_result *result)
 {
 	const struct operation *operation = request_operation(request);
@@ -197,20 +287,19 @@ static void respond_success(struct request *request, const struct db_result *res
 	respond_start(request, &answer, result->status);
 	bool empty = result->body.len == 0;
 	if (!empty) {
-		answer.body[answer.n_body++] = result->body;
-		respond_field(&answer, "Content-Type", negotiate_type(request->format));
+		answer.body[answer.n_body++] = operation->flags & OP_BINARY ? bytes_of(request, result->body) : result->body;
+		respond_field(&answer, "Content-Type", type_of(request));
 	}
+	respond_crs(request, &answer);
 	if (is_list(request))
 		respond_links(request, result->link, &answer);
 	if ((operation->flags & OP_SECRET) && !empty)
 		secret_append(request, &answer);
-	bool get = operation->verb == V_GET || is_list(request);
-	size_t total = 0;
-	for (size_t i = 0; i < answer.n_body; i++)
-		total += answer.body[i].len;
-	bool gzip = http_accepts_gzip(request->exchange) && total > HTTP_COMPRESS_MIN;
-	const char *etag = !empty && !dry && (result->etag != NULL || get) ? etag_of(request, result, &answer, gzip) : NULL;
-	if (get && etag != NULL && respond_unchanged(request, etag)) {
+	bool get = operation->verb == V_GET || is_list(request) || (operation->flags & OP_CONDITIONAL);
+	const char *etag = tag_of(request, result, &answer);
+	if (request->spool != NULL) {
+		spool_fields(request, &answer);
+	} else if (get && etag != NULL && (result->status == 304 || respond_unchanged(request, etag))) {
 		respond_not_modified(request, etag, result);
 		return;
 	}
@@ -265,7 +354,7 @@ void respond_result(struct request *request, const struct db_result *result)
 	} else if (request->probe || answer.status >= 400) {
 		respond_refusal(request, &answer);
 	} else if (request->known_etag != NULL && answer.etag != NULL && strcmp(answer.etag, request->call.known_version) == 0) {
-		respond_known(request, &answer);
+		respond_unread(request, &answer);
 	} else {
 		respond_success(request, &answer);
 	}

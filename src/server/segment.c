@@ -14,6 +14,7 @@
 	"true), "                                                                                                                          \
 	"set_config('wardmote.scopes', '', true)"
 #define ACT_READ ", set_config('transaction_read_only', 'on', true)"
+#define LIMIT_TIME "set_config('statement_timeout', $1, true)"
 #define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
 #define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
 
@@ -22,10 +23,13 @@
  * dear nevertheless is planned for. */
 #define PLAN_ANEW "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
 
-static bool wants_own_plan(const struct query *query, enum lane lane)
+static bool wants_own_plan(const struct call *call, enum lane lane)
 {
-	bool wants = query->search != NULL;
-	if (lane != LANE_HEAVY && query_leading(query) != NULL)
+	const struct query *query = &call->query;
+	const struct shape *shape = call->route->shape;
+	bool wants = query->search != NULL || query_has_clauses(query);
+	bool few = query_leading(query) != NULL || (shape != NULL && query_is_selective(query, shape->resource));
+	if (lane != LANE_HEAVY && few)
 		return false;
 	for (size_t i = 0; i < query->n_filters; i++) {
 		const struct filter *filter = &query->filters[i];
@@ -62,8 +66,20 @@ static void act(struct request *request, enum lane lane, bool write)
 void segment_begin(struct request *request, enum lane lane, bool write)
 {
 	act(request, lane, write);
-	if (lane == LANE_HEAVY || wants_own_plan(&request->call.query, lane))
+	if (lane == LANE_HEAVY || wants_own_plan(&request->call, lane))
 		segment_add(request, PLAN_ANEW, 0, NULL, false);
+}
+
+void segment_limit(struct request *request, long ms)
+{
+	struct db_step *act = &request->job.steps[0];
+	request->patience[0] = arena_printf(request->arena, "%ld", ms);
+	/* Nobody's segment begins with a row in any case: the limit is set along with it. */
+	if (request->authenticated || request->job.write)
+		segment_add(request, "SELECT " LIMIT_TIME, 1, request->patience, false);
+	else
+		*act =
+		    (struct db_step){ .text = ACT_ANONYMOUS ACT_READ ", " LIMIT_TIME, .n_parameters = 1, .parameters = request->patience };
 }
 
 void segment_expect(struct request *request)
@@ -108,6 +124,7 @@ void segment_send(struct request *request, void (*done)(struct db_job *job, cons
 	long patience_ms = request->job.lane == LANE_HEAVY ? config->heavy_timeout_ms : config->request_timeout_ms;
 	request->job.deadline_us = clock_monotonic_us() + patience_ms * 1000;
 	request->job.done = done;
+	request->job.guest = !request->authenticated;
 	/* A statement that was made while memory was short may lack a parameter or a check: it is not sent. */
 	if (!arena_lacking(request->arena) && db_enqueue(request->worker->pool, &request->job) == 0)
 		request_wait(request);

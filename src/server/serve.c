@@ -15,6 +15,7 @@
 
 #include "commands.h"
 #include "connections.h"
+#include "imports.h"
 #include "server.h"
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
@@ -65,9 +66,11 @@ int server_init(struct server *server, const struct config *config, const char *
 	pthread_mutex_init(&server->keys_lock, NULL);
 	document_init(&server->openapi);
 	server->config = config;
-	/* Both were checked: the name of a time zone has no quote, the other is a number. */
-	server->database_setup = arena_printf(&server->arena, "SET wardmote.timezone='%s';SET wardmote.idempotency_hours='%ld';",
-					      config->timezone, config->idempotency_hours);
+	/* All were checked: none has a quote. */
+	server->database_setup = arena_printf(&server->arena,
+					      "SET wardmote.timezone='%s';SET wardmote.idempotency_hours='%ld';"
+					      "SET wardmote.public_url='%s';SET wardmote.map_extent='%s';",
+					      config->timezone, config->idempotency_hours, config->public_url, config->map_extent);
 	server->policy = (struct auth_policy){ .issuer = config->issuer, .audience = config->audience, .leeway_seconds = 30 };
 	int error = catalog_new(resources_all, resources_general, &server->catalog, ret_error);
 	if (error < 0)
@@ -79,6 +82,8 @@ int server_init(struct server *server, const struct config *config, const char *
 	error = server->rates == NULL ? -ENOMEM : arena_reserve_new(HTTP_RESERVE, &server->reserve);
 	if (error == 0)
 		error = auth_hasher_new(&server->hasher);
+	if (error == 0)
+		error = imports_new(server, &server->imports);
 	if (error < 0) {
 		*ret_error = "out of memory";
 		return error;
@@ -92,6 +97,7 @@ int server_init(struct server *server, const struct config *config, const char *
 void server_done(struct server *server)
 {
 	auth_hasher_free(server->hasher);
+	imports_free(server->imports);
 	auth_keys_unref(server->keys);
 	rate_table_free(server->rates);
 	catalog_free(server->catalog);
@@ -278,7 +284,41 @@ static int check_room(struct server *server, const char **ret_error)
 	return -EUSERS;
 }
 
-static int start_threads(struct server *server, const struct listeners *listeners, pthread_t *ret_jobs, int stop_fd)
+/* The threads beside the workers, each with a database connection of its own (CONFIG_BACKGROUND). Each ends when `stop_fd` becomes readable. */
+static int (*const starters[])(struct server *server, pthread_t *ret_thread, int stop_fd) = {
+	jobs_start,
+	background_start,
+	imports_start,
+};
+_Static_assert(sizeof starters / sizeof *starters == (size_t)CONFIG_BACKGROUND, "connections are counted for each of them");
+
+struct background {
+	int stop_fd;
+	pthread_t threads[CONFIG_BACKGROUND];
+	size_t n;
+};
+
+static int start_background(struct server *server, struct background *background)
+{
+	for (int error; background->n < (size_t)CONFIG_BACKGROUND; background->n++) {
+		error = starters[background->n](server, &background->threads[background->n], background->stop_fd);
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+static void stop_background(struct background *background)
+{
+	uint64_t one = 1;
+	if (background->n > 0 && write(background->stop_fd, &one, sizeof one) == (ssize_t)sizeof one)
+		while (background->n > 0)
+			pthread_join(background->threads[--background->n], NULL);
+	if (background->stop_fd >= 0)
+		close(background->stop_fd);
+}
+
+static int start_threads(struct server *server, const struct listeners *listeners, struct background *background)
 {
 	size_t n = (size_t)server->config->workers;
 	server->n_workers = n;
@@ -290,7 +330,7 @@ static int start_threads(struct server *server, const struct listeners *listener
 			return error;
 		}
 	}
-	return jobs_start(server, ret_jobs, stop_fd);
+	return start_background(server, background);
 }
 
 static int block_signals(void)
@@ -312,12 +352,11 @@ static int run(struct server *server, int signals, const char **ret_error)
 	int error = open_listeners(server, &listeners, ret_error);
 	if (error < 0)
 		return error;
-	int stop_fd = eventfd(0, EFD_CLOEXEC);
+	struct background background = { .stop_fd = eventfd(0, EFD_CLOEXEC) };
 	struct admin *admin = NULL;
-	pthread_t jobs;
-	error = stop_fd < 0 ? -errno : admin_new(server, listeners.admin_fd, &admin);
+	error = background.stop_fd < 0 ? -errno : admin_new(server, listeners.admin_fd, &admin);
 	if (error == 0)
-		error = start_threads(server, &listeners, &jobs, stop_fd);
+		error = start_threads(server, &listeners, &background);
 	if (error == 0) {
 		struct log_line line;
 		log_begin(&line, LOG_LEVEL_INFO, "listening");
@@ -326,18 +365,15 @@ static int run(struct server *server, int signals, const char **ret_error)
 		log_text(&line, "version", WARDMOTE_VERSION);
 		log_int(&line, "workers", (int64_t)server->n_workers);
 		log_int(&line, "database_connections", config_connections(server->config));
+		log_int(&line, "background_connections", CONFIG_BACKGROUND);
 		log_end(&line);
 		wait_for_stop(server, admin, signals);
 	}
 	drain(server, admin, signals, error == 0 ? server->config->drain_wait_ms : 0);
-	uint64_t one = 1;
-	if (error == 0 && write(stop_fd, &one, sizeof one) == (ssize_t)sizeof one)
-		pthread_join(jobs, NULL);
+	stop_background(&background);
 	admin_free(admin);
 	close(listeners.public_fd);
 	close(listeners.admin_fd);
-	if (stop_fd >= 0)
-		close(stop_fd);
 	if (error < 0)
 		*ret_error = strerror(-error);
 	return error;

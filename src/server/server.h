@@ -21,6 +21,8 @@
 enum { WORKERS_MAX = 16 };
 
 struct worker;
+struct imports;
+struct request;
 
 struct server {
 	const struct config *config;
@@ -36,6 +38,7 @@ struct server {
 	const char *database_setup; /* SET commands that hand settings to our SQL functions */
 	struct slice lacking; /* the problem that is told when there is no memory to tell one */
 	struct document openapi;
+	struct imports *imports;
 	pthread_mutex_t keys_lock; /* guards the pointer below, never held for long */
 	struct auth_keys *keys;
 	atomic_uint keys_generation; /* bumped when keys are swapped */
@@ -44,6 +47,8 @@ struct server {
 	atomic_bool database_ok; /* seen by the jobs thread */
 	atomic_bool migrations_current;
 	atomic_llong sequenced_us; /* when the last round began that gave changes their positions in the feed; monotonic */
+	atomic_llong overlaps_pending; /* pairs of boundary sets, seen by the background thread */
+	atomic_llong overlap_us; /* what the last pair took */
 	atomic_int_least64_t stop_deadline_us; /* written before `stopping`; a second signal sets it to now */
 	long connections_each; /* client connections of one worker */
 	struct worker *workers[WORKERS_MAX];
@@ -76,6 +81,7 @@ struct worker {
 	struct auth_draw draw; /* for the ids of requests */
 	atomic_bool ready; /* every lane has a connection */
 	atomic_bool finished; /* drained: ready to be joined */
+	struct request *waiters; /* for the end of an import */
 	size_t strangers; /* exports under way for callers who have not signed in */
 	size_t hashes; /* given to the password helper and not yet back: they lie in requests of this worker */
 	atomic_size_t active;
@@ -98,6 +104,8 @@ void worker_join(struct worker *worker);
 
 /* The thread that sequences the change feed, watches the database and prunes what expired. */
 int jobs_start(struct server *server, pthread_t *ret_thread, int stop_fd);
+/* The thread that compares boundary sets. */
+int background_start(struct server *server, pthread_t *ret_thread, int stop_fd);
 
 /* The admin listener, on the main thread. */
 struct admin;

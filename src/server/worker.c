@@ -51,6 +51,7 @@ static void tick(struct worker *worker)
 	take_keys(worker);
 	http_server_run(worker->http);
 	finish_hashes(worker);
+	spool_tick(worker);
 	db_pool_run(worker->pool);
 	if (worker->replied) {
 		worker->replied = false;

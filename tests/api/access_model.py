@@ -53,6 +53,8 @@ def route(operation):
         return None
     if len(parts) == 2:
         return Route(parts[1], LIST_OPERATIONS[method], method, operation["path"], False)
+    if len(parts) == 3 and parts[2] != "{id}":
+        return Route(parts[1], parts[2], method, operation["path"], False)
     if len(parts) == 3:
         return Route(parts[1], ITEM_OPERATIONS[method], method, operation["path"], True)
     return Route(parts[1], "read" if parts[3] == "history" else parts[3], method, operation["path"], True)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Every operation of the document x every caller x every kind of record, against the model that reads docs/access.md: the status, that nothing hidden is
 told in any header or body, and that nothing was changed. Writes are rehearsed (dry_run), so that each caller finds the same records."""
-import hashlib
 import secrets
 
 import pytest
@@ -15,10 +14,13 @@ CONTRACT = Contract(committed_document())
 OPERATIONS = CONTRACT.operations
 ROUTES = {name: route(operation) for name, operation in OPERATIONS.items()}
 RESOURCES = sorted({resource for resource, _ in table()})
+CREATED = [resource for resource in RESOURCES if "post" in CONTRACT.document["paths"][f"/v1/{resource}"]]
 ANY = {"If-Match": "*"}
 REHEARSAL = {"dry_run": "true"}
-# What an allowed write is answered: gates and dependants may speak against it, access does not.
-ALLOWED = {"read": {200}, "change": {200}, "delete": {204, 409}, "transitions": {200, 409}, "secrets": {201, 409}, "enrolments": {201, 409}, "erasure": {204}}
+# What an allowed request is answered: gates and dependants may speak against it, access does not. Other words of a record: OTHERS.
+ALLOWED = {"read": {200}, "change": {200}, "delete": {204, 409}, "transitions": {200, 409}, "secrets": {201, 409}, "enrolments": {201, 409}, "erasure": {204},
+           "lineage-imports": {422}}
+OTHERS = {200, 201, 202}
 
 
 def test_every_operation_is_in_the_tables():
@@ -64,7 +66,8 @@ class Scene:
     def of(self, resource):
         if resource not in self.targets:
             makers = {"partners": self._partners, "accounts": self._accounts}
-            self.targets[resource] = makers.get(resource, lambda: self._owned(resource))()
+            otherwise = self._owned if resource in CREATED else self._made_otherwise
+            self.targets[resource] = makers.get(resource, lambda: otherwise(resource))()
         return self.targets[resource]
 
     def _partners(self):
@@ -96,6 +99,11 @@ class Scene:
         if resource == "codes":
             made.append(self._record(resource, self.records.administrator, None, "public", None))
         return made
+
+    def _made_otherwise(self, resource):
+        """What no POST makes is as its maker makes it."""
+        record = self.records.item(f"/v1/{resource}/{{id}}", self.owner.manager)
+        return [Target(resource, record, partner_id=record["partner_id"], visibility=record["visibility"])]
 
     def _record(self, resource, maker, partner_id, visibility, right):
         mark, owner_mark = (f"CANARY-{secrets.token_hex(16)}" for _ in range(2))
@@ -135,10 +143,11 @@ def _unchanged(cluster):
                            " OR (schemaname, tablename) IN (('auth', 'secret'), ('auth', 'password'), ('auth', 'enrolment')) ORDER BY 1")
             found = {}
             for (name,) in cursor.fetchall():
-                if name in ("wardmote.fresh", "wardmote.feed"):
-                    continue  # the sequencer moves rows from one to the other in its own time
-                cursor.execute(f"SELECT t::text FROM {name} t ORDER BY 1")
-                found[name] = hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
+                if name in ("wardmote.fresh", "wardmote.feed", "wardmote.personal_read") or ".import" in name:
+                    continue  # the sequencer moves rows from one to the other in its own time; reads are noted; an allowed import is noted, and comes to nothing
+                others = " WHERE t.resource <> 'imports'" if name == "wardmote.change" else ""
+                cursor.execute(f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {name} t{others}")
+                found[name] = cursor.fetchone()
             return found
 
     return digest
@@ -151,12 +160,19 @@ def scoped_callers(scene, resource):
 
 def item_request(where, target):
     """(json_body, headers, params) of one request for a record."""
+    documented = next(operation for operation in OPERATIONS.values() if (operation["method"], operation["path"]) == (where.method, where.path))
+    params = CONTRACT.required_query(documented)
+    if "dry_run" in {parameter["name"] for parameter in CONTRACT.resolve(documented.get("parameters", []))}:
+        params.update(REHEARSAL)
     if where.operation == "read":
-        return None, None, None
+        return None, None, params or None
     body = {"change": {"name": f"Another {target.id}"} if target.resource == "accounts" else {"source": f"Another {target.id}"},
             "transitions": {"to": "planned"}, "secrets": {}}.get(where.operation)
+    media = next(iter(documented.get("requestBody", {}).get("content", {"application/json": None})))
+    if media in ("application/geo+json", "text/csv"):
+        return None, {"Content-Type": media}, params
     conditional = where.operation in ("change", "delete", "transitions")
-    return body, ANY if conditional else None, REHEARSAL
+    return body, ANY if conditional else None, params or None
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
@@ -173,8 +189,9 @@ def test_operations_on_a_record(scene, unchanged, resource):
                 path = where.path.replace("{id}", target.id)
                 answer = scene.ask(name, caller, path, where.method, resource, json_body=body, headers=headers, params=params)
                 refusal = target.answer(caller, where.operation, where.method)
-                if answer.status not in ({refusal} if refusal else ALLOWED[where.operation]):
-                    wrong.append(f"{caller} {where.method} {where.path} of {target}: {answer.status}, not {refusal or ALLOWED[where.operation]}")
+                wanted = {refusal} if refusal else ALLOWED.get(where.operation, OTHERS)
+                if answer.status not in wanted:
+                    wrong.append(f"{caller} {where.method} {where.path} of {target}: {answer.status}, not {wanted}")
     assert not wrong, "\n".join(wrong)
     assert unchanged() == before
 
@@ -225,7 +242,8 @@ def test_lists(scene, resource):
                 if answer.status != refusal:
                     wrong.append(f"{caller} lists {path} {parameters}: {answer.status}, not {refusal}")
                 continue
-            got = {target.id for target in targets if target.id in answer.text().replace(wanted.replace(",", "%2C"), "").replace(wanted, "")}
+            text = answer.text().rsplit('"links":', 1)[0]  # which name what was asked for
+            got = {target.id for target in targets if target.id in text}
             seen = {target.id for target in targets if target.is_visible(caller)}
             if got != seen:
                 wrong.append(f"{caller} lists {path} {parameters}: {len(got)} of {len(seen)}")
@@ -234,19 +252,19 @@ def test_lists(scene, resource):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("resource", CREATED)
 def test_creating(scene, records, unchanged, resource):
     """For the own partner and for another: POST, and where there is one PUT under a new external_id."""
     scene.of(resource)  # made before anything is held against it
     orphans = {scene.third.id, scene.grantee.id}
     administered = records.operation(resource)["x-role"] == "administrator"
-    wrong = []
-    for caller in scene.callers + scoped_callers(scene, resource):
-        managers = {partner.id: partner.manager for partner in (scene.owner, scene.grantee, scene.third)}
-        body = records.body(resource, None if administered else managers.get(caller.partner_id))
+    managers = {partner.id: partner.manager for partner in (scene.owner, scene.grantee, scene.third)}
+    callers = scene.callers + scoped_callers(scene, resource)
+    bodies = [records.body(resource, None if administered else managers.get(caller.partner_id)) for caller in callers]
+    before, wrong = unchanged(), []
+    for caller, body in zip(callers, bodies):
         if resource == "accounts" and caller.scopes is not None:
             body["scopes"] = list(caller.scopes)  # it can give no more
-        before = unchanged()
         for partner_id in {caller.partner_id, scene.owner.id, scene.third.id} - {None}:
             named = {**body, **({"partner_id": partner_id} if resource != "partners" else {}), **({"code": unique("code")} if "code" in body else {})}
             if "visibility" in records.schema(resource):
@@ -264,18 +282,18 @@ def test_creating(scene, records, unchanged, resource):
                 if answer.status not in ({refusal} if refusal else {201}):
                     wrong.append(f"{caller} {method} for {'itself' if partner_id == caller.partner_id else 'another'}: {answer.status}, not"
                                  f" {refusal or 201}: {answer.text()[:300]}")
-        assert unchanged() == before
     assert not wrong, "\n".join(wrong)
+    assert unchanged() == before
 
 
 @pytest.mark.parametrize("resource", [resource for resource in RESOURCES if "put" in CONTRACT.document["paths"][f"/v1/{resource}"]])
 def test_putting_over_the_record_of_another(scene, records, unchanged, resource):
     """A PUT that names the owner and its reference: refused alike whether there is a hidden record or none."""
-    wrong = []
-    for target in [target for target in scene.of(resource) if target.owner_marks]:
-        body = {**records.body(resource), "partner_id": target.partner_id}
-        body = {name: value for name, value in body.items() if name not in ("visibility", "grants")}
-        before = unchanged()
+    fields = {name: value for name, value in records.body(resource).items() if name not in ("visibility", "grants")}
+    targets = [target for target in scene.of(resource) if target.owner_marks]
+    before, wrong = unchanged(), []
+    for target in targets:
+        body = {**fields, "partner_id": target.partner_id}
         for caller in scene.callers:
             def put(external_id, caller=caller, body=body):
                 return scene.ask(f"put_{OPERATIONS_OF[resource]}", caller, f"/v1/{resource}", "PUT", resource, json_body=body,
@@ -290,8 +308,8 @@ def test_putting_over_the_record_of_another(scene, records, unchanged, resource)
                     wrong.append(f"{caller} PUT over {target}: {answer.text()} is not {absent.text()}")
             if answer.status not in ({refusal} if refusal else {200, 409, 422}):
                 wrong.append(f"{caller} PUT over {target}: {answer.status}, not {refusal or '200, 409 or 422'}: {answer.text()[:300]}")
-        assert unchanged() == before
     assert not wrong, "\n".join(wrong)
+    assert unchanged() == before
 
 
 OPERATIONS_OF = {where.resource: name[4:] for name, where in ROUTES.items() if where is not None and where.operation == "put"}
@@ -303,18 +321,21 @@ OPERATIONS_OF = {where.resource: name[4:] for name, where in ROUTES.items() if w
 def test_operations_about_no_record(scene, records, name):
     """The anonymous get 401 where the table says so; a token that ended gets 401 wherever the database is asked."""
     operation = OPERATIONS[name]
-    path = operation["path"].replace("{slug}", "not-found")
+    about = {"id": records.item(operation["path"])["id"]} if "{id}" in operation["path"] else {}
+    path, params = CONTRACT.path(operation, **about), CONTRACT.required_query(operation)
     body = {"current_password": "not the password at all", "new_password": "not the password either"} if operation["method"] == "PUT" else None
-    anonymous = scene.callers[0].client.request(operation["method"], path, json_body=body)
+    anonymous = scene.callers[0].client.request(operation["method"], path, json_body=body, params=params)
     assert (anonymous.status == 401) == (not natives()[name]), anonymous.text()
-    record = records.account_record(scene.third.id, "viewer")
+    role = operation["x-role"] if operation["x-role"] != "anonymous" else "viewer"
+    record = records.account_record(scene.host_id if role == "administrator" else scene.third.id, role)
     client = scene.client(records.administrator.as_token(records.administrator.token_for(record["client_id"], record["client_secret"])))
-    alive = client.request(operation["method"], path, json_body=body)
+    alive = client.request(operation["method"], path, json_body=body, params=params)
     assert alive.status not in (401, 403) or operation["path"].startswith(("/oauth/", "/v1/sessions")), alive.text()
     assert str(alive.status) in operation["responses"]
     assert records.administrator.patch(f"/v1/accounts/{record['id']}", {"disabled": True}, headers=ANY).status == 200
-    ended = client.request(operation["method"], path, json_body=body)
-    assert (ended.status == 401) if name == "list_changes" or not natives()[name] else (ended.status == alive.status), ended.text()
+    ended = client.request(operation["method"], path, json_body=body, params=params)
+    asks = operation["method"] == "GET" and "504" in operation["responses"]
+    assert (ended.status == 401) if asks or not natives()[name] else (ended.status == alive.status), ended.text()
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
@@ -328,10 +349,11 @@ def test_a_token_that_ended_is_refused_everywhere(scene, records, resource):
     for where in filter(None, ROUTES.values()):
         if where.resource != resource:
             continue
-        body, headers, params = item_request(where, target) if where.item else (None, None, None)
+        body, headers, params = item_request(where, target) if where.item or where.operation == "imports" else (None, None, None)
         if where.operation in ("create", "put"):
             body, params = records.body(resource), {"external_id": unique("ended")} if where.operation == "put" else None
         answer = client.request(where.method, where.path.replace("{id}", target.id), json_body=body, headers=headers, params=params)
         # A collection that only administrators add to refuses a manager's token as it stands, before the database is asked.
-        administered = where.operation in ("create", "put") and records.operation(resource)["x-role"] == "administrator"
+        administered = where.operation == "postcode-imports" or (
+            where.operation in ("create", "put") and records.operation(resource)["x-role"] == "administrator")
         assert answer.status == (403 if administered else 401), (where, answer.text())

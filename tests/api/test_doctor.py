@@ -298,8 +298,8 @@ def test_who_could_read_the_connection(sound, listening):
 
 
 def test_connections_are_counted_twice(patient):
-    """One worker opens 15; at a restart two processes overlap."""
-    for limit, fits in ((30, True), (29, False)):
+    """One worker opens 17; at a restart two processes overlap."""
+    for limit, fits in ((34, True), (33, False)):
         patient.run(f"ALTER DATABASE {patient.name} CONNECTION LIMIT {limit}")
         _, findings = patient.doctor()
         found = [finding for finding in findings if finding["check"] == "connections"]
@@ -308,10 +308,10 @@ def test_connections_are_counted_twice(patient):
 
 
 def test_a_start_that_could_not_be_repeated_is_refused(patient):
-    patient.run(f"ALTER DATABASE {patient.name} CONNECTION LIMIT 29")
+    patient.run(f"ALTER DATABASE {patient.name} CONNECTION LIMIT 33")
     flags = ["--database", patient.cluster.uri("wardmote_api", patient.name), "--key-dir", patient.keys, "--listen", "127.0.0.1:0", "--workers", "1"]
     done = subprocess.run([wardmote_server.binary(), "serve", *flags], capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 1
-    assert "15 database connections do not fit" in done.stderr and "leaves 29" in done.stderr
-    patient.run(f"ALTER DATABASE {patient.name} CONNECTION LIMIT 30")
+    assert "17 database connections do not fit" in done.stderr and "leaves 33" in done.stderr
+    patient.run(f"ALTER DATABASE {patient.name} CONNECTION LIMIT 34")
     wardmote_server.Server(patient.cluster, patient.keys, patient.name).close()

@@ -28,9 +28,10 @@ class Locked:
         self.client = client
         self.pool = pool
 
-    def waiting(self):
-        """The backend that waits for the table."""
-        self.cursor.execute("SELECT pid FROM pg_locks WHERE NOT granted AND relation = %s::regclass", (TABLE,))
+    def waiting(self, table=TABLE):
+        """The backend that waits for the table, for a request."""
+        self.cursor.execute("SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE NOT l.granted AND l.relation = %s::regclass"
+                            " AND a.query NOT LIKE '%%wardmote.overlap_step%%' AND a.query NOT LIKE '%%wardmote.prune%%'", (table,))
         found = self.cursor.fetchone()
         return found and found[0]
 
@@ -44,7 +45,7 @@ class Locked:
             yield until(self.waiting, what="the list is waiting")
         finally:
             self.cursor.execute("ROLLBACK")
-        assert answer.result(30).status == 200
+        assert answer.result(30).status == 200, answer.result().text()
 
     def moved(self, first):
         """The other backend that waits after a while."""
@@ -117,3 +118,84 @@ def test_reads_are_refused_while_one_has_waited_for_long(cluster, start_server, 
         table.cursor.execute("ROLLBACK")
         assert [answer.result(30).status for answer in (first, *waits)] == [200] * 3
     until(lambda: table.client().get("/v1/partners").status == 200, what="reads are taken again")
+
+
+# --- what stands for hundreds of areas ---
+
+@pytest.fixture(scope="module", name="dear")
+def _dear(records, partner, administrator):
+    """Operations that are dear for few records, each with one that takes none."""
+    square = {"type": "Polygon", "coordinates": [[[1.0, 52.0], [1.1, 52.0], [1.1, 52.1], [1.0, 52.1], [1.0, 52.0]]]}
+    locality = records.make("localities", visibility="public", geometry=square)
+    code = administrator.get(f"/v1/boundary-sets/{locality['boundary_set_id']}").json()["code"]
+    service = records.make("service-entries", partner.officer, visibility="public", locality_ids=[locality["id"]])
+    return {"lineage": f"/v1/localities/{locality['id']}/lineage", "overlaps": f"/v1/localities/{locality['id']}/overlaps",
+            "hsds": f"/hsds/services/{service['id']}", "collection": f"/ogc/collections/{code}",
+            "item": f"/ogc/collections/{code}/items/{locality['id']}", "areas": "/v1/localities?geometry=simplified&limit=1",
+            "whole areas": "/v1/localities?geometry=full&limit=1"}
+
+
+@pytest.fixture(scope="module", name="patient")
+def _patient(start_server):
+    """A second for each try, so that what is new to the database is no reason to go elsewhere."""
+    return start_server(**{**ONE, "request_timeout_ms": 40000})
+
+
+@pytest.mark.parametrize("name", ["lineage", "overlaps", "hsds", "collection", "item", "areas", "whole areas"])
+def test_what_may_be_dear_leaves_the_reads_alone(cluster, patient, contract, dear, name):
+    with contextlib.closing(cluster.connect("postgres")) as connection, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = Locked(connection.cursor(), lambda: Client(patient, contract, COVERAGE), pool)
+        assert asked.client().get(dear[name]).status == 200
+        asked.cursor.execute("BEGIN; LOCK TABLE wardmote.locality IN ACCESS EXCLUSIVE MODE")
+        answer = pool.submit(lambda: asked.client().get(dear[name]))
+        try:
+            first = until(lambda: asked.waiting("wardmote.locality"), what="it is waiting")
+            until(lambda: asked.waiting("wardmote.locality") not in (None, first), seconds=10, what="it is tried elsewhere")
+            assert asked.client().get("/v1/partners").status == 200  # by the one connection of reads
+        finally:
+            asked.cursor.execute("ROLLBACK")
+        assert answer.result(30).status == 200, answer.result().text()
+
+
+def test_a_drawing_that_was_stopped_in_the_midst_of_a_shape_goes_on(cluster, start_server, contract):
+    """PostGIS does not always say that it was stopped, but that it got no shape."""
+    with contextlib.closing(cluster.connect("postgres")) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_get_functiondef('wardmote.tile_box'::regproc)")
+        definition = cursor.fetchone()[0]
+        try:
+            cursor.execute("ALTER FUNCTION wardmote.tile_box RENAME TO tile_box_itself")
+            cursor.execute("CREATE FUNCTION wardmote.tile_box(z text, x text, y text) RETURNS public.geometry LANGUAGE plpgsql AS $$ BEGIN"
+                           " IF current_setting('statement_timeout') = '100ms' THEN RAISE EXCEPTION 'clipping routine returned NULL' USING ERRCODE = 'XX000'; END IF;"
+                           " RETURN wardmote.tile_box_itself(z, x, y); END $$")
+            server = start_server(**ONE)
+            assert Client(server, contract, COVERAGE).get("/v1/tiles/map-items-facility/0/0/0.mvt").status in (200, 204)
+        finally:
+            cursor.execute("DROP FUNCTION wardmote.tile_box; ALTER FUNCTION wardmote.tile_box_itself RENAME TO tile_box")
+            cursor.execute("SELECT pg_get_functiondef('wardmote.tile_box'::regproc)")
+            assert cursor.fetchone()[0] == definition
+
+
+def test_strangers_leave_one_of_the_heavy_ones(cluster, start_server, contract, host):
+    """However many wait who have not signed in: whoever has is served beside them."""
+    server = start_server(**{**ONE, "lane_heavy": 2, "queue_limit": 8})
+    signed_in = Client(server, contract, COVERAGE)
+    signed_in = signed_in.as_token(signed_in.token_for(host["client_id"], host["client_secret"]))
+    with contextlib.closing(cluster.connect("postgres")) as connection, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        table = Locked(connection.cursor(), lambda: Client(server, contract, COVERAGE), pool)
+
+        def waiting():
+            table.cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass", (TABLE,))
+            return table.cursor.fetchone()[0]
+
+        table.cursor.execute(f"BEGIN; LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        strangers = [pool.submit(lambda: table.client().get("/v1/risk-scales?count=exact")) for _ in range(6)]
+        until(lambda: sum(answer.done() for answer in strangers) == 1, what="one has a connection, four wait, which is half of the queue, and one is refused")
+        until(lambda: waiting() == 1, what="one of them asks")
+        table.cursor.execute("SELECT pg_sleep(0.2)")
+        assert waiting() == 1
+        answer = pool.submit(lambda: signed_in.get("/v1/risk-scales?count=exact"))
+        until(lambda: waiting() == 2, what="the one who has signed in asks, too")
+        table.cursor.execute("ROLLBACK")
+        assert answer.result(30).status == 200
+        assert sorted(stranger.result(30).status for stranger in strangers) == [200] * 5 + [503]

@@ -119,7 +119,7 @@ def test_vertices(administrator, records):
     body = locality(boundary_set, 250001)
     assert MIB < len(body) < 16 * MIB
     answer = administrator.post("/v1/localities", body=body, headers=JSON)
-    assert answer.status == 400 and {code for _, code in answer.codes()} == {"too_many"}, answer.text()[:500]
+    assert answer.status == 413 and {code for _, code in answer.codes()} == {"too_many_positions"}, answer.text()[:500]
     most = locality(boundary_set, 10)
     answer = administrator.post("/v1/localities", body=most + b" " * (16 * MIB - len(most)), headers=JSON)
     assert answer.status == 400 and answer.codes() == [("", "too_large")], "only a geometry makes a body that long"

@@ -76,6 +76,41 @@ def test_full_text(partner, mark):
     assert names(partner.viewer.get("/v1/communities", params={"q": f"{mark} 03"})) == [f"{mark} 03"]
 
 
+def open_one(partner, **members):
+    body = {"everyone": True, "visibility": "public", "close_on": "2099-01-30", "summary": "Where?", "take_part_how": "Write", **members}
+    record = partner.officer.post("/v1/consultations", body).json()
+    for to in ("planned", "approved", "open"):
+        assert partner.officer.post(f"/v1/consultations/{record['id']}/transitions", {"to": to}, headers={"If-Match": "*"}).status == 200
+    return record
+
+
+@pytest.fixture(scope="module", name="place")
+def _place(partner, records):
+    """(a word, wards): three open consultations of both wards and an idea, and one open elsewhere."""
+    wards = [records.make("localities", visibility="public")["id"] for _ in range(2)][::-1]
+    word = unique("Weir").replace("-", "")
+    for day in (3, 1, 2):
+        open_one(partner, title=f"{word} {day}", open_on=f"2026-01-0{day}", locality_ids=wards, everyone=False)
+    idea = {"title": f"{word} 4", "visibility": "public", "locality_ids": wards[:1], "open_on": "2026-01-04", "close_on": "2099-01-30"}
+    assert partner.officer.post("/v1/consultations", idea).status == 201
+    open_one(partner, title=f"{word} 5", open_on="2026-01-05", locality_ids=wards[1:], everyone=False)
+    return word, wards
+
+
+@pytest.mark.parametrize("more, days", [
+    ({"status": "open"}, "123"), ({"status": "open", "sort": "-open_on"}, "321"), ({"status": "idea"}, "4"), ({"status.ne": "open"}, "4"), ({"status": "idea,open"}, "1234"),
+    ({"open_on.gte": "2026-01-02", "status": "open"}, "23"), ({"status": "open", "fields": "title"}, "123"), ({"status": "closed"}, "")])
+def test_what_is_open_at_a_place(partner, other, anonymous, place, more, days):
+    """By pages, whoever asks; what is embedded comes in the order of the ids."""
+    word, wards = place
+    for client in (anonymous, partner.viewer, other.viewer):
+        found = client.pages("/v1/consultations", params={"locality_ids": wards[0], "q": word, "include": "partner,localities", "limit": "2", **more})
+        assert [item["title"] for item in found] == [f"{word} {day}" for day in days]
+        for item in found:
+            assert [ward["id"] for ward in item["localities"]] == (wards if item["title"] != f"{word} 4" else wards[:1])
+            assert item["partner"]["id"] == partner.record["id"]
+
+
 # --- order and pages ---
 
 @pytest.mark.parametrize("sort, reverse", [("name", False), ("-name", True)])

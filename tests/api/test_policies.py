@@ -236,3 +236,28 @@ def test_the_versions_of_what_is_hidden_are_in_no_view(api, partner, other, host
         assert api.count(text, (record["id"],), role="viewer", partner_id=partner.id) == own, view
         for context in ({}, {"role": "manager", "partner_id": other.id}, {"role": "administrator", "partner_id": host["partner_id"]}):
             assert api.count(text, (record["id"],), **context) == others, (view, context)
+
+
+def test_notes_of_reads_are_of_others_records(api, partner, other):
+    """One's own reads of one's own records are none, and only what has such fields is noted."""
+    text = "INSERT INTO wardmote.personal_read (resource, record_id, owner_id) VALUES (%s, %s, %s)"
+    context = {"role": "viewer", "partner_id": other.id, "account_id": other.viewer.get("/v1/me").json()["account_id"]}
+    record = "019a7d2c-3c1e-7c55-9b1e-0d3c1f6a2b10"
+    assert api.count(text, ("contacts", record, partner.id), **context) == 1
+    assert api.count(text, ("contacts", record, other.id), **context) is None
+    assert api.count(text, ("risks", record, partner.id), **context) is None
+
+
+def test_an_import_fails_for_its_own_account_alone(api, owner, partner):
+    account = partner.manager.get("/v1/me").json()["account_id"]
+    ((made,),) = rows(owner, "INSERT INTO wardmote.import (partner_id, visibility, kind, state, bytes, settings)"
+                             " VALUES (%s, 'private', 'postcodes', 'queued', 1, '{}') RETURNING id", (partner.id,))
+    owner.commit()
+    text = "SELECT wardmote.import_fail(%s, %s, %s, 'No reason')"
+    state = "SELECT state FROM wardmote.import WHERE id = %s"
+    with api.connection.cursor() as cursor:
+        cursor.execute(text, (made, account, "failed"))
+        api.connection.commit()
+        assert rows(owner, state, (made,)) == [("queued",)]
+    rows(owner, "UPDATE wardmote.import SET state = 'failed' WHERE id = %s RETURNING 1", (made,))
+    owner.commit()

@@ -19,17 +19,23 @@ def _limited(start_server, contract, anonymous):
 
 # --- entrances ---
 
-def test_every_link_leads_somewhere(anonymous, administrator):
-    for path in ("/", "/v1"):
+ENTRANCES = ("/", "/v1", "/ogc")
+
+
+def test_every_link_leads_somewhere(anonymous, administrator, contract):
+    for path in ENTRANCES:
         for rel, href in anonymous.get(path).links().items():
-            client = administrator if rel in ("accounts", "me", "sessions") else anonymous
-            answer = client.get(href)
+            operation = contract.operation("GET", urllib.parse.urlsplit(href).path)
+            answer = (anonymous if operation["x-role"] == "anonymous" else administrator).get(href)
             assert answer.status == 200, f"{path} {rel} {href}"
+            if operation["x-role"] != "anonymous":
+                assert anonymous.get(href).status == 401, f"{path} {rel} {href}"
 
 
 def test_every_address_without_parameters_is_linked(anonymous, contract):
-    linked = {urllib.parse.urlsplit(href).path for path in ("/", "/v1") for href in anonymous.get(path).links().values()}
-    readable = {path for path, item in contract.document["paths"].items() if "get" in item and "{" not in path}
+    linked = {urllib.parse.urlsplit(href).path for path in ENTRANCES for href in anonymous.get(path).links().values()}
+    readable = {operation["path"] for operation in contract.operations.values()
+                if operation["method"] == "GET" and "{" not in operation["path"] and not contract.required_query(operation)}
     assert readable - linked == {"/.well-known/security.txt"}, "which is there when a contact is set, where RFC 9116 says"
 
 

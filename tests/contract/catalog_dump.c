@@ -9,10 +9,10 @@
 #include "wardmote/resources.h"
 
 static const char *const types[] = {
-	[T_UUID] = "uuid",       [T_TEXT] = "text",         [T_ENUM] = "enum",   [T_BOOL] = "bool",
-	[T_INT] = "int",         [T_DATE] = "date",         [T_TIME] = "time",   [T_TIMESTAMP] = "timestamp",
-	[T_REF] = "ref",         [T_REFS] = "refs",         [T_CODES] = "codes", [T_TEXTS] = "texts",
-	[T_OBJECTS] = "objects", [T_GEOMETRY] = "geometry", [T_POINT] = "point", [T_URL] = "url",
+	[T_UUID] = "uuid",   [T_TEXT] = "text",       [T_ENUM] = "enum",           [T_BOOL] = "bool",         [T_INT] = "int",
+	[T_DATE] = "date",   [T_TIME] = "time",       [T_TIMESTAMP] = "timestamp", [T_REF] = "ref",           [T_REFS] = "refs",
+	[T_CODES] = "codes", [T_TEXTS] = "texts",     [T_OBJECTS] = "objects",     [T_GEOMETRY] = "geometry", [T_POINT] = "point",
+	[T_URL] = "url",     [T_DECIMAL] = "decimal",
 };
 
 /* The name of the member that refers, of a list of objects. */
@@ -37,11 +37,12 @@ static json_t *dump_field(const struct field *field)
 	json_t *values = json_array();
 	for (const char *const *value = field->values; value != NULL && *value != NULL; value++)
 		json_array_append_new(values, json_string(*value));
-	return json_pack("{ss ss sb sb sb sb sb si sI sI so ss* ss*}", "name", field->name, "type", types[field->type], "readonly",
+	return json_pack("{ss ss sb sb sb sb sb si sI sI si so ss* ss*}", "name", field->name, "type", types[field->type], "readonly",
 			 (field->flags & F_READONLY) != 0, "nullable", (field->flags & F_NULLABLE) != 0, "filter",
 			 (field->flags & F_FILTER) != 0, "selective", (field->flags & F_SELECTIVE) != 0, "search",
 			 (field->flags & F_SEARCH) != 0, "audience", (int)field->audience, "min", (json_int_t)field->min, "max",
-			 (json_int_t)field->max, "values", values, "refers", referred(field), "member", referring_member(field));
+			 (json_int_t)field->max, "scale", field->scale, "values", values, "refers", referred(field), "member",
+			 referring_member(field));
 }
 
 static json_t *dump_shape(const struct shape *shape)
@@ -54,8 +55,13 @@ static json_t *dump_shape(const struct shape *shape)
 	for (const struct sort *sort = resource->sorts; sort->name != NULL; sort++)
 		json_array_append_new(sorts, json_pack("{ss ss ss}", "name", sort->name, "column",
 						       sort->column != NULL ? sort->column : sort->name, "type", sort->type));
-	return json_pack("{ss ss sb sb so so}", "name", resource->name, "thing", resource->thing, "owned", (resource->flags & R_OWNED) != 0,
-			 "unique", (resource->flags & R_UNIQUE) != 0, "fields", fields, "sorts", sorts);
+	json_t *clauses = json_array();
+	for (const struct clause *clause = resource->clauses; clause != NULL && clause->name != NULL; clause++)
+		json_array_append_new(clauses, json_pack("{ss sb ss* ss*}", "name", clause->name, "selective", clause->selective, "needs",
+							 clause->needs, "example", clause->example));
+	return json_pack("{ss ss sb sb so so so}", "name", resource->name, "thing", resource->thing, "owned",
+			 (resource->flags & R_OWNED) != 0, "unique", (resource->flags & R_UNIQUE) != 0, "fields", fields, "sorts", sorts,
+			 "clauses", clauses);
 }
 
 int main(void)

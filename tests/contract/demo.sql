@@ -27,7 +27,7 @@ SELECT wardmote.refers('place', 'parent_id', 'place', false);
 CREATE TABLE wardmote.note (title text COLLATE "und-x-icu" NOT NULL, body text, kind text NOT NULL CONSTRAINT note_kind CHECK (kind IN ('memo','minute')),
   pinned boolean NOT NULL, open_on date, open_sort date NOT NULL GENERATED ALWAYS AS (coalesce(open_on, 'infinity')) STORED, start_time time,
   seen_at timestamptz, place_id uuid, place_ids uuid[] NOT NULL, topics text[] NOT NULL, tags text[] NOT NULL, members jsonb NOT NULL, internal text, website text,
-  status text NOT NULL DEFAULT 'idea', hours integer, after_id uuid,
+  status text NOT NULL DEFAULT 'idea', hours integer, fee numeric(8,2), parts jsonb NOT NULL DEFAULT '[]', after_id uuid,
   search tsvector NOT NULL GENERATED ALWAYS AS (to_tsvector('english', title || ' ' || coalesce(body, ''))) STORED);
 SELECT wardmote.protect('note', 'owned');
 CREATE INDEX note_title ON wardmote.note (audience, title, id);

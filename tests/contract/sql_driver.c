@@ -82,10 +82,12 @@ static json_t *answer(struct arena *arena, const struct catalog *catalog, const 
 			     .id = match.id,
 			     .expected_version = member(request, "version"),
 			     .idempotency_key = member(request, "key") };
+	memcpy(call.names, match.names, sizeof match.names);
 	call.caller = (enum caller)json_integer_value(json_object_get(request, "caller"));
 	if (match.suffix != NULL)
 		call.format = match.suffix[0] == 'c' ? FORMAT_CSV : FORMAT_GEOJSON;
 	query_parse(arena, match.route, query, call.caller, &call.query, &faults);
+	query_bind(&call.query, match.names, match.n_names);
 	read_body(arena, match.route, member(request, "body"), &call.body, &faults);
 	if (faults.n > 0)
 		return faults_json(&faults);

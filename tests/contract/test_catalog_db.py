@@ -81,6 +81,9 @@ def test_each_field_is_a_column_of_its_type(shapes, db):
                 elif field["type"] == "int":
                     if have[field["name"]][0] not in ("integer", "bigint"):
                         faults.append(f"{relation}.{field['name']} is {have[field['name']][0]}")
+                elif field["type"] == "decimal":
+                    if not re.fullmatch(rf"numeric\(\d+,{field['scale']}\)", have[field["name"]][0]):
+                        faults.append(f"{relation}.{field['name']} is {have[field['name']][0]}, not numeric with {field['scale']} decimals")
                 elif have[field["name"]][0] != TYPES[field["type"]]:
                     faults.append(f"{relation}.{field['name']} is {have[field['name']][0]}, not {TYPES[field['type']]}")
     assert faults == []
@@ -99,9 +102,9 @@ def test_lengths_and_ranges_are_those_of_the_descriptor(shapes, db):
     faults = []
     for thing, field in fields_of(shapes):
         most = URL_MAX if field["type"] == "url" else field["max"]
-        if most == 0 or field["readonly"] or field["type"] not in ("text", "url", "int", "refs", "codes", "texts", "objects"):
+        if most == 0 or field["readonly"] or field["type"] not in ("text", "url", "int", "decimal", "refs", "codes", "texts", "objects"):
             continue
-        limits = {int(number) for text in checks(db, thing, field["name"]) for number in re.findall(r"<= \(?(\d+)", text)}
+        limits = {int(number) for text in checks(db, thing, field["name"]) for number in re.findall(r"<= \(?'?(\d+)", text)}
         if most not in limits and (thing, field["name"]) not in UNBOUNDED and field["name"] != "grants":
             faults.append(f"{thing}.{field['name']}: at most {most}, the table says {sorted(limits)}")
     assert faults == []

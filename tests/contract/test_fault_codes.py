@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Functions that take a code, and which argument it is.
 TAKES_CODE = {"fault_add": 3, "query_fault": 1, "check_fault": 2, "refuse": 1}
 # Rows (pointer, code, detail) of SQL, in files of their own and within C strings.
-POINTER = r"(?:'(?:/[^']*)?'(?: \|\| [^,']+(?: - 1)?)?|format\('/[^']*'[^)]*\)|'/' \|\| [\w.]+|CASE WHEN [^;]*? END|u\.pointer)"
+POINTER = r"(?:'(?:/[^']*)?'(?: \|\| [^,']+(?: - 1)?)?|format\('/[^']*'[^)]*\)|'/' \|\| [\w.]+|CASE WHEN (?:(?!SELECT)[^;])*? END|u\.pointer)"
 IN_SQL = [
     rf"SELECT {POINTER}(?: AS pointer)?, '([a-z_]+)'",
     r"\('[a-z]+', '/[a-z_]+', '([a-z_]+)', '",

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = {"BOLA": 10, "AUTH": 23, "PROP": 4, "RES": 6, "FUNC": 3, "FLOW": 3, "SSRF": 1, "CONF": 4, "INV": 2, "UNS": 1}
+ROWS = {"BOLA": 10, "AUTH": 23, "PROP": 5, "RES": 6, "FUNC": 3, "FLOW": 3, "SSRF": 1, "CONF": 4, "INV": 2, "UNS": 1}
 # What there is nothing of yet that could be attacked.
 WITHOUT = {"FLOW-2", "FLOW-3"}
 

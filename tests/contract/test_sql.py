@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The statement builder on real tables: requests go through routing, query and body checks (sql_driver), and the statement runs as the server's role
-with a caller's context. The tables are demo.sql, made by the functions of migration 0001 as every migration makes its own."""
+with a caller's context. The tables are demo.sql, made by the functions of migrations 0001, 0002 and 0020 as every migration makes its own."""
 import csv
 import io
 import json
@@ -19,7 +19,7 @@ import pytest
 import wardmote_server
 
 HERE = pathlib.Path(__file__).parent
-CORE = [HERE.parents[1] / "migrations" / name for name in ("0001_core.sql", "0002_history.sql")]
+CORE = [HERE.parents[1] / "migrations" / name for name in ("0001_core.sql", "0002_history.sql", "0020_helpers.sql")]
 A, B = (str(uuid.UUID(int=n)) for n in (0xA, 0xB))
 ACCOUNT = str(uuid.UUID(int=0xACC))
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
@@ -233,6 +233,18 @@ def test_create_stores_and_shows_every_type(officer, administrator):
     assert uuid.UUID(record["id"]).version == 7
 
 
+def test_decimals_are_kept_to_their_places(officer):
+    made = officer("POST", "/v1/notes", note(fee=12.345, parts=[{"name": "a", "share": 0.33333}, {"name": "b"}, {"name": "c", "share": None}]))
+    assert made.status == 201, made.body
+    assert '"fee":12.35,' in made.body and '"share": 0.3333' in made.body
+    assert [part["share"] for part in made.json()["parts"]] == [0.3333, 1, None]
+    path = f"/v1/notes/{made.json()['id']}"
+    assert officer.get(path).body == made.body
+    assert ",12.35," in officer.get(path.replace("/v1/notes/", "/v1/notes.csv?id=")).body
+    assert patch(officer, path, 1, fee=-10).json()["fee"] == -10
+    assert patch(officer, path, 2, fee=None).json()["fee"] is None
+
+
 HARD = ["NULL", "null", "a,b", "{}", 'a "quoted" \\ word', "tab\there", "line\nbreak\r\n", "eight or more plain \"characters\"", "\u00e9\u4e2d\U0001f600", "'"]
 
 
@@ -299,14 +311,14 @@ def test_pages_visit_every_visible_record_once(officer, other, manager, anonymou
 @pytest.mark.parametrize("query, matches", [
     ("kind=memo", True), ("kind=minute,memo", True), ("kind.ne=memo", False), ("open_on=2026-05-01", True), ("open_on.gte=2026-05-02", False),
     ("open_on.lt=2026-05-02", True), ("open_on.null=true", False), ("open_on.null=false", True), ("start_time.gt=09:00", True),
-    ("hours=3", True), ("hours.ne=3", False), ("pinned=false", True), ("title.contains=%25", False), ("seen_at.lte=2026-01-01T00:00:00Z", True),
+    ("hours=3", True), ("hours.ne=3", False), ("fee=2.5", True), ("fee.gt=2.5", False), ("fee.lte=25e-1", True), ("fee.null=true", False), ("pinned=false", True), ("title.contains=%25", False), ("seen_at.lte=2026-01-01T00:00:00Z", True),
     ("place_id.null=true", True), ("topics=none", False), ("internal=secret", True), ("internal.contains=ECR", True), ("q=walks+dogs", True),
     ("q=cat", False), ("place_ids=" + str(uuid.UUID(int=1)), False), ("place_ids.ne=" + str(uuid.UUID(int=1)), True), (f"partner_id={A}", True),
     ("updated_at.gt=2020-01-01T00:00:00Z", True), ("visibility=shared", False),
 ])
 def test_filters(officer, query, matches):
     mark = word()
-    record = officer.make("notes", **note(title=mark, body="A dog walked", open_on="2026-05-01", start_time="09:30", hours=3, internal="secret",
+    record = officer.make("notes", **note(title=mark, body="A dog walked", open_on="2026-05-01", start_time="09:30", hours=3, fee=2.499, internal="secret",
                                           seen_at="2026-01-01T00:00:00Z"))
     answer = officer.get(f"/v1/notes?id={record['id']}&{query}&count=exact")
     assert [item["id"] for item in answer.items()] == ([record["id"]] if matches else [])
@@ -750,6 +762,27 @@ def test_hand_written_statements_get_their_parameters(officer):
     assert officer.get(f"/v1/notes/{record['id']}").json()["internal"] == "done"
 
 
+def test_what_the_path_names_comes_before_the_parameters(officer):
+    assert officer.get("/v1/words/noun/tree.txt?from=6&mark=.").items() == ["noun.tree.6", "noun.tree.7"]
+    assert officer.get("/v1/words/noun/caf%C3%A9.txt.txt?from=7").items() == ["noun-caf\u00e9.txt-7"]
+
+
+def test_a_hand_written_list_has_pages(world, officer):
+    first = officer.get("/v1/words/noun/tree.txt?limit=3")
+    assert first.items() == ["noun-tree-1", "noun-tree-2", "noun-tree-3"] and first.link == "3\x1fnoun" and first.etag is None
+    keys, seen = None, []
+    while True:
+        answer = officer("GET", "/v1/words/noun/tree.txt?limit=3", **({"keys": keys} if keys else {}))
+        seen += answer.items()
+        if answer.link is None:
+            break
+        keys = answer.link.split("\x1f")
+    assert seen == [f"noun-tree-{n}" for n in range(1, 8)]
+    assert officer.get("/v1/words/noun/tree.txt?from=8").body == '{"items":[]'
+    faults = world.driver.statement(method="GET", target="/v1/words/noun/tree.txt?limit=all&sort=n", caller=2)["faults"]
+    assert [fault[:2] for fault in faults] == [["limit", "range"], ["sort", "unknown_parameter"]]
+
+
 def test_tables_with_policies_of_their_own(officer, administrator):
     assert administrator("POST", "/v1/partners", {"name": "New"}).status == 201
     path = administrator("POST", "/v1/partners", {"name": "Newer"}).link
@@ -760,6 +793,76 @@ def test_tables_with_policies_of_their_own(officer, administrator):
         officer("POST", "/v1/partners", {"name": "No"})
     assert [item["version"] for item in officer.get(path + "/history").items()] == [2, 1]
     assert officer.get(f"{path}?as_of={changed.json()['created_at']}").json()["name"] == "Newer"
+
+
+# --- conditions beside the filters ---
+
+def titles(caller, query):
+    answer = caller.get("/v1/notes?limit=500&" + query)
+    assert answer.status == 200, answer.body
+    return [item["title"] for item in answer.items()]
+
+
+def square_at(west, south):
+    return {"type": "Polygon", "coordinates": [[[west, south], [west + 1, south], [west + 1, south + 1], [west, south + 1], [west, south]]]}
+
+
+def test_a_clause_is_one_condition_more(officer, administrator, anonymous):
+    mark, far = word(), administrator.make("places", name="Far", geometry=square_at(50, 0))["id"]
+    near = administrator.make("places", name="Near", geometry=square_at(20, 0))["id"]
+    for title, place, open_on in (("a", near, "2026-10-31"), ("b", far, None), ("c", near, "2026-09-30")):
+        officer.make("notes", **note(title=title + mark, place_ids=[place], open_on=open_on, visibility="public"))
+    of_these = f"title.contains={mark}&"
+    for caller in (officer, anonymous):
+        assert titles(caller, of_these + "near=18.5,0.5&reach=2") == ["a" + mark, "c" + mark]
+        assert titles(caller, of_these + "near=18.5,0.5&reach=2&sort=-title") == ["c" + mark, "a" + mark]
+        assert titles(caller, of_these + "near=18.5,0.5&reach=1") == []
+        assert titles(caller, of_these + "stale=true") == ["b" + mark, "c" + mark]
+        assert titles(caller, of_these + "stale=false") == ["a" + mark]
+        assert titles(caller, of_these + "stale=false&stale_days=60") == ["a" + mark, "c" + mark]
+        assert titles(caller, of_these + "near=18.5,0.5&reach=2&stale=true&count=exact") == ["c" + mark]
+        assert json.loads(caller.get(f"/v1/notes?{of_these}near=18.5,0.5&reach=2&count=exact&limit=1").body + "}")["count"] == 2
+        assert caller.get(f"/v1/notes.csv?{of_these}stale=true&fields=title").body.count(mark) == 2
+
+
+def test_pages_of_what_few_records_meet(world, officer, administrator):
+    place = administrator.make("places", name="Here", geometry=square_at(80, 0))["id"]
+    mark = word()
+    wanted = sorted(officer.make("notes", **note(title=f"{mark} {i % 3}", place_ids=[place]))["id"] for i in range(7))
+    seen, keys = [], None
+    while True:
+        answer = officer("GET", "/v1/notes?near=80.5,0.5&reach=1&limit=2", **({"keys": keys} if keys else {}))
+        seen += [item["id"] for item in answer.items()]
+        if answer.link is None:
+            break
+        keys = answer.link.split("\x1f")
+    assert sorted(seen) == wanted
+    text = world.driver.statement(method="GET", target="/v1/notes?near=80.5,0.5&reach=1&topics=a", caller=2)["text"]
+    assert "ORDER BY ROW(t.title, t.id)" in text and "(t.topics && $2::text[]) IS TRUE" in text
+
+
+def test_operators_in_a_clause_are_none_of_its_marks(officer, administrator):
+    topic, mark = f"t{word()[:8]}", word()
+    administrator.make("codes", list="topic", code=topic, label="Topic", partner_id=None)
+    made = officer.make("notes", **note(title=mark, topics=[topic]))
+    assert [item["id"] for item in officer.get(f"/v1/notes?about={topic}").items()] == [made["id"]]
+
+
+def test_a_clause_can_widen_a_filter_and_show_why(world, officer, administrator):
+    outer = administrator.make("places", name="Outer")["id"]
+    inner = administrator.make("places", name="Inner", parent_id=outer)["id"]
+    mark = word()
+    officer.make("notes", **note(title="a" + mark, place_ids=[inner]))
+    officer.make("notes", **note(title="b" + mark, place_ids=[outer]))
+    of_these = f"title.contains={mark}&place_ids={outer}"
+    assert titles(officer, of_these) == titles(officer, of_these + "&match=exact") == ["b" + mark]
+    assert titles(officer, of_these + "&match=wide") == ["a" + mark, "b" + mark]
+    shown = [item["matched_places"] for item in officer.get(f"/v1/notes?{of_these}&match=wide&fields=title").items()]
+    assert shown == [[{"id": inner, "asked": False}], [{"id": outer, "asked": True}]]
+    assert all("matched_places" not in item for item in officer.get(f"/v1/notes?{of_these}&match=exact").items())
+    assert list(officer.get(f"/v1/notes?{of_these}&match=wide&fields=title&include=partner").items()[0]) == ["id", "title", "partner", "matched_places"]
+    assert "matched" not in officer.get(f"/v1/notes.csv?{of_these}&match=wide").body
+    assert world.driver.statement(method="GET", target="/v1/notes?match=wide", caller=2)["faults"][0][:2] == ["place_ids", "required"]
 
 
 # --- the text ---

@@ -83,7 +83,7 @@ def _parent(pid):
 def settled(server):
     """All connections to the database are open, which is later than ready; and nothing is under way there."""
     listening = next(line for line in map(json.loads, reversed(server.log().splitlines())) if line["message"] == "listening")
-    until(lambda: server.metric("db_connections") == listening["database_connections"] - 1)  # one is that of the jobs
+    until(lambda: server.metric("db_connections") == listening["database_connections"] - listening["background_connections"])
     until(lambda: server.metric("db_queued_jobs") + server.metric("db_in_flight_jobs") == 0, 300)
 
 

@@ -196,11 +196,12 @@ static void check_ranges(const struct config *config)
 	HOLDS(config->workers >= 1 && config->workers <= 16 && config->connection_limit >= 10 && config->idempotency_hours >= 24);
 	HOLDS(config->header_timeout_ms >= 100 && config->body_timeout_ms >= 100 && config->request_timeout_ms >= 100);
 	HOLDS(config->rate_anonymous >= 0 && config->access_token_seconds >= 10 && config->access_token_seconds <= 86400);
-	HOLDS(config_connections(config) >= 4 && config_connections(config) <= 16 * (64 + 128 + 64) + 1);
+	HOLDS(config_connections(config) >= 4 && config_connections(config) <= 16 * (64 + 128 + 64 + 64) + CONFIG_BACKGROUND);
 	const char *port = strrchr(config->listen, ':');
 	HOLDS(port != NULL && port > config->listen && atol(port + 1) <= 65535 && strpbrk(config->listen, "/@ ") == NULL);
 	HOLDS(strncmp(config->public_url, "http://", 7) == 0 || strncmp(config->public_url, "https://", 8) == 0);
 	HOLDS(config->public_url[strlen(config->public_url) - 1] != '/' && strpbrk(config->public_url, "?#\"<> \r\n") == NULL);
+	HOLDS(strpbrk(config->public_url, "'\\") == NULL && strspn(config->map_extent, "-.,0123456789") == strlen(config->map_extent));
 	HOLDS(strstr(config->timezone, "..") == NULL && config->timezone[0] != '/' && config->key_dir[0] != '\0');
 }
 

@@ -46,7 +46,10 @@ static int fit(const char *template, struct slice path)
 	while (left.len > 0 && path.len > 0) {
 		struct slice wanted = take_segment(&left), given = take_segment(&path);
 		if (wanted.len > 0 && wanted.ptr[0] == '{') {
-			if (given.len == 0 || (slice_is(wanted, "{id}") && !text_is_uuid(given)))
+			const char *end = memchr(wanted.ptr, '}', wanted.len);
+			size_t tail = (size_t)(wanted.ptr + wanted.len - end) - 1;
+			if (given.len <= tail || memcmp(given.ptr + given.len - tail, end + 1, tail) != 0 ||
+			    (slice_is(wanted, "{id}") && !text_is_uuid(given)))
 				return -1;
 		} else if (!slice_equal(wanted, given)) {
 			return -1;
@@ -90,7 +93,9 @@ static void check_match(const struct match *match, struct slice method, struct s
 	HOLDS(match->id == NULL || text_is_uuid(slice_of(match->id)));
 	for (const char *c = match->id == NULL ? "" : match->id; *c != '\0'; c++)
 		HOLDS(!isupper((unsigned char)*c));
-	HOLDS(match->name == NULL || text_is_utf8(slice_of(match->name)));
+	HOLDS((match->name == NULL) == (match->n_names == 0) && match->n_names <= PATH_NAMES_MAX);
+	for (size_t i = 0; i < match->n_names; i++)
+		HOLDS(match->names[i][0] != '\0' && text_is_utf8(slice_of(match->names[i])));
 	if (match->route == NULL)
 		return;
 	const char *own = match->route->operation->method;

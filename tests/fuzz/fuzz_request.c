@@ -163,6 +163,7 @@ static bool begin_request(struct request *request)
 	request->call.route = request->match.route;
 	request->call.catalog = app->catalog;
 	request->call.id = request->match.id;
+	memcpy(request->call.names, request->match.names, sizeof request->match.names);
 	request->call.idempotency_key = http_header(exchange, "Idempotency-Key").ptr;
 	return true;
 }

@@ -101,8 +101,12 @@ class Maker:
         pattern = schema.get("pattern", "")
         if "2[0-3]" in pattern:
             return self.draw(st.sampled_from(["00:00", "23:59", "12:30:15"]))
+        if pattern.startswith("^-?(180"):
+            return self.draw(st.sampled_from(["1.2,52.6,1.35,52.7", "179,-10,-179,10"] if schema["maxLength"] > 40 else ["1.29,52.63", "-180,90", "0,0"]))
         if pattern.startswith(("^[A-Za-z0-9", "^[a-z0-9", "^[\\x21")):
             return self.draw(st.text("abcdefgh0123456789-", min_size=max(1, schema.get("minLength", 1)), max_size=24))
+        if pattern.startswith("^[\\x20-"):
+            return self.draw(st.sampled_from(["wait=30", "respond-async, wait=1", "wait=0", "return=minimal", "handling=strict; x=\"a, b\"", "wait", ","]))
         if pattern.startswith("^(\\*"):
             return self.draw(st.sampled_from(["*", "\"a\"", "\"a\", \"b\""]))
         least, most = schema.get("minLength", 0), schema.get("maxLength", 200)

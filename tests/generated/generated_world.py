@@ -55,6 +55,19 @@ class World:
                 mine = self.contract.operations[self._create(resource)]["x-role"] != "administrator"
                 self.ids[resource].append(self.records.make(resource, self.callers["officer"] if mine else None)["id"])
 
+    def ids_of(self, operation):
+        """Ids that its path may name."""
+        path = operation["path"]
+        if self.records.made_otherwise(path):
+            return [self.records.item(path)["id"]]
+        return self.ids[path.split("/")[2]] if path.startswith("/v1/") else []
+
+    def import_query(self, operation):
+        """Parameters with which the example of an import's body is what they say."""
+        names = {parameter["name"] for parameter in self.contract.resolve(operation.get("parameters", []))}
+        fitting = {"code_property": "code", "name_property": "name", "layout": "code-point-open", "to_boundary_set_id": self.kept["boundary-sets"][0]}
+        return {name: value for name, value in fitting.items() if name in names}
+
     def _create(self, resource):
         return next(name for name, operation in self.contract.operations.items() if operation["path"] == f"/v1/{resource}" and operation["method"] == "POST")
 

@@ -10,7 +10,7 @@ import expressions
 
 SCHEMAS = ("wardmote", "history", "auth", "api")
 # What is reached and decides nothing about access: what is written down of a change, the rules of a consultation's life, forms of values, tidying.
-NO_WALLS = re.compile(r"track_\w+|stamp|consultation_\w+|risk_scale_has|uuid7|today|sweep|forget_keys|sequence_changes|plural")
+NO_WALLS = re.compile(r"track_\w+|stamp|consultation_\w+|risk_scale_has|uuid7|today|sweep|forget_keys|sequence_changes|plural|prune|position|box|around|public_url|axes_swapped")
 Mutant = collections.namedtuple("Mutant", "id group apply revert")
 
 

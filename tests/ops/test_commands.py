@@ -104,7 +104,7 @@ def test_config_shows_values_and_where_they_come_from(tmp_path):
     assert (shown["server_timing"], origins["lane_write"]) == ("true", "default")
     assert (shown["access_token_seconds"], shown["rate_anonymous"]) == ("600", "600")
     assert shown["database"] == "(set)" and "S3cret" not in done.stdout
-    assert "One process opens 35 database connections: 2 workers x (5 read + 8 write + 2 heavy + 2 stream) + 1." in done.stdout
+    assert "One process opens 37 database connections: 2 workers x (5 read + 8 write + 2 heavy + 2 stream) + 3." in done.stdout
 
 
 def test_a_secret_may_lie_in_a_file(tmp_path):

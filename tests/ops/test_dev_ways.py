@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """`wardmote dev` by other ways than the first: as a user without rights, with samples, with settings, after a predecessor, and what it says when a part of it fails."""
+import json
 import os
 import pathlib
 import shutil
@@ -62,6 +63,20 @@ def test_samples(base):
     assert dev.stop() == 0
     dev = Dev(base / "grows", sample="demo")
     assert dev.stop() == 0 and dev.state["sample"] == "demo"
+
+
+def test_samples_of_which_neither_has_the_other_in_it(base):
+    """places and demo both begin with norwich: each is loaded once, and what is loaded is remembered of both."""
+    made = base / "made"
+    for folder in ("norwich", "north-west-leicestershire", "durham", "demo"):
+        (made / folder).mkdir(parents=True)
+        (made / folder / "10-partners.json").write_text(json.dumps({"resource": "partners", "match": [["code"]], "records": [
+            {"key": folder, "body": {"code": f"of-{folder}", "name": f"Body of {folder}", "kind": "other"}}]}), encoding="utf-8")
+    for sample, loaded, state in (("norwich", 1, "norwich"), ("places", 3, "places"), ("norwich", 0, "places"), ("demo", 2, "places demo"),
+                                  ("places", 0, "places demo"), ("demo", 0, "places demo"), ("none", 0, "places demo")):
+        dev = Dev(base / "several", f"--sample-dir={made}", sample=sample)
+        assert dev.stop() == 0
+        assert dev.output.count("10-partners.json") == loaded and dev.state["sample"] == state, sample
 
 
 def test_a_sample_that_cannot_be_loaded(base):

@@ -41,6 +41,10 @@ KINDS = {kind.name: kind for kind in (
          includes=("partner", "boundary_set"), table="locality"),
     Kind("communities", {"name": PUBLIC, "description": PUBLIC, "local_term": PUBLIC, **OWNED}, refers={"locality_id": "localities"},
          hidden={"support_need": ("low", "medium", "high", None)}, fixed={"kind": "interest"}, includes=("partner", "locality"), table="community"),
+    Kind("community-groups", {"name": PUBLIC, "description": PUBLIC, "services": PUBLIC, "verified_by": PUBLIC, **OWNED},
+         refers={"community_ids": "communities", "parent_id": "community-groups"}, hidden={"consent_until": ("2090-01-01", None)}, fixed={"kind": "informal"},
+         includes=("partner", "communities", "parent")),
+    Kind("needs", {"title": PUBLIC, "description": PUBLIC, "reason": PUBLIC, **OWNED}, refers={"community_id": "communities"}, includes=("partner", "community")),
     Kind("consultations", {"title": PUBLIC, "summary": PUBLIC, "notes": OWNER, **OWNED}, refers={"community_ids": "communities", "locality_ids": "localities",
                                                                                             "round_of_id": "consultations"},
          hidden={"planned_hours": (1, 7, None)}, includes=("partner", "localities", "communities", "round_of")),
@@ -59,7 +63,7 @@ OWNED_KINDS = [name for name in KINDS if name not in ("partners", "accounts")]
 # References to a whole that the record is a part of: who adds the part may change the whole.
 WHOLE = {"localities": "boundary_set_id", "activities": "consultation_id", "risks": "risk_register_id"}
 # References that a record cannot be without.
-REQUIRED = {"localities": "boundary_set_id", "risk-registers": "risk_scale_id", "risks": "risk_register_id"}
+REQUIRED = {"localities": "boundary_set_id", "needs": "community_id", "risk-registers": "risk_scale_id", "risks": "risk_register_id"}
 
 
 class Version:

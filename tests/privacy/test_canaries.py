@@ -5,6 +5,7 @@ import base64
 import itertools
 import json
 import pathlib
+import re
 import subprocess
 import urllib.parse
 import uuid
@@ -13,14 +14,15 @@ import pytest
 
 import wardmote_suite
 import wardmote_server
-from vault import Texts, Vault, Watch, is_free, new_mark, write
+from vault import PERSONS, Texts, Vault, Watch, is_free, new_mark, write
 from wardmote_client import Contract
 from wardmote_long import pick, rng
 
 CONTRACT = Contract(wardmote_suite.committed_document())
 ANY = {"If-Match": "*"}
 # Texts that a record takes in a certain state only (a transition below writes the first), and one that must be a code.
-NOT_FREE = {("consultations", "cancelled_reason"), ("activities", "cancelled_reason"), ("codes", "maps_to")}
+NOT_FREE = {("consultations", "cancelled_reason"), ("activities", "cancelled_reason"), ("codes", "maps_to"),
+            ("communities", "basis")}
 
 
 @pytest.fixture(scope="module", name="vault")
@@ -59,7 +61,7 @@ def places(operation):
 
 def send(client, operation, kind, name, mark):
     """The operation with the mark in one place, and nothing else that makes sense."""
-    path = operation["path"].replace("{id}", mark if (kind, name) == ("path", "id") else str(uuid.uuid4())).replace("{slug}", mark)
+    path = CONTRACT.path(operation, **{"id": str(uuid.uuid4()), **({name: mark} if kind == "path" else {})})
     query = {name: mark} if kind == "query" else None
     media_type, _ = body_schema(operation)
     headers = {"If-Match": "*"}
@@ -179,7 +181,7 @@ def made_everywhere(vault, texts, owner):
     for resource in resources_in_order(vault):
         by = owner.manager if vault.records.operation(resource)["x-role"] != "administrator" else vault.administrator
         schema = vault.records.schema(resource)
-        body = vault.records.body(resource, by, **({"visibility": "private"} if "visibility" in schema else {}))
+        body = vault.records.body(resource, by, **({"visibility": "private"} if "visibility" in schema else {}), **PERSONS.get(resource, {}))
         answer, refused = write(texts, resource, schema, body, lambda filled: by.post(f"/v1/{resource}", filled))  # pylint: disable=cell-var-from-loop
         missed |= {(resource, name) for name in refused}
         record = answer.json()
@@ -199,9 +201,10 @@ def readings(contract, records):
         resource = parts[1] if len(parts) > 1 else None
         ids = [records[resource][1]["id"]] if resource in records and "{id}" in operation["path"] else [str(uuid.uuid4())]
         for record_id in ids:
-            path = operation["path"].replace("{id}", record_id).replace("{slug}", "not-found")
+            path = contract.path(operation, id=record_id)
             names = {parameter["name"] for parameter in contract.resolve(operation.get("parameters", [])) if parameter["in"] == "query"}
-            yield path, {"limit": 500} if "limit" in names else {}
+            required = contract.required_query(operation)
+            yield path, {**required, **({"limit": 500} if "limit" in names else {})}
             if "as_of" in names:
                 yield path, {"as_of": records["communities"][1]["created_at"]}
                 yield path + ".csv", {}
@@ -239,7 +242,10 @@ def test_what_is_private_is_in_no_answer_to_others(vault):
             for client in (*strangers, *([vault.administrator] if maker is not vault.administrator else [])):
                 answer = client.get(path, params=parameters)
                 n += 1
-                assert texts.mark not in answers_of(answer), (path, parameters, [where for text, where in texts.where.items() if text in answer.text()])
+                found = {texts.where.get(text, text) for text in re.findall(re.escape(texts.mark) + "(?:-[0-9a-f]+)?", answers_of(answer))}
+                # an administrator's own records are no secret to it: what is about all records shows them
+                hidden = {place for place in found if client is not vault.administrator or records.get(place.split(".")[0], (None,))[0] is not vault.administrator}
+                assert not hidden, (path, parameters, hidden)
             own = maker.get(path, params=parameters).text()
             shown |= {text for text in texts.where if text in own}
         # The owner is shown each of them somewhere: what was looked for is there.

@@ -9,7 +9,7 @@ import pytest
 
 import wardmote_suite
 import wardmote_server
-from vault import Texts, Vault, new_mark, write
+from vault import PERSONS, Texts, Vault, new_mark, write
 from wardmote_client import Contract
 from wardmote_records import absent_id
 
@@ -120,7 +120,7 @@ def test_every_field_that_can_hold_a_person_can_be_erased(vault):
             continue
         by = owner.manager if vault.records.operation(resource)["x-role"] != "administrator" else vault.administrator
         schema, texts = vault.records.schema(resource), Texts(mark)
-        body = vault.records.body(resource, by, **({"visibility": "private"} if "visibility" in schema else {}))
+        body = vault.records.body(resource, by, **({"visibility": "private"} if "visibility" in schema else {}), **PERSONS.get(resource, {}))
         key = {"Idempotency-Key": str(uuid.uuid4())}
         made, _ = write(texts, resource, schema, body, lambda filled: by.post(f"/v1/{resource}", filled, headers=key))  # pylint: disable=cell-var-from-loop
         path = f"/v1/{resource}/{made.json()['id']}"

@@ -181,6 +181,10 @@ class Watch:
 
 # --- texts in every field ---
 
+# What a record must say before it may name a person.
+PERSONS = {"community-groups": {"public_role": True}, "map-items": {"kind": "key_player_individual", "public_role": True}}
+
+
 def is_free(schema):
     """Does the field take any text?"""
     kinds = schema.get("type", [])
@@ -230,7 +234,9 @@ def write(texts, place, schema, body, send):
         assert not any(text in answer.text() for text in texts.where), f"a problem repeats what was sent: {answer.text()}"
         refused |= names
         for name in names:
-            texts.where.pop(filled.pop(name, None), None)
+            gone = filled.pop(name, None)
+            for text in gone if isinstance(gone, list) else [gone]:
+                texts.where.pop(text if isinstance(text, str) else None, None)
             if name in body:
                 filled[name] = body[name]
     raise AssertionError(answer.text())

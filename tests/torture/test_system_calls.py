@@ -16,7 +16,7 @@ import pytest
 import wardmote_long
 from torture import send, until
 from torture_cases import Case, name
-from torture_run import Run, fixture_site  # pylint: disable=unused-import
+from torture_run import Run, all_connected, fixture_site  # pylint: disable=unused-import
 from wardmote_client import Client
 from wardmote_server import Server
 
@@ -50,19 +50,8 @@ def _world(site):
                   Case("foreign: record", lambda: site.get(community, site.other.officer))]
 
 
-BACKENDS = 5  # a connection in each lane of the one worker, and that of the jobs thread
-
-
 def descriptors(site):
-    """Open ones when all connections to the database are there: a test before this one may have ended some."""
-    with contextlib.closing(site.cluster.connect("postgres")) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-
-        def all_back():
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'torture'")
-            return cursor.fetchone()[0] == BACKENDS
-
-        until(all_back)
+    all_connected(site)
     return site.server.descriptors()
 
 

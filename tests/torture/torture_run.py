@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """One case under failures: what came back, what it did, and that it works when nothing fails."""
+import contextlib
 import errno
 import time
 
@@ -98,9 +99,25 @@ class Run:
             assert self.case.effect(wire) == 1, what
 
 
+BACKENDS = 6  # a connection in each lane of the one worker, and those of the jobs and background threads; imports have one while there is something to import
+
+
+def all_connected(site):
+    """Waits until all connections to the database are there: what came before may have ended some."""
+    with contextlib.closing(site.cluster.connect("postgres")) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+
+        def all_back():
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'torture'")
+            return cursor.fetchone()[0] == BACKENDS
+
+        until(all_back, 30)
+
+
 def quiet(site):
     """Blocks in use and open descriptors when nothing is under way and the lanes are up."""
     site.server.wait_ready()
+    all_connected(site)
     send(site.server, site.get("/v1/me", site.officer))
 
     def look():

@@ -5,9 +5,11 @@
  *   /echo       what arrived, as JSON                          /suspend?ms=N   the same, N ms later
  *   /big?bytes=N[&vectors=3][&gzip]  N bytes, released once    /early          403 before the body
  *   /large      the echo with a cap of 16 MiB (else 64 KiB)    /stats          the counters
+ *   /spool      the same with a cap of 256 MiB, through a file; ?full: one that takes nothing
  *   /stream?ms=N[&cut]  a piece, and N ms later the end of the body, or of the connection */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@
 #include "wardmote/clock.h"
 #include "wardmote/http.h"
 
-enum { SUSPENDED_MAX = 4096, BODY_CAP = 64 << 10, LARGE_CAP = 16 << 20 };
+enum { SUSPENDED_MAX = 4096, BODY_CAP = 64 << 10, LARGE_CAP = 16 << 20, SPOOL_CAP = 256 << 20 };
 
 struct echo {
 	struct http_server *server;
@@ -34,6 +36,7 @@ struct request {
 	struct http_exchange *exchange;
 	struct slice body;
 	int64_t due;
+	int spool; /* -1: none */
 	bool streams; /* a body was begun; due is its end */
 };
 
@@ -75,13 +78,32 @@ static void add_field(struct buffer *text, struct http_exchange *exchange, const
 	buffer_json(text, value.ptr == NULL ? SLICE("") : value);
 }
 
+static unsigned add_up(unsigned sum, struct slice bytes)
+{
+	for (size_t i = 0; i < bytes.len; i++)
+		sum = sum * 31 + (unsigned char)bytes.ptr[i];
+	return sum;
+}
+
+/* What the file holds, not what was said of it. */
+static unsigned add_file(int fd, uint64_t *ret_length)
+{
+	static char block[1 << 16];
+	unsigned sum = 0;
+	ssize_t n;
+	for (*ret_length = 0; (n = pread(fd, block, sizeof block, (off_t)*ret_length)) > 0; *ret_length += (uint64_t)n)
+		sum = add_up(sum, (struct slice){ block, (size_t)n });
+	return sum;
+}
+
 static struct slice echo_body(struct request *request)
 {
 	struct http_exchange *exchange = request->exchange;
 	struct arena *arena = http_arena(exchange);
-	unsigned sum = 0;
-	for (size_t i = 0; i < request->body.len; i++)
-		sum = sum * 31 + (unsigned char)request->body.ptr[i];
+	uint64_t length = request->body.len;
+	unsigned sum = add_up(0, request->body);
+	if (request->spool >= 0)
+		sum = add_file(request->spool, &length);
 	struct buffer text = { .arena = arena };
 	buffer_text(&text, "{\"method\": ");
 	buffer_json(&text, http_method(exchange));
@@ -94,7 +116,7 @@ static struct slice echo_body(struct request *request)
 	add_field(&text, exchange, "front_length", "X-Front-Length");
 	buffer_text(&text, ", \"peer\": ");
 	buffer_json(&text, slice_of(http_peer(exchange)));
-	buffer_format(&text, ", \"length\": %zu, \"sum\": %u}\n", request->body.len, sum);
+	buffer_format(&text, ", \"length\": %" PRIu64 ", \"sum\": %u}\n", length, sum);
 	return buffer_slice(&text);
 }
 
@@ -176,9 +198,17 @@ static void *begin(void *context, struct http_exchange *exchange, size_t *ret_bo
 	struct request *request = calloc(1, sizeof *request);
 	if (request == NULL)
 		abort();
-	*request = (struct request){ .echo = echo, .exchange = exchange };
+	*request = (struct request){ .echo = echo, .exchange = exchange, .spool = -1 };
 	echo->begun++;
 	*ret_body_max = slice_is(http_path(exchange), "/large") ? LARGE_CAP : BODY_CAP;
+	if (slice_is(http_path(exchange), "/spool")) {
+		bool full = has_word(http_query(exchange), "full");
+		request->spool = full ? open("/dev/full", O_RDWR | O_CLOEXEC) : open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		if (request->spool < 0)
+			abort();
+		http_spool(exchange, request->spool);
+		*ret_body_max = SPOOL_CAP;
+	}
 	if (slice_is(http_path(exchange), "/early"))
 		reply(request, 403, SLICE("{\"early\": true}\n"));
 	return request;
@@ -216,6 +246,8 @@ static void end(void *data, bool sent)
 	}
 	echo->ended++;
 	echo->sent += sent;
+	if (request->spool >= 0)
+		close(request->spool);
 	free(request);
 }
 

@@ -73,7 +73,8 @@ static void defaults_are_complete(void **state)
 	assert_string_equal(load.config.audience, "http://127.0.0.1:8080");
 	assert_in_range(load.config.workers, 1, 2);
 	assert_true(config_connections(&load.config) <= 40);
-	assert_int_equal(config_connections(&load.config), load.config.workers * 14 + 1);
+	assert_int_equal(config_connections(&load.config), load.config.workers * 14 + CONFIG_BACKGROUND);
+	assert_string_equal(load.config.map_extent, "-9,49,2.5,61");
 	arena_done(&load.arena);
 }
 
@@ -202,6 +203,20 @@ static void text_settings_are_checked(void **state)
 		{ "--timezone", "../etc/passwd" },
 		{ "--timezone", "" },
 		{ "--key-dir", "" },
+		{ "--map-extent", "-9,49,2.5" },
+		{ "--map-extent", "-9,49,2.5,61,0" },
+		{ "--map-extent", "-9,49,2.5,61," },
+		{ "--map-extent", "-9, 49,2.5,61" },
+		{ "--map-extent", "-9,49,,61" },
+		{ "--map-extent", "-9,61,2.5,49" },
+		{ "--map-extent", "-181,49,2.5,61" },
+		{ "--map-extent", "-9,49,2.5,91" },
+		{ "--map-extent", "2.5,49,2.5,61" },
+		{ "--map-extent", "-9,49,2-5,61" },
+		{ "--map-extent", "-9,49,1e1,61" },
+		{ "--map-extent", "-9,49,nan,61" },
+		{ "--map-extent", "0.00000000000000000000,49,2.5,61" },
+		{ "--map-extent", "-9,49,2.5,61';DROP" },
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct load load;
@@ -210,7 +225,11 @@ static void text_settings_are_checked(void **state)
 	}
 	struct load load;
 	LOAD(&load, "--cors-origins", "https://example.org,http://localhost:3000", "--public-url", "https://example.org/wardmote",
-	     "--listen", "[::]:80");
+	     "--listen", "[::]:80", "--map-extent", "170,-20.5,-170,-10");
+	assert_int_equal(load.status, 0);
+	assert_string_equal(load.config.map_extent, "170,-20.5,-170,-10");
+	arena_done(&load.arena);
+	LOAD(&load, "--map-extent", "");
 	assert_int_equal(load.status, 0);
 	arena_done(&load.arena);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "geojson.h"
+#include "wardmote/query.h"
 
 struct row {
 	enum field_type type;
@@ -91,6 +92,31 @@ static void each_fault_has_its_place(void **state)
 	}
 }
 
+/* Metres east and north of a false origin: what is good there is off the world in degrees, and the other way round. */
+static void another_system_has_other_ranges(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *grid, *degrees;
+	} systems[] = {
+		{ POLYGON("[[[0,0],[800000,0],[800000,1400000],[0,0]]]"), "", "/g/coordinates/0/1 range" },
+		{ POLYGON("[[[0,0],[800000.1,0],[8,1],[0,0]]]"), "/g/coordinates/0/1 range", "/g/coordinates/0/1 range" },
+		{ POLYGON("[[[0,0],[8,1400001],[8,1],[0,0]]]"), "/g/coordinates/0/1 range", "/g/coordinates/0/1 range" },
+		{ POLYGON("[[[-1,52],[2,52],[2,53],[-1,52]]]"), "/g/coordinates/0/0 range", "" },
+		{ POLYGON("[[[1,-52],[2,52],[2,53],[1,-52]]]"), "/g/coordinates/0/0 range", "" },
+	};
+	for (size_t i = 0; i < sizeof systems / sizeof *systems; i++) {
+		struct arena arena;
+		arena_init(&arena);
+		struct faults grid = { .arena = &arena }, degrees = { .arena = &arena };
+		geojson_check_in(&arena, SRID_NATIONAL, T_GEOMETRY, "g", slice_of(systems[i].text), &grid);
+		geojson_check_in(&arena, SRID_WGS84, T_GEOMETRY, "g", slice_of(systems[i].text), &degrees);
+		assert_string_equal(faults_text(&grid), systems[i].grid);
+		assert_string_equal(faults_text(&degrees), systems[i].degrees);
+		arena_done(&arena);
+	}
+}
+
 static int check_ring_of(size_t n, struct faults *faults)
 {
 	struct buffer text = { .arena = faults->arena };
@@ -109,7 +135,7 @@ static void vertices_are_counted(void **state)
 	struct faults faults = { .arena = &arena };
 	assert_int_equal(check_ring_of(GEOMETRY_VERTICES_MAX, &faults), 0);
 	assert_int_equal(check_ring_of(GEOMETRY_VERTICES_MAX + 1, &faults), -EINVAL);
-	assert_string_equal(faults_text(&faults), "/g/coordinates too_many");
+	assert_string_equal(faults_text(&faults), "/g/coordinates too_many_positions");
 	arena_done(&arena);
 }
 
@@ -134,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_fault_has_its_place),
+		cmocka_unit_test(another_system_has_other_ranges),
 		cmocka_unit_test(vertices_are_counted),
 		cmocka_unit_test(faults_are_capped),
 	};

@@ -55,6 +55,40 @@ static void the_best_format_is_chosen(void **state)
 	}
 }
 
+static void a_type_of_its_own_is_offered_alone(void **state)
+{
+	(void)state;
+	static const char tile[] = "application/vnd.mapbox-vector-tile", api[] = "application/vnd.oai.openapi+json;version=3.0";
+	static const struct {
+		const char *accept, *media;
+		bool good;
+	} cases[] = {
+		{ NULL, tile, true },
+		{ "*/*", tile, true },
+		{ "application/*", tile, true },
+		{ "application/vnd.mapbox-vector-tile, image/png", tile, true },
+		{ "application/json", tile, false },
+		{ "image/*, */*;q=0", tile, false },
+		{ "application/vnd.mapbox-vector-tile;q=0, */*", tile, false },
+		{ "application/json", api, true },
+		{ "application/vnd.oai.openapi+json", api, true },
+		{ "Application/vnd.oai.openapi+json; version=3.0", api, true },
+		{ "text/html, application/json;q=0.1", api, true },
+		{ "text/html", api, false },
+		{ "application/json;q=0", api, false },
+		{ "junk", api, true }, /* nothing in it can be read */
+	};
+	struct arena arena;
+	arena_init(&arena);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int r = negotiate_media(&arena, slice_of(cases[i].accept), cases[i].media);
+		if ((r == 0) != cases[i].good)
+			print_error("%s: %s\n", cases[i].accept, cases[i].media);
+		assert_int_equal(r, cases[i].good ? 0 : -ENOTSUP);
+	}
+	arena_done(&arena);
+}
+
 static void bodies_have_a_type(void **state)
 {
 	(void)state;
@@ -78,6 +112,12 @@ static void bodies_have_a_type(void **state)
 		{ BODY_FORM, "application/x-www-form-urlencoded;charset=UTF-8", true },
 		{ BODY_FORM, "application/json", false },
 		{ BODY_NONE, "application/json", false },
+		{ BODY_GEOJSON, "application/geo+json", true },
+		{ BODY_GEOJSON, "application/json; charset=utf-8", true },
+		{ BODY_GEOJSON, "text/csv", false },
+		{ BODY_CSV, "text/csv; charset=utf-8", true },
+		{ BODY_CSV, "text/csv; header=present", false },
+		{ BODY_CSV, "application/json", false },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_int_equal(negotiate_body(cases[i].kind, slice_of(cases[i].type)), cases[i].good ? 0 : -ENOTSUP);
@@ -171,9 +211,8 @@ static void tags_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_best_format_is_chosen),
-		cmocka_unit_test(bodies_have_a_type),
-		cmocka_unit_test(tags_are_lists),
+		cmocka_unit_test(the_best_format_is_chosen), cmocka_unit_test(a_type_of_its_own_is_offered_alone),
+		cmocka_unit_test(bodies_have_a_type),        cmocka_unit_test(tags_are_lists),
 		cmocka_unit_test(tags_are_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

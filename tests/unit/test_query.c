@@ -73,7 +73,26 @@ static const struct row rows[] = {
 	{ &ticket_list, CALLER_VIEWER, "bbox=1,52.7,3,52.6", "bbox range" },
 	{ &ticket_list, CALLER_VIEWER, "bbox=1,52.6,181,52.7", "bbox range" },
 	{ &ticket_list, CALLER_VIEWER, "bbox=179,52.6,-179,52.7", "" },
+	{ &ticket_list, CALLER_VIEWER, "crs=EPSG:27700&geometry=simplified", "" },
+	{ &ticket_list, CALLER_VIEWER, "crs=EPSG%3A4326&geometry=none", "" },
+	{ &ticket_list, CALLER_VIEWER, "crs=27700&geometry=", "crs enum; geometry enum" },
+	{ &ticket_put, CALLER_VIEWER, "external_id=x&geometry=full", "geometry unknown_parameter" },
 	{ &ticket_list, CALLER_VIEWER, "as_of=yesterday&cursor=a+b", "as_of format; cursor format" },
+	/* clauses */
+	{ &ticket_list, CALLER_ANONYMOUS, "near=1.3,52.6&radius=50&stale=true&seen_since=2026-11-21T12:00:00Z&match=exact", "" },
+	{ &ticket_list, CALLER_VIEWER, "locality_ids=" ID "&match=overlap&stale=false", "" },
+	{ &ticket_list, CALLER_VIEWER, "near=52.6&radius=51&stale=1&seen_since=now&match=all",
+	  "near format; radius range; stale type; seen_since format; match enum" },
+	{ &ticket_list, CALLER_VIEWER, "near=1.3,52.6", "radius required" },
+	{ &ticket_list, CALLER_VIEWER, "near=x", "near format; radius required" },
+	{ &ticket_list, CALLER_VIEWER, "radius=5", "near required" },
+	{ &ticket_list, CALLER_VIEWER, "match=overlap", "locality_ids required" },
+	{ &ticket_list, CALLER_VIEWER, "match=overlap&locality_ids.ne=" ID, "locality_ids required" },
+	{ &ticket_list, CALLER_VIEWER, "match=overlap&locality_ids=x", "locality_ids format" },
+	{ &ticket_list, CALLER_VIEWER, "stale=true&stale=true", "stale duplicate" },
+	{ &ticket_list, CALLER_VIEWER, "stale.ne=true", "stale.ne unknown_parameter" },
+	{ &ticket_get, CALLER_VIEWER, "stale=true", "stale unknown_parameter" },
+	{ &ticket_history, CALLER_VIEWER, "stale=true", "stale unknown_parameter" },
 	/* other operations */
 	{ &ticket_get, CALLER_VIEWER, "fields=title&include=partner,localities&as_of=2026-11-21T12:00:00Z", "" },
 	{ &ticket_get, CALLER_VIEWER, "limit=5&status=open&q=abc",
@@ -85,6 +104,21 @@ static const struct row rows[] = {
 	{ &ticket_put, CALLER_OFFICER, "external_id=", "external_id length" },
 	{ &ticket_patch, CALLER_OFFICER, "dry_run=yes", "dry_run type" },
 	{ &ticket_report, CALLER_VIEWER, "days=32&status=x&since=now", "days range; status enum; since format; from required" },
+	{ &ticket_list, CALLER_VIEWER, "weight=x&weight.gt=101&weight.lt=1e1&weight.gte=-1.5&weight.contains=1",
+	  "weight type; weight.gt range; weight.contains unknown_parameter" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&least=1.01", "least range" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&least=0.5&at=-180,90&area=179,-90,-179,90&space=1,2,-5,3,4,100.5", "" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=1.123456789012345,-0&space=1,2,3,4", "" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=1&area=1,2,3&space=1,2,3,4,5", "at format; area format; space format" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=1,2,3&area=1,2,3,4,5,6&space=1,2,3,4,5,6,7",
+	  "at format; area format; space format" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=&area=&space=", "at format; area format; space format" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=1,&area=,2,3,4&space=a,2,3,4", "at format; area format; space format" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=1e1,2&area=01,2,3,4&space=1,2,3,nan", "at format; area format; space format" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=1.1234567890123456,2&space=1,2,1E9,3,4,5", "at format; space format" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=180.1,2&area=1,3,2,2&space=1,2,3,4,91,5",
+	  "at range; area range; space range" },
+	{ &ticket_report, CALLER_VIEWER, "from=2026-01-01&at=52.6,181&space=1,2,3,4,5,10000000000", "at range; space format" },
 	{ &ticket_report, CALLER_VIEWER, "form=2026-01-01", "form unknown_parameter; from required" },
 };
 
@@ -176,7 +210,15 @@ static void shared_parameters_are_typed(void **state)
 	assert_string_equal(query.bbox[3], "53");
 	assert_string_equal(query.as_of, "2026-11-21T13:00:00.000000Z");
 	assert_true(slice_is(query.cursor, "Ab-_9"));
+	parse(&arena, &ticket_list, "crs=EPSG:27700&geometry=simplified", &query);
+	assert_int_equal(query.srid, SRID_NATIONAL);
+	assert_int_equal(query.geometry, GEOMETRY_SIMPLIFIED);
+	parse(&arena, &ticket_list, "crs=EPSG:4326&geometry=full", &query);
+	assert_int_equal(query.srid, SRID_WGS84);
+	assert_int_equal(query.geometry, GEOMETRY_FULL);
 	parse(&arena, &ticket_list, "limit=500", &query);
+	assert_int_equal(query.srid, 0);
+	assert_int_equal(query.geometry, GEOMETRY_AS_ASKED);
 	assert_int_equal(query.limit, 500);
 	parse(&arena, &ticket_list, "", &query);
 	assert_int_equal(query.limit, 50);
@@ -192,6 +234,62 @@ static void shared_parameters_are_typed(void **state)
 	assert_null(query.values[1]);
 	assert_null(query.values[2]);
 	assert_string_equal(query.values[3], "2026-11-21T12:00:00.000000Z");
+	arena_done(&arena);
+}
+
+enum { NEAR, RADIUS, STALE, SEEN_SINCE, MATCH };
+
+static void clauses_have_their_places(void **state)
+{
+	(void)state;
+	struct arena arena;
+	arena_init(&arena);
+	struct query query;
+	const struct resource *tickets = ticket_shape.resource;
+	parse(&arena, &ticket_list, "", &query);
+	assert_false(query_has_clauses(&query));
+	parse(&arena, &ticket_list, "match=exact", &query);
+	assert_false(query_has_clauses(&query));
+	parse(&arena, &ticket_list, "stale=false&seen_since=2026-11-21T12:00:00%2B01:00&match=overlap&locality_ids=" ID, &query);
+	assert_true(query_has_clauses(&query));
+	assert_false(query_is_selective(&query, tickets));
+	assert_null(query.clauses[NEAR]);
+	assert_string_equal(query.clauses[STALE], "false");
+	assert_string_equal(query.clauses[SEEN_SINCE], "2026-11-21T11:00:00.000000Z");
+	assert_string_equal(query.clauses[MATCH], "overlap");
+	assert_int_equal(query.n_filters, 1);
+	parse(&arena, &ticket_list, "radius=7&near=1.3,52.6", &query);
+	assert_true(query_is_selective(&query, tickets));
+	assert_string_equal(query.clauses[NEAR], "1.3,52.6");
+	assert_string_equal(query.clauses[RADIUS], "7");
+	/* what changes nothing is the same query */
+	struct query plain, neutral, other;
+	parse(&arena, &ticket_list, "locality_ids=" ID, &plain);
+	parse(&arena, &ticket_list, "locality_ids=" ID "&match=exact", &neutral);
+	parse(&arena, &ticket_list, "locality_ids=" ID "&match=overlap", &other);
+	assert_true(plain.digest == neutral.digest);
+	assert_true(plain.digest != other.digest);
+	arena_done(&arena);
+}
+
+static void a_clause_can_take_the_place_of_the_box(void **state)
+{
+	(void)state;
+	static const struct clause clauses[] = { { .name = "bbox", .type = T_BOX, .sql = "f(@)" }, { 0 } };
+	struct resource resource = *ticket_shape.resource;
+	resource.clauses = clauses;
+	struct shape shape = ticket_shape;
+	shape.resource = &resource;
+	const struct route route = { ticket_list.operation, &shape };
+	struct arena arena;
+	arena_init(&arena);
+	struct query query;
+	parse(&arena, &route, "bbox=1,2,3,4", &query);
+	assert_null(query.bbox[0]);
+	assert_string_equal(query.clauses[0], "1,2,3,4");
+	parse(&arena, &ticket_list, "bbox=1,2,3,4", &query);
+	assert_string_equal(query.bbox[0], "1");
+	assert_false(query_has_clauses(&query));
 	arena_done(&arena);
 }
 
@@ -243,6 +341,9 @@ static void the_nearest_parameter_is_offered(void **state)
 	assert_string_equal(faults.rows[1].detail, "The operation has no such parameter. Did you mean \"limit\"?");
 	/* not the name of a field that the caller may not know of */
 	assert_string_equal(faults.rows[2].detail, "The operation has no such parameter.");
+	faults = (struct faults){ .arena = &arena };
+	assert_int_equal(query_parse(&arena, &ticket_list, SLICE("statle=true"), CALLER_ANONYMOUS, &query, &faults), -EINVAL);
+	assert_string_equal(faults.rows[0].detail, "The operation has no such parameter. Did you mean \"stale\"?");
 	arena_done(&arena);
 }
 
@@ -288,6 +389,7 @@ static void a_cursor_is_bound_to_its_query(void **state)
 		"status=open&sort=-title&bbox=1,2,3,4",
 		"status=open&sort=-title&title=x",
 		"status=open&sort=-title&fields=title",
+		"status=open&sort=-title&stale=true",
 	};
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		parse(&arena, &ticket_list, others[i], &other);
@@ -306,6 +408,40 @@ static void a_cursor_is_bound_to_its_query(void **state)
 	assert_int_equal(cursor_decode(&arena, cursor_encode(&arena, &same, SLICE("")), &same), -EINVAL);
 	assert_int_equal(cursor_decode(&arena, cursor_encode(&arena, &same, SLICE("a\0b")), &same), -EINVAL);
 	assert_int_equal(cursor_decode(&arena, cursor_encode(&arena, &same, SLICE("\xff")), &same), -EINVAL);
+	arena_done(&arena);
+}
+
+static void pages_of_a_hand_written_operation(void **state)
+{
+	(void)state;
+	struct operation operation = *ticket_report.operation;
+	operation.flags |= OP_PAGED;
+	const struct route route = { &operation, NULL };
+	static const char *const names[] = { "a", "b" }, *const others[] = { "a", "c" };
+	struct arena arena;
+	arena_init(&arena);
+	struct query query, same, other;
+	parse(&arena, &route, "from=2026-01-01&limit=1000", &query);
+	assert_int_equal(query.limit, 500);
+	parse(&arena, &route, "from=2026-01-01", &query);
+	assert_int_equal(query.limit, 50);
+	query_bind(&query, names, 2);
+	struct slice plain = cursor_encode(&arena, &query, SLICE("7\x1fz"));
+	parse(&arena, &route, "from=2026-01-01&limit=2&cursor=abc", &same);
+	other = same;
+	assert_int_equal(cursor_decode(&arena, plain, &other), -EINVAL);
+	query_bind(&other, others, 2);
+	assert_int_equal(cursor_decode(&arena, plain, &other), -EINVAL);
+	query_bind(&same, names, 2);
+	assert_int_equal(cursor_decode(&arena, plain, &same), 0);
+	assert_string_equal(same.keys[0], "7");
+	assert_string_equal(same.keys[1], "z");
+	struct faults faults = { .arena = &arena };
+	assert_int_equal(query_parse(&arena, &route, SLICE("from=2026-01-01&limit=all"), CALLER_VIEWER, &query, &faults), -EINVAL);
+	assert_string_equal(faults_text(&faults), "limit range");
+	faults = (struct faults){ .arena = &arena };
+	assert_int_equal(query_parse(&arena, &ticket_report, SLICE("from=2026-01-01&limit=1"), CALLER_VIEWER, &query, &faults), -EINVAL);
+	assert_string_equal(faults_text(&faults), "limit unknown_parameter");
 	arena_done(&arena);
 }
 
@@ -377,11 +513,19 @@ static void what_one_does_not_see_is_not_searched_nor_sorted_by(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_fault_is_told_at_once),      cmocka_unit_test(filters_come_in_the_order_of_the_fields),
-		cmocka_unit_test(shared_parameters_are_typed),      cmocka_unit_test(numbers_of_things_are_bounded),
-		cmocka_unit_test(the_nearest_parameter_is_offered), cmocka_unit_test(many_unknown_names_are_offered_little),
-		cmocka_unit_test(a_cursor_is_bound_to_its_query),   cmocka_unit_test(a_link_repeats_the_query),
-		cmocka_unit_test(forms_have_each_name_once),        cmocka_unit_test(what_one_does_not_see_is_not_searched_nor_sorted_by),
+		cmocka_unit_test(every_fault_is_told_at_once),
+		cmocka_unit_test(filters_come_in_the_order_of_the_fields),
+		cmocka_unit_test(shared_parameters_are_typed),
+		cmocka_unit_test(numbers_of_things_are_bounded),
+		cmocka_unit_test(the_nearest_parameter_is_offered),
+		cmocka_unit_test(many_unknown_names_are_offered_little),
+		cmocka_unit_test(a_cursor_is_bound_to_its_query),
+		cmocka_unit_test(pages_of_a_hand_written_operation),
+		cmocka_unit_test(a_link_repeats_the_query),
+		cmocka_unit_test(clauses_have_their_places),
+		cmocka_unit_test(a_clause_can_take_the_place_of_the_box),
+		cmocka_unit_test(forms_have_each_name_once),
+		cmocka_unit_test(what_one_does_not_see_is_not_searched_nor_sorted_by),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,15 +10,17 @@
 
 #include <cmocka.h>
 
+#include "demo.h"
 #include "wardmote/hash.h"
 #include "wardmote/resources.h"
 #include "wardmote/sql.h"
 
-enum { CALLS = 30000, HELD = 64, SMALL = 256 << 10, LARGE = 8 << 20 };
+enum { CALLS = 30000, FEW_CALLS = 5000, HELD = 64, SMALL = 256 << 10, LARGE = 8 << 20 };
 
 struct world {
 	struct catalog *catalog;
 	uint64_t random;
+	size_t calls;
 	struct call call; /* the one before */
 };
 
@@ -77,6 +79,13 @@ static void draw_bbox(struct world *world, const struct shape *shape, struct que
 		query->bbox[i] = wanted ? value(world) : NULL;
 }
 
+static void draw_coordinates(struct world *world, struct query *query)
+{
+	static const int systems[] = { 0, SRID_WGS84, SRID_NATIONAL };
+	query->srid = systems[draw(world, 3)];
+	query->geometry = (enum geometry_form)draw(world, GEOMETRY_NONE + 1);
+}
+
 /* Another field or operator of a filter that is there, or one more. */
 static void draw_filter(struct world *world, const struct shape *shape, struct query *query)
 {
@@ -92,10 +101,19 @@ static void draw_filter(struct world *world, const struct shape *shape, struct q
 		query->filters[at].op = (enum filter_op)draw(world, FILTER_NOT_NULL + 1);
 }
 
+static void draw_clauses(struct world *world, const struct shape *shape, struct query *query)
+{
+	for (size_t i = 0; i < CLAUSES_MAX; i++)
+		query->clauses[i] = NULL;
+	const struct clause *clauses = shape->resource->clauses;
+	for (size_t i = 0; clauses != NULL && clauses[i].name != NULL; i++)
+		query->clauses[i] = maybe(world);
+}
+
 /* Draws one part of a list anew. */
 static void vary_list(struct world *world, const struct shape *shape, struct query *query)
 {
-	switch (draw(world, 7)) {
+	switch (draw(world, 9)) {
 	case 0:
 		draw_sort(world, shape, query);
 		break;
@@ -110,6 +128,12 @@ static void vary_list(struct world *world, const struct shape *shape, struct que
 		break;
 	case 4:
 		draw_bbox(world, shape, query);
+		break;
+	case 6:
+		draw_clauses(world, shape, query);
+		break;
+	case 7:
+		draw_coordinates(world, query);
 		break;
 	case 5:
 		query->all = one_in(world, 2);
@@ -227,7 +251,7 @@ static size_t compare_many(struct world *world, size_t bytes)
 	} held[HELD] = { 0 };
 	size_t good = 0;
 	assert_int_equal(sql_cache_new(bytes, &cache), 0);
-	for (size_t i = 0; i < CALLS; i++) {
+	for (size_t i = 0; i < world->calls; i++) {
 		size_t at = i % HELD;
 		struct statement *statement = &held[at].statement;
 		if (statement->text != NULL)
@@ -250,12 +274,12 @@ static size_t compare_many(struct world *world, size_t bytes)
 
 static void test_same_as_built(void **state)
 {
-	assert_true(compare_many(*state, LARGE) > CALLS / 2);
+	assert_true(compare_many(*state, LARGE) > ((struct world *)*state)->calls / 2);
 }
 
 static void test_same_where_little_is_kept(void **state)
 {
-	assert_true(compare_many(*state, SMALL) > CALLS / 2);
+	assert_true(compare_many(*state, SMALL) > ((struct world *)*state)->calls / 2);
 }
 
 static const struct route *route_of(const struct world *world, enum verb verb)
@@ -318,7 +342,7 @@ static void test_a_text_made_in_need_is_not_kept(void **state)
 
 int main(void)
 {
-	struct world world = { .random = 20260307 };
+	struct world world = { .random = 20260307, .calls = CALLS };
 	const char *error = NULL;
 	if (catalog_new(resources_all, resources_general, &world.catalog, &error) < 0) {
 		fprintf(stderr, "%s\n", error);
@@ -331,6 +355,15 @@ int main(void)
 		{ "a_text_made_in_need_is_not_kept", test_a_text_made_in_need_is_not_kept, NULL, NULL, &world },
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	catalog_free(world.catalog);
+	/* and of resources that have all there is */
+	if (catalog_new(demo_resources, demo_general, &world.catalog, &error) < 0) {
+		fprintf(stderr, "%s\n", error);
+		return EXIT_FAILURE;
+	}
+	world.call.route = NULL;
+	world.calls = FEW_CALLS;
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	catalog_free(world.catalog);
 	return failed;
 }

@@ -35,6 +35,7 @@ static const struct field rows[] = {
 	{ .name = "external_id", .type = T_TEXT, .flags = F_FILTER | F_NULLABLE, .audience = A_OWNER, .min = 1, .max = 200 },
 	{ .name = "visibility", .type = T_ENUM, .values = (const char *const[]){ "private", "public", NULL } },
 	{ .name = "updated_at", .type = T_TIMESTAMP, .flags = F_READONLY | F_FILTER },
+	{ .name = "weight", .type = T_DECIMAL, .flags = F_FILTER | F_NULLABLE, .min = -2, .max = 100, .scale = 3 },
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
@@ -46,12 +47,23 @@ static const struct sort sorts[] = {
 	{ 0 },
 };
 
+static const char *const matches[] = { "exact", "overlap", NULL };
+static const struct clause clauses[] = {
+	{ .name = "near", .type = T_POSITION, .needs = "radius", .selective = true, .sql = "f(t.geometry, @, @radius)" },
+	{ .name = "radius", .type = T_INT, .min = 1, .max = 50, .needs = "near" },
+	{ .name = "stale", .type = T_BOOL, .sql = "@ = g(t.open_on)" },
+	{ .name = "seen_since", .type = T_TIMESTAMP, .sql = "t.due_at > @" },
+	{ .name = "match", .type = T_ENUM, .values = matches, .neutral = "exact", .widens = "locality_ids", .sql = "h(@)" },
+	{ 0 },
+};
+
 static const struct resource tickets = {
 	.name = "tickets",
 	.thing = "ticket",
 	.fields = rows,
 	.n_fields = N_ROWS,
 	.sorts = sorts,
+	.clauses = clauses,
 	.ordered = (const char *const[]){ "open_on", "close_on", "start_time", "end_time", NULL },
 };
 
@@ -59,7 +71,7 @@ const struct shape ticket_shape = {
 	.resource = &tickets,
 	.fields = { &rows[0],  &rows[1],  &rows[2],  &rows[3],  &rows[4],  &rows[5],  &rows[6],  &rows[7],
 		    &rows[8],  &rows[9],  &rows[10], &rows[11], &rows[12], &rows[13], &rows[14], &rows[15],
-		    &rows[16], &rows[17], &rows[18], &rows[19], &rows[20], &rows[21], &rows[22] },
+		    &rows[16], &rows[17], &rows[18], &rows[19], &rows[20], &rows[21], &rows[22], &rows[23] },
 	.n_fields = N_ROWS,
 	.n_sorts = 3,
 };
@@ -74,6 +86,10 @@ static const struct parameter report_parameters[] = {
 	{ .name = "status", .type = T_ENUM, .values = states },
 	{ .name = "days", .type = T_INT, .min = 1, .max = 31 },
 	{ .name = "since", .type = T_TIMESTAMP },
+	{ .name = "at", .type = T_POSITION },
+	{ .name = "area", .type = T_BOX },
+	{ .name = "space", .type = T_BOX, .max = 6 },
+	{ .name = "least", .type = T_DECIMAL, .min = 0, .max = 1 },
 	{ 0 },
 };
 

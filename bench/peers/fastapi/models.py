@@ -74,6 +74,10 @@ class Patch(Model):
     locality_ids: array(Uuid, 500) = []
     community_ids: array(Uuid, 100) = []
     partners: array(Part, 50, False) = []
+    service_area_id: typing.Optional[Uuid]
+    lead_contact_id: typing.Optional[Uuid]
+    sponsor_contact_id: typing.Optional[Uuid]
+    referral_contact_id: typing.Optional[Uuid]
     level: typing.Optional[line(100)]
     take_part_url: typing.Optional[text(2000, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://")]
     take_part_how: Prose

@@ -103,6 +103,10 @@ def parse(request):
     for name in ONE_OR_SEVERAL:
         if "," in query.get(name, ""):
             query[f"{name}_any"] = query.pop(name).split(",")
+    if query.get("status") == "open":
+        query["status_open"] = query.pop("status")
+    if "locality_ids" in query and "q" in query:
+        query["q_of_places"] = query.pop("q")
     query["limit"] = min(int(query["limit"]), 500)
     query["include"] = tuple(query["include"].split(",")) if query["include"] else ()
     return query

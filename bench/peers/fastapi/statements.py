@@ -13,6 +13,8 @@ for _name, _parts in AUDIENCES.items():
 SORTS = {"open_on": ("open_on_sort", "date"), "close_on": ("close_on_sort", "date"), "title": ("title", "text"), "updated_at": ("updated_at", "timestamptz")}
 FILTERS = {
     # One value is compared as one: with a list of them no order is left in an index after it.
+    # An index holds the open ones alone, which a parameter would not be known to ask for.
+    "status_open": "t.status = 'open'",
     "status": "t.status = ${}::text",
     "status_any": "t.status = ANY (${}::text[])",
     "partner_id": "t.partner_id = ${}::uuid",
@@ -22,12 +24,15 @@ FILTERS = {
     "topics": "t.topics && ${}::text[]",
     "locality_ids": "t.locality_ids && ${}::uuid[]",
     "q": "t.search @@ websearch_to_tsquery('english', ${}::text)",
+    # Asked of each record of a place: the words are read once.
+    "q_of_places": "t.search @@ (SELECT websearch_to_tsquery('english', ${}::text))",
 }
+WITHOUT_VALUE = ("status_open",)
 # Whether there are many or few such records is known only with the value: they are planned each time.
 PLANNED_ANEW = ("partner_id_any", "topics", "q")
-# But few records are of a place. A list of places begins with these, by one plan for all values: what else has an index of its own gets a form that this does
-# not answer, and the order is not an index's.
-RULED_OUT = ("topics", "q")
+# But few records are of a place. A list of places begins with these, by one plan for all values: what else is asked gets a form that no index answers, and the
+# order is not an index's.
+INDEXED = ("locality_ids", "status_open")
 
 
 def statement(name, **values):
@@ -51,7 +56,11 @@ def listing(caller, query, after):
     if key not in _made:
         _made[key] = _make(*key)
     anew = "locality_ids" not in filters and any(name in PLANNED_ANEW for name in filters)
-    return _made[key], anew, [query["limit"], *(query[name] for name in filters), *(after or ())]
+    return _made[key], anew, [query["limit"], *(query[name] for name in _with_value(filters)), *(after or ())]
+
+
+def _with_value(filters):
+    return [name for name in filters if name not in WITHOUT_VALUE]
 
 
 def _make(caller, filters, sort, include, goes_on):
@@ -59,9 +68,10 @@ def _make(caller, filters, sort, include, goes_on):
     direction, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
     of_places = "locality_ids" in filters
     order = f"ROW(t.{column}, t.id) {direction}" if of_places else f"t.{column} {direction}, t.id {direction}"
-    where = "".join(f" AND ({FILTERS[name].format(number)}){' IS TRUE' if of_places and name in RULED_OUT else ''}" for number, name in enumerate(filters, 2))
+    numbers = {name: number for number, name in enumerate(_with_value(filters), 2)}
+    where = "".join(f" AND ({FILTERS[name].format(numbers.get(name))}){' IS TRUE' if of_places and name not in INDEXED else ''}" for name in filters)
     if goes_on:
         # As text, since a driver would want a value of Python for a date.
-        where += f" AND (t.{column}, t.id) {beyond} (${len(filters) + 2}::text::{kind}, ${len(filters) + 3}::uuid)"
+        where += f" AND (t.{column}, t.id) {beyond} (${len(numbers) + 2}::text::{kind}, ${len(numbers) + 3}::uuid)"
     return statement("list", direction=direction, branches=statement(f"branches_{caller}", sort=column, order=order, where=where),
                      record=statement(f"record_{caller}", more="".join(statement(f"include_{part}") for part in include)))

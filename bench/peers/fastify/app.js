@@ -121,6 +121,14 @@ function routes(app, { database, callerOf, publicUrl, schemas }) {
 			query[`${name}_any`] = query[name].split(',')
 			delete query[name]
 		}
+		if (query.status === 'open') {
+			query.status_open = true
+			delete query.status
+		}
+		if (query.locality_ids !== undefined) {
+			query.q_of_places = query.q
+			delete query.q
+		}
 		const after = query.cursor === undefined ? undefined : decodeCursor(query)
 		const [body, link] = await ask(caller, list(caller ? 'partner' : 'anonymous', query, after))
 		const self = publicUrl + request.url.replace(/[?&]cursor=[^&]*/, '')

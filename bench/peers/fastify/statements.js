@@ -21,6 +21,8 @@ export function statement(name, values = {}) {
 const SORTS = { open_on: ['open_on_sort', 'date'], close_on: ['close_on_sort', 'date'], title: ['title', 'text'], updated_at: ['updated_at', 'timestamptz'] }
 const FILTERS = {
 	// One value is compared as one: with a list of them no order is left in an index after it.
+	// An index holds the open ones alone, which a parameter would not be known to ask for.
+	status_open: () => "t.status = 'open'",
 	status: (n) => `t.status = $${n}::text`,
 	status_any: (n) => `t.status = ANY ($${n}::text[])`,
 	partner_id: (n) => `t.partner_id = $${n}::uuid`,
@@ -30,12 +32,15 @@ const FILTERS = {
 	topics: (n) => `t.topics && $${n}::text[]`,
 	locality_ids: (n) => `t.locality_ids && $${n}::uuid[]`,
 	q: (n) => `t.search @@ websearch_to_tsquery('english', $${n}::text)`,
+	// Asked of each record of a place: the words are read once.
+	q_of_places: (n) => `t.search @@ (SELECT websearch_to_tsquery('english', $${n}::text))`,
 }
+const WITHOUT_VALUE = ['status_open']
 // Whether there are many or few such records is known only with the value: they are planned each time.
 const PLANNED_ANEW = ['partner_id_any', 'topics', 'q']
-// But few records are of a place. A list of places begins with these, by one plan for all values: what else has an index of its own gets a form that this
-// does not answer, and the order is not an index's.
-const RULED_OUT = ['topics', 'q']
+// But few records are of a place. A list of places begins with these, by one plan for all values: what else is asked gets a form that no index answers, and
+// the order is not an index's.
+const INDEXED = ['locality_ids', 'status_open']
 
 const made = new Map()
 
@@ -47,8 +52,12 @@ export function list(caller, query, after) {
 		made.set(key, makeList(caller, filters, query, after, `list${made.size}`))
 	}
 	const found = made.get(key)
-	const values = [query.limit, ...filters.map((name) => query[name]), ...(after ?? [])]
+	const values = [query.limit, ...withValue(filters).map((name) => query[name]), ...(after ?? [])]
 	return { ...found, values }
+}
+
+function withValue(filters) {
+	return filters.filter((name) => !WITHOUT_VALUE.includes(name))
 }
 
 function makeList(caller, filters, query, after, name) {
@@ -56,9 +65,10 @@ function makeList(caller, filters, query, after, name) {
 	const [column, type] = SORTS[descending ? query.sort.slice(1) : query.sort]
 	const direction = descending ? 'DESC' : 'ASC'
 	const ofPlaces = filters.includes('locality_ids')
-	const where = filters.map((filter, at) => ` AND (${FILTERS[filter](at + 2)})${ofPlaces && RULED_OUT.includes(filter) ? ' IS TRUE' : ''}`)
+	const valued = withValue(filters)
+	const where = filters.map((filter) => ` AND (${FILTERS[filter](valued.indexOf(filter) + 2)})${ofPlaces && !INDEXED.includes(filter) ? ' IS TRUE' : ''}`)
 	if (after !== undefined) {
-		const at = filters.length + 2
+		const at = valued.length + 2
 		where.push(` AND (t.${column}, t.id) ${descending ? '<' : '>'} ($${at}::${type}, $${at + 1}::uuid)`)
 	}
 	const order = ofPlaces ? `ROW(t.${column}, t.id) ${direction}` : `t.${column} ${direction}, t.id ${direction}`

@@ -189,7 +189,9 @@ func parse(r *http.Request) (*query, error) {
 		case "locality_ids", "topics":
 			found.filters[name] = arrayOf(given[0])
 		case "status", "partner_id":
-			if strings.Contains(given[0], ",") {
+			if name == "status" && given[0] == "open" {
+				found.filters["status_open"] = ""
+			} else if strings.Contains(given[0], ",") {
 				found.filters[name+"_any"] = arrayOf(given[0])
 			} else {
 				found.filters[name] = given[0]
@@ -197,6 +199,10 @@ func parse(r *http.Request) (*query, error) {
 		default:
 			found.filters[name] = given[0]
 		}
+	}
+	if words, given := found.filters["q"]; given && found.filters["locality_ids"] != "" {
+		delete(found.filters, "q")
+		found.filters["q_of_places"] = words
 	}
 	return found, err
 }

@@ -50,6 +50,8 @@ var (
 		"updated_at": {"updated_at", "timestamptz"}}
 	// One value is compared as one: with a list of them no order is left in an index after it.
 	filters = []struct{ name, text string }{
+		// An index holds the open ones alone, which a parameter would not be known to ask for.
+		{"status_open", "t.status = 'open'"},
 		{"status", "t.status = $%d::text"},
 		{"status_any", "t.status = ANY ($%d::text[])"},
 		{"partner_id", "t.partner_id = $%d::uuid"},
@@ -59,12 +61,14 @@ var (
 		{"topics", "t.topics && $%d::text[]"},
 		{"locality_ids", "t.locality_ids && $%d::uuid[]"},
 		{"q", "t.search @@ websearch_to_tsquery('english', $%d::text)"},
+		// Asked of each record of a place: the words are read once.
+		{"q_of_places", "t.search @@ (SELECT websearch_to_tsquery('english', $%d::text))"},
 	}
 	// Whether there are many or few such records is known only with the value: they are planned each time.
 	plannedAnew = map[string]bool{"partner_id_any": true, "topics": true, "q": true}
-	// But few records are of a place. A list of places begins with these, by one plan for all values: what else has an index of its own gets a form that
-	// this does not answer, and the order is not an index's.
-	ruledOut = map[string]bool{"topics": true, "q": true}
+	// But few records are of a place. A list of places begins with these, by one plan for all values: what else is asked gets a form that no index
+	// answers, and the order is not an index's.
+	indexed = map[string]bool{"locality_ids": true, "status_open": true}
 )
 
 func readStatements(folder string) (*statements, error) {
@@ -119,7 +123,9 @@ func (s *statements) list(kind string, q *query) (*statement, [][]byte) {
 	values := [][]byte{[]byte(q.limit)}
 	for _, filter := range filters {
 		if value, given := q.filters[filter.name]; given {
-			values = append(values, []byte(value))
+			if hasValue(filter.text) {
+				values = append(values, []byte(value))
+			}
 			key.WriteString(" " + filter.name)
 		}
 	}
@@ -136,6 +142,10 @@ func (s *statements) list(kind string, q *query) (*statement, [][]byte) {
 	return found.(*statement), values
 }
 
+func hasValue(text string) bool {
+	return strings.Contains(text, "$")
+}
+
 func (s *statements) make(kind string, q *query, name string) *statement {
 	column, direction, beyond := sorts[strings.TrimPrefix(q.sort, "-")], "ASC", ">"
 	if strings.HasPrefix(q.sort, "-") {
@@ -145,12 +155,16 @@ func (s *statements) make(kind string, q *query, name string) *statement {
 	where, n, anew := "", 2, false
 	for _, filter := range filters {
 		if _, given := q.filters[filter.name]; given {
-			where += " AND (" + fmt.Sprintf(filter.text, n) + ")"
-			if ofPlaces && ruledOut[filter.name] {
+			condition := filter.text
+			if hasValue(filter.text) {
+				condition = fmt.Sprintf(filter.text, n)
+				n++
+			}
+			where += " AND (" + condition + ")"
+			if ofPlaces && !indexed[filter.name] {
 				where += " IS TRUE"
 			}
 			anew = anew || (!ofPlaces && plannedAnew[filter.name])
-			n++
 		}
 	}
 	order := fmt.Sprintf("t.%s %s, t.id %s", column[0], direction, direction)

@@ -24,3 +24,11 @@ SELECT '/partners/' || u.n - 1 FROM new CROSS JOIN LATERAL jsonb_array_elements(
 		WHERE v.n < u.n AND (v.item -> 'partner_id' = u.item -> 'partner_id' OR v.item ->> 'role' = 'lead' AND u.item ->> 'role' = 'lead'))
 UNION ALL
 SELECT '/round_of_id' FROM new WHERE new.round_of_id IS NOT NULL AND NOT EXISTS (SELECT FROM api.consultation o WHERE o.id = new.round_of_id)
+UNION ALL
+SELECT '/service_area_id' FROM new WHERE new.service_area_id IS NOT NULL AND NOT EXISTS (SELECT FROM api.service_area o WHERE o.id = new.service_area_id)
+UNION ALL
+SELECT '/lead_contact_id' FROM new WHERE new.lead_contact_id IS NOT NULL AND NOT EXISTS (SELECT FROM api.contact o WHERE o.id = new.lead_contact_id)
+UNION ALL
+SELECT '/sponsor_contact_id' FROM new WHERE new.sponsor_contact_id IS NOT NULL AND NOT EXISTS (SELECT FROM api.contact o WHERE o.id = new.sponsor_contact_id)
+UNION ALL
+SELECT '/referral_contact_id' FROM new WHERE new.referral_contact_id IS NOT NULL AND NOT EXISTS (SELECT FROM api.contact o WHERE o.id = new.referral_contact_id)

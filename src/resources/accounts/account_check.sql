@@ -11,7 +11,7 @@ WHERE new.role = 'administrator' AND EXISTS (SELECT FROM api.partner p WHERE p.i
 UNION ALL
 SELECT format('/scopes/%s', s.at - 1), 'unknown_scope', 'a scope is the name of a resource, a colon, and read or write; see /.well-known/oauth-authorization-server'
 FROM new CROSS JOIN LATERAL unnest(new.scopes) WITH ORDINALITY AS s (scope, at)
-WHERE s.scope !~ '^(partners|accounts|partnerships|codes|boundary-sets|localities|communities|consultations|activities|risk-scales|risk-registers|risks):(read|write)$'
+WHERE s.scope !~ '^(partners|accounts|partnerships|codes|boundary-sets|localities|communities|consultations|activities|risk-scales|risk-registers|risks|imports|profile-values|deprivation-values|priority-designations|community-groups|mapping-exercises|map-items|needs|locality-plans|service-areas|contacts|contact-assignments|service-entries|referral-routes):(read|write)$'
 UNION ALL
 SELECT format('/scopes/%s', s.at - 1), 'duplicate', 'a scope is named once'
 FROM new CROSS JOIN LATERAL unnest(new.scopes) WITH ORDINALITY AS s (scope, at)

@@ -10,3 +10,18 @@ UNION ALL
 SELECT '/as_at', 'required', 'a retrospective record has an as_at date' FROM new WHERE new.retrospective AND new.as_at IS NULL
 UNION ALL
 SELECT '/as_at', 'not_allowed', 'only a retrospective record has an as_at date' FROM new WHERE NOT new.retrospective AND new.as_at IS NOT NULL
+UNION ALL
+SELECT format('/locality_shares/%s/locality_id', s.at - 1), 'shares', 'a share is of one of locality_ids'
+FROM new CROSS JOIN LATERAL jsonb_array_elements(new.locality_shares) WITH ORDINALITY AS s (item, at)
+WHERE NOT (s.item ->> 'locality_id')::uuid = ANY (new.locality_ids)
+UNION ALL
+SELECT format('/locality_shares/%s/locality_id', s.at - 1), 'duplicate', 'a locality has one share'
+FROM new CROSS JOIN LATERAL jsonb_array_elements(new.locality_shares) WITH ORDINALITY AS s (item, at)
+WHERE EXISTS (
+	SELECT FROM jsonb_array_elements(new.locality_shares) WITH ORDINALITY AS e (item, at)
+	WHERE e.at < s.at AND e.item ->> 'locality_id' = s.item ->> 'locality_id'
+)
+UNION ALL
+SELECT '/locality_shares', 'shares', format('the shares add up to 1, not to %s', trim_scale(total.share))
+FROM new CROSS JOIN LATERAL (SELECT sum((e.item ->> 'share')::numeric) AS share FROM jsonb_array_elements(new.locality_shares) AS e (item)) AS total
+WHERE abs(total.share - 1) > 0.001

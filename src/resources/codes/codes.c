@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Codes: the words of the lists topic, audience and method. A code without a partner is shared by the network. */
+/* Codes: the words of the lists topic, audience, method, community and mapping_role. A code without a partner is shared by the network. */
 #include "wardmote/resources.h"
 
 #include "../vocabulary.h"
@@ -8,7 +8,7 @@ extern const char code_check_sql[];
 extern const char code_gate_sql[];
 extern const char code_delete_sql[];
 
-static const char *const lists[] = { "topic", "audience", "method", NULL };
+static const char *const lists[] = { "topic", "audience", "method", "community", "mapping_role", NULL };
 
 /* clang-format off */
 static const struct field fields[] = {
@@ -35,7 +35,8 @@ static const struct sort sorts[] = {
 const struct resource code_resource = {
 	.name = "codes",
 	.thing = "code",
-	.doc = "A code is a word of a list: topics, audiences and methods of consultations. Partners keep their own words and map them"
+	.doc = "A code is a word of a list: topics, audiences and methods of consultations, what communities count as, roles in mapping. "
+	       "Partners keep their own words and map them"
 	       " to the codes that the network shares (partner_id null, run by administrators), so that figures still add up.",
 	.flags = R_OWNED | R_SHAREABLE | R_UNIQUE,
 	.read = CALLER_ANONYMOUS,

@@ -3,6 +3,7 @@
  * are wardmote.consultation_gates() in the database; gate_sql asks the same function, so that no later change undoes what a state needs. */
 #include "wardmote/resources.h"
 
+#include "../by_place.h"
 #include "../vocabulary.h"
 
 extern const char consultation_check_sql[];
@@ -34,7 +35,8 @@ static const struct field fields[] = {
 	  .doc = "What people are asked about.", .example = "\"Where should the new crossings go?\"" },
 	{ .name = "summary", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS,
 	  .doc = "A few sentences for the public; needed before opening.", .example = "\"We have money for four crossings and want to hear where.\"" },
-	{ .name = "status", .type = T_ENUM, .flags = F_CREATE_ONLY | F_LEAVE | F_FILTER | F_SUMMARY, .values = statuses, .initial = "\"idea\"",
+	{ .name = "status", .type = T_ENUM, .flags = F_CREATE_ONLY | F_LEAVE | F_FILTER | F_SUMMARY, .values = statuses, .common = "open",
+	  .initial = "\"idea\"",
 	  .doc = "Where it stands. Changed only by POST .../transitions; a retrospective record may be created with any status but open.",
 	  .example = "\"idea\"" },
 	{ .name = "trigger", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = triggers, .doc = "The situation that calls for it.",
@@ -57,6 +59,14 @@ static const struct field fields[] = {
 	{ .name = "partners", .type = T_OBJECTS, .members = partner_members, .refers = "partners", .include_name = "involved_partners", .flags = F_INCLUDE,
 	  .max = 50, .initial = "[]", .doc = "Partners that take part, each once.",
 	  .example = "[{\"partner_id\":\"01976f3a-2222-7000-8000-000000000001\",\"role\":\"joint\",\"reason\":null}]" },
+	{ .name = "service_area_id", .type = T_REF, .refers = "service-areas", .include_name = "service_area",
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Service area that holds it." },
+	{ .name = "lead_contact_id", .type = T_REF, .refers = "contacts", .include_name = "lead_contact",
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Contact who leads it." },
+	{ .name = "sponsor_contact_id", .type = T_REF, .refers = "contacts", .include_name = "sponsor_contact",
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Contact who answers for it in the end." },
+	{ .name = "referral_contact_id", .type = T_REF, .refers = "contacts", .include_name = "referral_contact",
+	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Contact to whom what concerns others is passed on." },
 	{ .name = "level", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER, .min = 1, .max = CODE_MAX_CHARS,
 	  .doc = "Code of the level of engagement in the owner's own scale.", .example = "\"norwich-consultation\"" },
 
@@ -125,6 +135,26 @@ static const struct field fields[] = {
 };
 /* clang-format on */
 
+/* clang-format off */
+static const struct clause clauses[] = {
+	{ .name = "point", .type = T_POSITION, .selective = true, .sql = "t.locality_ids && " LOCALITIES_AT_POINT,
+	  .doc = "Only consultations that ask a locality, of any boundary set, in which this position (longitude,latitude) lies.",
+	  .example = "1.2974,52.6309" },
+	{ .name = "near", .type = T_POSITION, .needs = "radius", .selective = true, .sql = "t.locality_ids && " LOCALITIES_NEAR,
+	  .doc = "Only consultations that ask a locality, of any boundary set, that comes within `radius` of this position (longitude,latitude).",
+	  .example = "1.2974,52.6309" },
+	RADIUS_CLAUSE,
+	{ .name = "bbox", .type = T_BOX, .selective = true, .sql = "t.locality_ids && " LOCALITIES_IN_BOX,
+	  .doc = "Only consultations that ask a locality, of any boundary set, that touches this box: west,south,east,north in degrees. West greater than "
+		 "east crosses the antimeridian.", .example = "1.2,52.6,1.35,52.7" },
+	{ .name = "postcode", .type = T_TEXT, .min = POSTCODE_MIN, .max = POSTCODE_MAX, .selective = true,
+	  .sql = "t.locality_ids && " LOCALITIES_AT_POSTCODE,
+	  .doc = "Only consultations that ask a locality, of any boundary set, in which the point of this postcode lies.", .example = "NR1 1AA" },
+	MATCH_CLAUSE("consultations"),
+	{ 0 },
+};
+/* clang-format on */
+
 static const struct sort sorts[] = {
 	{ .name = "open_on", .column = "open_on_sort", .type = "date" },
 	{ .name = "close_on", .column = "close_on_sort", .type = "date" },
@@ -182,6 +212,7 @@ const struct resource consultation_resource = {
 	.fields = fields,
 	.n_fields = ROWS(fields),
 	.sorts = sorts,
+	.clauses = clauses,
 	.check_sql = consultation_check_sql,
 	.gate_sql = consultation_gate_sql,
 	.delete_sql = consultation_delete_sql,
