@@ -191,7 +191,7 @@ def requests_of(cursor, token, host):
 def _backend(cursor, before):
     """The backend of the pool that has worked since `before`."""
     cursor.execute("SELECT pid, state_change FROM pg_stat_activity WHERE usename = 'wardmote_api' AND state_change > %s AND query <> 'ROLLBACK'"
-                   " AND query !~ '^SET |sequence_changes|meta.migration|wardmote.prune|forget_keys|overlap_step'", (before,))
+                   " AND query !~ '^SET |pg_is_in_recovery|sequence_changes|meta.migration|wardmote.prune|forget_keys|overlap_step'", (before,))
     found = cursor.fetchall()
     assert len(found) == 1, found
     return found[0][0]
