@@ -230,7 +230,8 @@ static const struct code request_codes[] = {
 };
 
 static const struct code data_codes[] = {
-	{ "axes_swapped", "The geometry or position lies where the server's map is once longitude and latitude are swapped: longitude comes first." },
+	{ "axes_swapped",
+	  "The geometry or position lies where the server's map is once longitude and latitude are swapped: longitude comes first." },
 	{ "consent_required", "A person is named in a public role or with consent, its purpose and its end; to everyone only so." },
 	{ "constraint", "The record would break a rule of its kind." },
 	{ "create_only", "The field is set once, when the record is created." },
