@@ -19,7 +19,7 @@ def registered():
     text = (ROOT / "src/api/problem.c").read_text()
     tables = re.findall(r"static const struct code (\w+)\[\] = \{(.*?)\n\};", text, re.S)
     assert [name for name, _ in tables] == ["request_codes", "data_codes"]
-    codes = [re.findall(r'\{ "([a-z_]+)", "', body) for _, body in tables]
+    codes = [re.findall(r'\{ "([a-z_]+)",\s*"', body) for _, body in tables]
     for table in codes:
         assert table == sorted(set(table))
     return set(codes[0]) | set(codes[1])

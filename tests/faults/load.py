@@ -255,7 +255,7 @@ def main():
 def entries(journal):
     """All lines, in the order in which they were written."""
     with open(journal, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be under way
 
 
 class Load:
