@@ -23,6 +23,9 @@ struct config {
 	const char *public_url; /* absolute base of links and issuer; default http://<listen> */
 	/* database */
 	const char *database; /* libpq URI of the server's role; secret */
+	const char *database_direct; /* the same without the pooler that `database` is; default database; secret */
+	const char *pooler, *transactions; /* none, transaction; implicit, explicit: */
+	bool pooled, bracketed;
 	long lane_read, lane_write, lane_heavy, lane_stream; /* connections per worker: 2, 8, 2, 2 */
 	long pipeline_depth; /* requests in flight on one read connection: 16 */
 	long queue_limit; /* jobs waiting in each lane of a worker: 1024; above it 503 */

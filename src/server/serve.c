@@ -60,17 +60,31 @@ struct auth_keys *server_keys(struct server *server)
 	return keys;
 }
 
+/* All were checked: none has a quote. */
+static void describe_settings(struct server *server)
+{
+	const struct config *config = server->config;
+	const struct db_setting settings[SERVER_SETTINGS] = {
+		{ "wardmote.timezone", config->timezone },
+		{ "wardmote.idempotency_hours", arena_printf(&server->arena, "%ld", config->idempotency_hours) },
+		{ "wardmote.public_url", config->public_url },
+		{ "wardmote.map_extent", config->map_extent },
+	};
+	struct buffer setup = { .arena = &server->arena };
+	for (size_t i = 0; i < SERVER_SETTINGS; i++) {
+		server->database_settings[i] = settings[i];
+		buffer_format(&setup, "SET %s='%s';", settings[i].name, settings[i].value);
+	}
+	server->database_setup = setup.ptr;
+}
+
 int server_init(struct server *server, const struct config *config, const char **ret_error)
 {
 	arena_init(&server->arena);
 	pthread_mutex_init(&server->keys_lock, NULL);
 	document_init(&server->openapi);
 	server->config = config;
-	/* All were checked: none has a quote. */
-	server->database_setup = arena_printf(&server->arena,
-					      "SET wardmote.timezone='%s';SET wardmote.idempotency_hours='%ld';"
-					      "SET wardmote.public_url='%s';SET wardmote.map_extent='%s';",
-					      config->timezone, config->idempotency_hours, config->public_url, config->map_extent);
+	describe_settings(server);
 	server->policy = (struct auth_policy){ .issuer = config->issuer, .audience = config->audience, .leeway_seconds = 30 };
 	int error = catalog_new(resources_all, resources_general, &server->catalog, ret_error);
 	if (error < 0)
@@ -270,7 +284,7 @@ static int check_room(struct server *server, const char **ret_error)
 	struct db_session *session = NULL;
 	const char *error = NULL, *fault = NULL;
 	long left = 0;
-	int connected = db_session_new(server->config->database, &server->arena, &session, &error);
+	int connected = db_session_new(server->config->database_direct, &server->arena, &session, &error);
 	if (connected == 0)
 		db_session_limit(session, ROOM_CHECK_MS, -1);
 	if (connected == 0 && connections_left(session, &server->arena, &left, &error) == 0)

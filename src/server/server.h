@@ -18,7 +18,7 @@
 #include "wardmote/log.h"
 #include "wardmote/sql.h"
 
-enum { WORKERS_MAX = 16 };
+enum { WORKERS_MAX = 16, SERVER_SETTINGS = 4 };
 
 struct worker;
 struct imports;
@@ -35,7 +35,8 @@ struct server {
 	struct auth_hasher *hasher;
 	struct rate_table *rates;
 	struct db_fence fence; /* the newest timeline of the database that any thread saw */
-	const char *database_setup; /* SET commands that hand settings to our SQL functions */
+	struct db_setting database_settings[SERVER_SETTINGS + 1]; /* what is handed to our SQL functions */
+	const char *database_setup; /* the same as SET commands */
 	struct slice lacking; /* the problem that is told when there is no memory to tell one */
 	struct document openapi;
 	struct imports *imports;

@@ -128,9 +128,9 @@ static int open_pool(struct worker *worker)
 				 [LANE_WRITE] = config->lane_write,
 				 [LANE_HEAVY] = config->lane_heavy,
 				 [LANE_STREAM] = config->lane_stream },
-		.depth = { [LANE_READ] = config->pipeline_depth,
-			   [LANE_WRITE] = WRITE_DEPTH,
-			   [LANE_HEAVY] = HEAVY_DEPTH,
+		.depth = { [LANE_READ] = config->pooled ? 1 : config->pipeline_depth,
+			   [LANE_WRITE] = config->pooled ? 1 : WRITE_DEPTH,
+			   [LANE_HEAVY] = config->pooled ? 1 : HEAVY_DEPTH,
 			   [LANE_STREAM] = 1 },
 		.statement_timeout_ms = { [LANE_READ] = config->request_timeout_ms,
 					  [LANE_WRITE] = config->request_timeout_ms,
@@ -138,7 +138,9 @@ static int open_pool(struct worker *worker)
 					  [LANE_STREAM] = config->export_timeout_ms },
 		.queue_limit = config->queue_limit,
 		.queue_wait_ms = { [LANE_READ] = config->queue_wait_ms },
-		.setup = worker->server->database_setup,
+		.session = worker->server->database_settings,
+		.pooled = config->pooled,
+		.bracketed = config->bracketed,
 	};
 	return db_pool_new(&settings, &worker->pool);
 }
