@@ -48,6 +48,7 @@ static void publish(struct worker *worker)
 /* One tick. */
 static void tick(struct worker *worker)
 {
+	atomic_store_explicit(&worker->beat_us, clock_monotonic_us(), memory_order_relaxed);
 	take_keys(worker);
 	http_server_run(worker->http);
 	finish_hashes(worker);
@@ -224,6 +225,7 @@ int worker_start(struct server *server, size_t index, int listen_fd)
 	worker->server = server;
 	worker->index = index;
 	worker->epoll = worker->wake_fd = -1;
+	atomic_store(&worker->beat_us, clock_monotonic_us());
 	pthread_mutex_init(&worker->stats_lock, NULL);
 	int error = worker_open(worker, listen_fd);
 	if (error == 0)
