@@ -71,6 +71,9 @@ struct config {
 int config_load(struct config *config, struct arena *arena, int argc, char **argv, char ***ret_rest, const char **ret_error);
 /* Every setting: name, value (secrets as "(set)"), where from, default, meaning. */
 void config_print(const struct config *config, FILE *out);
+/* A file of settings with all of them, commented out at their defaults; and the same as a list for a manual page (man(7)). */
+void config_print_template(FILE *out);
+void config_print_roff(FILE *out);
 /* Database connections that one process opens: workers x lanes + CONFIG_BACKGROUND. */
 long config_connections(const struct config *config);
 

@@ -431,6 +431,41 @@ void config_print(const struct config *config, FILE *out)
 	}
 }
 
+void config_print_template(FILE *out)
+{
+	for (int i = 0; i < N_SETTINGS; i++) {
+		const struct setting *setting = &settings[i];
+		fprintf(out, "\n# %s\n#%s =%s%s\n", setting->meaning, setting->name, setting->initial[0] == '\0' ? "" : " ",
+			setting->initial);
+	}
+}
+
+static void print_allowed(const struct setting *setting, FILE *out)
+{
+	if (setting->type == SETTING_NUMBER)
+		fprintf(out, "; %ld to %ld.", setting->min, setting->max);
+	else if (setting->type == SETTING_SWITCH)
+		fputs("; true or false.", out);
+	else if (setting->allowed != NULL)
+		fprintf(out, "; %s.", setting->allowed);
+	else
+		fputc('.', out);
+}
+
+void config_print_roff(FILE *out)
+{
+	for (int i = 0; i < N_SETTINGS; i++) {
+		const struct setting *setting = &settings[i];
+		fprintf(out, ".TP\n.B %s\n%s", setting->name, setting->meaning);
+		print_allowed(setting, out);
+		if (setting->secret)
+			fputs(" Secret: it is never shown, and may lie in a file of its own.", out);
+		if (setting->initial[0] != '\0')
+			fprintf(out, " Default: %s.", setting->initial);
+		fputc('\n', out);
+	}
+}
+
 long config_connections(const struct config *config)
 {
 	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy + config->lane_stream) + CONFIG_BACKGROUND;
