@@ -76,5 +76,7 @@ void config_print_template(FILE *out);
 void config_print_roff(FILE *out);
 /* Database connections that one process opens: workers x lanes + CONFIG_BACKGROUND. */
 long config_connections(const struct config *config);
+/* Those of them that the database itself sees: behind a pooler only those that go past it. */
+long config_direct_connections(const struct config *config);
 
 #endif

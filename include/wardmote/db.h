@@ -106,7 +106,9 @@ struct db_settings {
 	/* A pooler in transaction mode is in between: each segment may meet another backend, so that nothing is prepared, and what the lane is set to comes with
 	 * each segment. `depth` must be 1. */
 	bool pooled;
-	bool bracketed; /* each segment is BEGIN, its steps, COMMIT, Sync; otherwise the Sync alone ends its transaction */
+	/* Each segment is BEGIN, its steps, COMMIT, Sync; otherwise the Sync alone ends its transaction. `depth` must be 1: what a failed one leaves is rolled back
+	 * before the next. */
+	bool bracketed;
 };
 
 /* Upper bounds of the buckets in which waits for a connection are counted: microseconds; the last has none. */

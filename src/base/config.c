@@ -470,3 +470,8 @@ long config_connections(const struct config *config)
 {
 	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy + config->lane_stream) + CONFIG_BACKGROUND;
 }
+
+long config_direct_connections(const struct config *config)
+{
+	return config->pooled ? CONFIG_BACKGROUND : config_connections(config);
+}

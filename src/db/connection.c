@@ -293,7 +293,7 @@ static void take(struct connection *connection, const struct expected *head, PGr
 static bool is_fatal(const PGresult *result)
 {
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-	return severity != NULL && strcmp(severity, "ERROR") != 0;
+	return severity == NULL || strcmp(severity, "ERROR") != 0; /* a pooler's own say nothing, and it ends the connection */
 }
 
 /* libpq, for want of memory, may leave out a field of an error without a word, and puts its own error, which has no SQLSTATE, in the place of a result: then

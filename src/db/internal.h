@@ -17,7 +17,7 @@ enum {
 	ATTEMPT_OF_SEVERAL_US = 2500000, /* where there are more hosts to try */
 	STALL_GRACE_MS = 5000,
 	TRIES_MAX = 3,
-	EXPECTED_MAX = 3 * DB_STEPS_MAX + 5, /* of a segment: its steps with what they need first, brackets, settings, Sync */
+	EXPECTED_MAX = 3 * DB_STEPS_MAX + 4, /* of a segment: its steps with what they need first, brackets, settings, Sync */
 	REST_US = 2000
 };
 

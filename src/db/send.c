@@ -69,15 +69,12 @@ static bool send_sync(PGconn *pg)
 #endif
 }
 
-/* What comes before the steps. The transaction of a segment that failed may still be there: it would refuse even to prepare. (Without one ROLLBACK does nothing.)
- * Statements are prepared before BEGIN: nothing before them can have aborted what follows. The rows stay: a segment has fewer statements than are kept, and
+/* What comes before the steps. Statements are prepared before BEGIN: nothing before them can have aborted what follows. The rows stay: a segment has fewer statements than are kept, and
  * those of this one are the last that were used. */
 static bool send_opening(struct connection *connection, struct db_job *job, const struct prepared **rows)
 {
 	const struct db_pool *pool = connection->pool;
 	bool bracketed = pool->settings.bracketed, pooled = pool->settings.pooled, sent = true;
-	if (bracketed)
-		sent = send_plain(connection, job, "ROLLBACK", EXPECT_BRACKET);
 	for (size_t i = 0; sent && !pooled && i < job->n_steps; i++) {
 		rows[i] = send_prepare(connection, job, i);
 		sent = rows[i] != NULL;

@@ -69,7 +69,7 @@ static void look_at_connections(struct doctor *doctor, struct db_session *sessio
 		doctor_add(doctor, "connections", DOCTOR_FAIL, "lower workers or lane_*, or raise max_connections", "%s", fault);
 	else
 		doctor_add(doctor, "connections", DOCTOR_OK, NULL, "one process opens %ld, the database leaves %ld",
-			   config_connections(doctor->config), left);
+			   config_direct_connections(doctor->config), left);
 }
 
 /* Is the database as this release needs it? */

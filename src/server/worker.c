@@ -122,6 +122,7 @@ static int watch(const struct worker *worker, int fd)
 static int open_pool(struct worker *worker)
 {
 	const struct config *config = worker->server->config;
+	bool single = config->pooled || config->bracketed;
 	struct db_settings settings = {
 		.uri = config->database,
 		.fence = &worker->server->fence,
@@ -129,9 +130,9 @@ static int open_pool(struct worker *worker)
 				 [LANE_WRITE] = config->lane_write,
 				 [LANE_HEAVY] = config->lane_heavy,
 				 [LANE_STREAM] = config->lane_stream },
-		.depth = { [LANE_READ] = config->pooled ? 1 : config->pipeline_depth,
-			   [LANE_WRITE] = config->pooled ? 1 : WRITE_DEPTH,
-			   [LANE_HEAVY] = config->pooled ? 1 : HEAVY_DEPTH,
+		.depth = { [LANE_READ] = single ? 1 : config->pipeline_depth,
+			   [LANE_WRITE] = single ? 1 : WRITE_DEPTH,
+			   [LANE_HEAVY] = single ? 1 : HEAVY_DEPTH,
 			   [LANE_STREAM] = 1 },
 		.statement_timeout_ms = { [LANE_READ] = config->request_timeout_ms,
 					  [LANE_WRITE] = config->request_timeout_ms,
