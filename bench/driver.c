@@ -194,6 +194,9 @@ static void report(const struct driver *driver)
 int main(int argc, char **argv)
 {
 	static struct driver driver;
+	static const struct db_setting session[] = { { "wardmote.timezone", "Europe/London" },
+						     { "wardmote.idempotency_hours", "24" },
+						     { 0 } };
 	static const char *const lanes[LANES] = {
 		[LANE_READ] = "read", [LANE_WRITE] = "write", [LANE_HEAVY] = "heavy", [LANE_STREAM] = "stream"
 	};
@@ -207,10 +210,7 @@ int main(int argc, char **argv)
 	read_segments(&driver, argv[2]);
 	table_read(argv[3], &driver.table);
 	driver.number = strtoull(argv[9], NULL, 10);
-	struct db_settings settings = { .uri = argv[1],
-					.fence = &driver.fence,
-					.queue_limit = 100000,
-					.setup = "SET wardmote.timezone='Europe/London';SET wardmote.idempotency_hours='24';" };
+	struct db_settings settings = { .uri = argv[1], .fence = &driver.fence, .queue_limit = 100000, .session = session };
 	for (int lane = 0; lane < LANES; lane++) {
 		settings.connections[lane] = lane == (int)driver.lane ? connections : 0;
 		settings.depth[lane] = depth;

@@ -18,6 +18,8 @@ import urllib.request
 
 import psycopg2
 
+import wardmote_pooler
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 READY_SECONDS = 60
 STOP_SECONDS = 30
@@ -134,7 +136,8 @@ class Server:
         self.start()
 
     def _arguments(self):
-        flags = {"database": self.cluster.uri("wardmote_api", self.database), "key_dir": self.keys, "public_url": self.url, **self.settings}
+        given = wardmote_pooler.settings(self.cluster, self.database)
+        flags = {"database": self.cluster.uri("wardmote_api", self.database), **given, "key_dir": self.keys, "public_url": self.url, **self.settings}
         return [argument for name, value in flags.items() for argument in (f"--{name.replace('_', '-')}", str(value))]
 
     def start(self):

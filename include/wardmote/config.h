@@ -23,6 +23,9 @@ struct config {
 	const char *public_url; /* absolute base of links and issuer; default http://<listen> */
 	/* database */
 	const char *database; /* libpq URI of the server's role; secret */
+	const char *database_direct; /* the same without the pooler that `database` is; default database; secret */
+	const char *pooler, *transactions; /* none, transaction; implicit, explicit: */
+	bool pooled, bracketed;
 	long lane_read, lane_write, lane_heavy, lane_stream; /* connections per worker: 2, 8, 2, 2 */
 	long pipeline_depth; /* requests in flight on one read connection: 16 */
 	long queue_limit; /* jobs waiting in each lane of a worker: 1024; above it 503 */
@@ -68,7 +71,12 @@ struct config {
 int config_load(struct config *config, struct arena *arena, int argc, char **argv, char ***ret_rest, const char **ret_error);
 /* Every setting: name, value (secrets as "(set)"), where from, default, meaning. */
 void config_print(const struct config *config, FILE *out);
+/* A file of settings with all of them, commented out at their defaults; and the same as a list for a manual page (man(7)). */
+void config_print_template(FILE *out);
+void config_print_roff(FILE *out);
 /* Database connections that one process opens: workers x lanes + CONFIG_BACKGROUND. */
 long config_connections(const struct config *config);
+/* Those of them that the database itself sees: behind a pooler only those that go past it. */
+long config_direct_connections(const struct config *config);
 
 #endif

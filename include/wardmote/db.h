@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The only code that knows libpq. A `struct db_pool` belongs to one worker: its connections in pipeline mode, by lane. One job is one segment
- * [steps..., Sync], that is one transaction. A job is acknowledged (done) only when its own Sync came back. Each connection has a FIFO of jobs
+ * [steps..., Sync], that is one transaction (by configuration also [BEGIN, steps..., COMMIT, Sync]). A job is acknowledged (done) only when its own Sync came back. Each connection has a FIFO of jobs
  * whose head must match each result; a mismatch kills the connection. On loss, reads are tried once more on another connection; writes whose Sync was flushed are DB_UNKNOWN,
  * others DB_UNAVAILABLE. Serialisation failures and deadlocks are retried at most 3 times. Not thread-safe: everything on the worker's thread. */
 #ifndef WARDMOTE_DB_H
@@ -88,6 +88,11 @@ struct db_fence {
 	_Atomic bool silent; /* a server keeps it to itself */
 };
 
+/* A setting of PostgreSQL; neither has a quote. */
+struct db_setting {
+	const char *name, *value;
+};
+
 struct db_settings {
 	const char *uri;
 	struct db_fence *fence;
@@ -98,7 +103,14 @@ struct db_settings {
 	 * third of it; 0: it does. */
 	long queue_wait_ms[LANES];
 	long statement_timeout_ms[LANES];
-	const char *setup; /* further SET commands for each new connection, ended by semicolons; NULL: none */
+	const struct db_setting
+	    *session; /* further ones for each connection, ended by one without a name; they live as long as the pool. NULL: none */
+	/* A pooler in transaction mode is in between: each segment may meet another backend, so that nothing is prepared, and what the lane is set to comes with
+	 * each segment. `depth` must be 1. */
+	bool pooled;
+	/* Each segment is BEGIN, its steps, COMMIT, Sync; otherwise the Sync alone ends its transaction. `depth` must be 1: what a failed one leaves is rolled back
+	 * before the next. */
+	bool bracketed;
 };
 
 /* Upper bounds of the buckets in which waits for a connection are counted: microseconds; the last has none. */

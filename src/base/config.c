@@ -32,6 +32,14 @@ static const struct setting settings[] = {
 	{ MEMBER(public_url), .initial = "", .check = check_url_or_empty, .allowed = "an http or https URL without a slash at its end",
 	  .meaning = "absolute base of links; empty: http://<listen>" },
 	{ MEMBER(database), .initial = "", .secret = true, .meaning = "libpq URI of the database, with the role that the command needs" },
+	{ MEMBER(database_direct), .initial = "", .secret = true,
+	  .meaning = "where database is a pooler: libpq URI of the same database without it, for the commands and the threads that hold a "
+		     "session; empty: database" },
+	{ MEMBER(pooler), .initial = "none", .check = check_pooler, .allowed = "none or transaction",
+	  .meaning =
+	      "transaction: database is a pooler in transaction mode (PgBouncer), so that nothing is prepared and no session is held" },
+	{ MEMBER(transactions), .initial = "implicit", .check = check_transactions, .allowed = "implicit or explicit",
+	  .meaning = "explicit: each request is sent as BEGIN, its statements, COMMIT; implicit is quicker" },
 	{ MEMBER(lane_read), .type = SETTING_NUMBER, .initial = "2", .min = 1, .max = 64, .meaning = "connections per worker for reads" },
 	{ MEMBER(lane_write), .type = SETTING_NUMBER, .initial = "8", .min = 1, .max = 128,
 	  .meaning = "connections per worker for writes" },
@@ -350,6 +358,8 @@ static void derive(struct config *config, struct arena *arena)
 {
 	if (config->public_url[0] == '\0')
 		config->public_url = arena_printf(arena, "http://%s", config->listen);
+	if (config->database_direct[0] == '\0')
+		config->database_direct = config->database;
 	if (config->issuer[0] == '\0')
 		config->issuer = config->public_url;
 	if (config->audience[0] == '\0')
@@ -380,6 +390,11 @@ int config_load(struct config *config, struct arena *arena, int argc, char **arg
 	}
 	if (status < 0)
 		return status;
+	loaded.pooled = strcmp(loaded.pooler, "transaction") == 0;
+	loaded.bracketed = strcmp(loaded.transactions, "explicit") == 0;
+	if (loaded.pooled && loaded.database_direct[0] == '\0')
+		return refuse(&loader, "pooler: `transaction`: database_direct must be set too: the commands and the threads that hold a "
+				       "session go past the pooler");
 	derive(&loaded, arena);
 	*config = loaded;
 	if (ret_rest != NULL)
@@ -416,7 +431,47 @@ void config_print(const struct config *config, FILE *out)
 	}
 }
 
+void config_print_template(FILE *out)
+{
+	for (int i = 0; i < N_SETTINGS; i++) {
+		const struct setting *setting = &settings[i];
+		fprintf(out, "\n# %s\n#%s =%s%s\n", setting->meaning, setting->name, setting->initial[0] == '\0' ? "" : " ",
+			setting->initial);
+	}
+}
+
+static void print_allowed(const struct setting *setting, FILE *out)
+{
+	if (setting->type == SETTING_NUMBER)
+		fprintf(out, "; %ld to %ld.", setting->min, setting->max);
+	else if (setting->type == SETTING_SWITCH)
+		fputs("; true or false.", out);
+	else if (setting->allowed != NULL)
+		fprintf(out, "; %s.", setting->allowed);
+	else
+		fputc('.', out);
+}
+
+void config_print_roff(FILE *out)
+{
+	for (int i = 0; i < N_SETTINGS; i++) {
+		const struct setting *setting = &settings[i];
+		fprintf(out, ".TP\n.B %s\n%s", setting->name, setting->meaning);
+		print_allowed(setting, out);
+		if (setting->secret)
+			fputs(" Secret: it is never shown, and may lie in a file of its own.", out);
+		if (setting->initial[0] != '\0')
+			fprintf(out, " Default: %s.", setting->initial);
+		fputc('\n', out);
+	}
+}
+
 long config_connections(const struct config *config)
 {
 	return config->workers * (config->lane_read + config->lane_write + config->lane_heavy + config->lane_stream) + CONFIG_BACKGROUND;
+}
+
+long config_direct_connections(const struct config *config)
+{
+	return config->pooled ? CONFIG_BACKGROUND : config_connections(config);
 }

@@ -77,6 +77,16 @@ bool check_log_level(const char *text)
 	return log_level_parse(text, &level) == 0;
 }
 
+bool check_pooler(const char *text)
+{
+	return strcmp(text, "none") == 0 || strcmp(text, "transaction") == 0;
+}
+
+bool check_transactions(const char *text)
+{
+	return strcmp(text, "implicit") == 0 || strcmp(text, "explicit") == 0;
+}
+
 /* One number of at most `most` either way, and what ends it; NULL where there is none. */
 static const char *degrees(const char *text, double most, double *ret_number)
 {

@@ -10,6 +10,8 @@ bool check_address(const char *text); /* host:port, [v6]:port, port 0 to 65535 *
 bool check_url_or_empty(const char *text); /* http(s)://host[:port][/path], no slash at the end, no query */
 bool check_origins(const char *text); /* http(s)://host[:port], separated by commas; may be empty */
 bool check_log_level(const char *text);
+bool check_pooler(const char *text); /* none, transaction */
+bool check_transactions(const char *text); /* implicit, explicit */
 bool check_timezone(const char *text);
 bool check_extent_or_empty(const char *text); /* four numbers between commas: west, south, east, north; west may be greater than east */
 

@@ -80,8 +80,9 @@ void connection_lose(struct connection *connection, int64_t now_us)
 		struct expected *head = &connection->fifo[connection->fifo_head];
 		connection->fifo_head = (connection->fifo_head + 1) % connection->fifo_size;
 		connection->fifo_n--;
-		if (head->kind == EXPECT_SYNC) {
+		if (head->kind == EXPECT_SYNC)
 			connection->in_flight--;
+		if (head->kind == EXPECT_SYNC && head->job != NULL) {
 			head->job->connection = NULL;
 			job_lost(pool, head->job);
 		}
@@ -134,24 +135,13 @@ void connection_start(struct connection *connection, int64_t now_us)
 		connection_lose(connection, now_us);
 }
 
-#define PLAN_ONCE "SET plan_cache_mode=force_generic_plan;SET max_parallel_workers_per_gather=0;"
-/* For the values at hand, since it runs for long; and the backend looks whether somebody is still there, where its system can tell. */
-#define PLAN_EACH                                                                                                                          \
-	"SET plan_cache_mode=force_custom_plan;SET max_parallel_workers_per_gather=0;"                                                     \
-	"DO $$BEGIN SET client_connection_check_interval='1s';EXCEPTION WHEN others THEN END$$;"
-
-/* Per lane: the planner settings of the design and the deadlines. */
+/* Its settings; behind a pooler they come with each segment, and nothing may be left to whoever has the backend next. */
 static bool send_setup(struct connection *connection)
 {
-	char text[1536];
-	static const char *const plans[LANES] = {
-		[LANE_READ] = PLAN_ONCE, [LANE_WRITE] = PLAN_ONCE, [LANE_HEAVY] = "", [LANE_STREAM] = PLAN_EACH
-	};
-	snprintf(text, sizeof text,
-		 "SET TimeZone='UTC';SET search_path=pg_catalog,public;SET jit=off;SET lock_timeout='2s';SET client_min_messages=error;"
-		 "SET idle_in_transaction_session_timeout='30s';SET DateStyle='ISO, YMD';SET statement_timeout=%ld;%s%s",
-		 connection->pool->settings.statement_timeout_ms[connection->lane], plans[connection->lane], connection->pool->setup);
-	return PQsendQuery(connection->pg, text) == 1;
+	bool pooled = connection->pool->settings.pooled;
+	connection->state = pooled ? CONNECTION_ASKING : CONNECTION_SETTING_UP;
+	connection->standing = STANDING_UNTOLD;
+	return PQsendQuery(connection->pg, pooled ? fence_question : connection->pool->session[connection->lane]) == 1;
 }
 
 static void poll_connecting(struct connection *connection, int64_t now_us)
@@ -165,10 +155,7 @@ static void poll_connecting(struct connection *connection, int64_t now_us)
 		good = watch(connection, EPOLLOUT);
 		break;
 	case PGRES_POLLING_OK:
-		good = send_setup(connection) && PQflush(connection->pg) >= 0;
-		if (good)
-			connection->state = CONNECTION_SETTING_UP;
-		good = good && watch(connection, EPOLLIN);
+		good = watch(connection, EPOLLIN) && send_setup(connection) && PQflush(connection->pg) >= 0;
 		break;
 	case PGRES_POLLING_FAILED:
 	case PGRES_POLLING_ACTIVE:
@@ -230,7 +217,7 @@ static void poll_setting_up(struct connection *connection, int64_t now_us)
 		PGresult *result = PQgetResult(connection->pg);
 		bool asking = connection->state == CONNECTION_ASKING;
 		if (errno == ENOMEM || PQstatus(connection->pg) != CONNECTION_OK ||
-		    (result != NULL && !asking && PQresultStatus(result) != PGRES_COMMAND_OK)) {
+		    (result != NULL && !asking && PQresultStatus(result) == PGRES_FATAL_ERROR)) {
 			PQclear(result);
 			connection_lose(connection, now_us);
 			return;
@@ -253,87 +240,6 @@ static void poll_setting_up(struct connection *connection, int64_t now_us)
 	}
 }
 
-static void expect(struct connection *connection, struct db_job *job, enum expected_kind kind, size_t step)
-{
-	size_t at = (connection->fifo_head + connection->fifo_n) % connection->fifo_size;
-	connection->fifo[at] = (struct expected){ .job = job, .kind = (unsigned char)kind, .step = (unsigned char)step };
-	connection->fifo_n++;
-}
-
-/* Parses go first in a segment: nothing before them can have aborted it. NULL: it could not be sent. */
-static const struct prepared *send_prepare(struct connection *connection, struct db_job *job, size_t step)
-{
-	const char *text = job->steps[step].text;
-	uint64_t hash = job->steps[step].hash;
-	struct prepared *row = statements_find(&connection->statements, text, hash);
-	if (row != NULL)
-		return row;
-	unsigned victim = 0;
-	row = statements_add(&connection->statements, text, hash, &victim);
-	if (row == NULL)
-		return NULL;
-	if (victim != 0) {
-		char command[40];
-		snprintf(command, sizeof command, "DEALLOCATE w%u", victim);
-		if (PQsendQueryParams(connection->pg, command, 0, NULL, NULL, NULL, NULL, 0) != 1)
-			return NULL;
-		expect(connection, job, EXPECT_DEALLOCATE, step);
-	}
-	if (PQsendPrepare(connection->pg, row->name, text, 0, NULL) != 1)
-		return NULL;
-	expect(connection, job, EXPECT_PREPARE, step);
-	connection->pool->stats.prepares++;
-	return row;
-}
-
-static bool send_step(struct connection *connection, struct db_job *job, size_t at, const struct prepared *row)
-{
-	const struct db_step *step = &job->steps[at];
-	if (PQsendQueryPrepared(connection->pg, row->name, (int)step->n_parameters, step->parameters, NULL, NULL, 0) != 1)
-		return false;
-	expect(connection, job, EXPECT_STEP, at);
-	return true;
-}
-
-static bool send_sync(PGconn *pg)
-{
-#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
-	return PQsendPipelineSync(pg) == 1;
-#else
-	return PQpipelineSync(pg) == 1;
-#endif
-}
-
-int connection_send(struct connection *connection, struct db_job *job, int64_t now_us)
-{
-	bool sent = true;
-	size_t expected = connection->fifo_n;
-	/* The rows stay: a segment has fewer statements than are kept, and those of this one are the last that were used. */
-	const struct prepared *rows[DB_STEPS_MAX];
-	errno = 0;
-	for (size_t i = 0; sent && i < job->n_steps; i++) {
-		rows[i] = send_prepare(connection, job, i);
-		sent = rows[i] != NULL;
-	}
-	for (size_t i = 0; sent && i < job->n_steps; i++)
-		sent = send_step(connection, job, i, rows[i]);
-	if (!sent && errno == ENOMEM && connection->fifo_n == expected && PQstatus(connection->pg) == CONNECTION_OK)
-		return -ENOMEM; /* the name of its first statement could not be kept: the others on this connection need not suffer */
-	if (!sent || !send_sync(connection->pg)) {
-		/* The half-sent segment has no Sync: the server rolls it back with the connection. */
-		connection_lose(connection, now_us);
-		return -EPIPE;
-	}
-	expect(connection, job, EXPECT_SYNC, 0);
-	job->sent_us = now_us;
-	job->connection = connection;
-	if (connection->in_flight == 0)
-		connection->heard_us = now_us;
-	connection->in_flight++;
-	connection->dirty = true;
-	return 0;
-}
-
 void connection_flush(struct connection *connection, int64_t now_us)
 {
 	connection->dirty = false;
@@ -343,10 +249,14 @@ void connection_flush(struct connection *connection, int64_t now_us)
 		connection_lose(connection, now_us);
 }
 
-static bool fits(enum expected_kind kind, ExecStatusType status)
+static bool fits(enum expected_kind kind, const PGresult *result)
 {
+	ExecStatusType status = PQresultStatus(result);
 	if (kind == EXPECT_SYNC)
 		return status == PGRES_PIPELINE_SYNC || status == PGRES_FATAL_ERROR;
+	/* A COMMIT of what had failed says ROLLBACK. */
+	if (kind == EXPECT_COMMIT && status == PGRES_COMMAND_OK)
+		return strcmp(PQcmdStatus((PGresult *)(uintptr_t)result), "COMMIT") == 0;
 	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_FATAL_ERROR || status == PGRES_PIPELINE_ABORTED;
 }
 
@@ -355,12 +265,18 @@ static void take(struct connection *connection, const struct expected *head, PGr
 {
 	struct db_job *job = head->job;
 	ExecStatusType status = PQresultStatus(result);
+	if (job == NULL) {
+		PQclear(result);
+		return;
+	}
 	if (head->kind == EXPECT_PREPARE && status != PGRES_COMMAND_OK)
 		statements_remove(&connection->statements, job->steps[head->step].text);
 	if (status == PGRES_FATAL_ERROR && job->error == NULL) {
 		job->error = result;
 		return;
 	}
+	if (head->kind == EXPECT_LOCAL && status == PGRES_TUPLES_OK)
+		connection_judge(connection, result);
 	if (head->kind == EXPECT_STEP && status == PGRES_TUPLES_OK) {
 		if (job->acts && head->step == 0) {
 			job->actor = PQntuples(result) == 1;
@@ -377,7 +293,7 @@ static void take(struct connection *connection, const struct expected *head, PGr
 static bool is_fatal(const PGresult *result)
 {
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-	return severity != NULL && strcmp(severity, "ERROR") != 0;
+	return severity == NULL || strcmp(severity, "ERROR") != 0; /* a pooler's own say nothing, and it ends the connection */
 }
 
 /* libpq, for want of memory, may leave out a field of an error without a word, and puts its own error, which has no SQLSTATE, in the place of a result: then
@@ -397,6 +313,19 @@ static bool read_none(struct connection *connection, int64_t now_us)
 		return separator;
 	connection_lose(connection, now_us);
 	return false;
+}
+
+/* Its Sync came back. NULL: that of what only tidied up. */
+static void settle(struct connection *connection, struct db_job *job, int64_t now_us)
+{
+	connection->in_flight--;
+	if (job == NULL)
+		return;
+	bool failed = job->error != NULL;
+	job->connection = NULL;
+	job_settle(connection->pool, connection, job);
+	if (failed && connection->pool->settings.bracketed && connection->in_flight == 0 && connection->state == CONNECTION_READY)
+		connection_tidy(connection, now_us);
 }
 
 /* The results of one Sync at most; false when the connection is gone or has nothing more. */
@@ -420,7 +349,7 @@ static bool read_one(struct connection *connection, int64_t now_us)
 		connection_lose(connection, now_us);
 		return false;
 	}
-	if (!fits(head.kind, PQresultStatus(result))) {
+	if (!fits(head.kind, result)) {
 		bool broken = PQstatus(connection->pg) != CONNECTION_OK;
 		PQclear(result);
 		connection->pool->stats.mismatches += broken ? 0 : 1;
@@ -442,14 +371,12 @@ static bool read_one(struct connection *connection, int64_t now_us)
 	connection->fifo_n--;
 	if (head.kind == EXPECT_SYNC) {
 		PQclear(result);
-		connection->in_flight--;
-		head.job->connection = NULL;
-		job_settle(connection->pool, connection, head.job);
+		settle(connection, head.job, now_us);
 		return true;
 	}
 	take(connection, &head, result);
 	/* The rows that would follow are for nobody, and may be many. */
-	if (!head.job->stranger || head.job->take_row == NULL)
+	if (head.job == NULL || !head.job->stranger || head.job->take_row == NULL)
 		return true;
 	connection_discard(connection, now_us);
 	head.job->connection = NULL;

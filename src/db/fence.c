@@ -13,6 +13,8 @@
 	"AND query_start < clock_timestamp() - interval '4 seconds')"
 
 const char fence_question[] = "SELECT " TIMELINE ", " READ_ONLY ", " COMMITS_WAIT;
+const char fence_short_question[] = "SELECT " TIMELINE ", " READ_ONLY ", false";
+const char fence_no_question[] = "SELECT NULL";
 
 bool fence_is_past(const struct db_fence *fence, uint32_t timeline)
 {

@@ -17,6 +17,7 @@ enum {
 	ATTEMPT_OF_SEVERAL_US = 2500000, /* where there are more hosts to try */
 	STALL_GRACE_MS = 5000,
 	TRIES_MAX = 3,
+	EXPECTED_MAX = 3 * DB_STEPS_MAX + 4, /* of a segment: its steps with what they need first, brackets, settings, Sync */
 	REST_US = 2000
 };
 
@@ -45,10 +46,18 @@ void statements_remove(struct statements *statements, const char *text);
 void statements_clear(struct statements *statements);
 
 /* What the next result on a connection must be. */
-enum expected_kind { EXPECT_DEALLOCATE, EXPECT_PREPARE, EXPECT_STEP, EXPECT_SYNC };
+enum expected_kind {
+	EXPECT_DEALLOCATE,
+	EXPECT_PREPARE,
+	EXPECT_BRACKET, /* ROLLBACK or BEGIN around a segment */
+	EXPECT_LOCAL, /* the settings of a transaction, and who the server is */
+	EXPECT_STEP,
+	EXPECT_COMMIT,
+	EXPECT_SYNC
+};
 
 struct expected {
-	struct db_job *job;
+	struct db_job *job; /* NULL: of no job, it only tidies up */
 	unsigned char kind;
 	unsigned char step;
 };
@@ -58,7 +67,9 @@ enum connection_state { CONNECTION_DOWN, CONNECTION_CONNECTING, CONNECTION_SETTI
 /* What a fresh connection learns of its server. */
 enum standing { STANDING_GOOD, STANDING_UNTOLD, STANDING_STANDBY, STANDING_PAST, STANDING_READ_ONLY, STANDING_WAITING };
 
-extern const char fence_question[];
+extern const char fence_question[]; /* on a fresh connection */
+extern const char fence_short_question[]; /* within each segment: what costs nothing */
+extern const char fence_no_question[]; /* ... of a server that does not say */
 /* From the answer to the question; raises the fence. The timeline is 0 where the server does not tell it. */
 enum standing fence_judge(struct db_fence *fence, const PGresult *result, uint32_t *ret_timeline);
 bool fence_is_past(const struct db_fence *fence, uint32_t timeline);
@@ -94,7 +105,10 @@ struct job_queue {
 
 struct db_pool {
 	struct db_settings settings;
-	char *uri, *setup;
+	char *uri;
+	char *session[LANES]; /* the settings of a fresh connection */
+	char *transaction[LANES]; /* pooled: those of each segment, with the short question; NULL: they are the session's */
+	char *transaction_unasked[LANES]; /* ... without the question */
 	size_t n_hosts, first_host; /* of the URI; the one that the next attempt begins with */
 	unsigned refused; /* bits of `enum standing`: why fresh connections were of no use, since the last that took writes */
 	bool no_writes; /* ... the primary takes none just now */
@@ -123,12 +137,22 @@ void queue_push(struct job_queue *queue, struct db_job *job);
 void queue_push_front(struct job_queue *queue, struct db_job *job);
 struct db_job *queue_pop(struct job_queue *queue);
 
+/* settings.c: what sets a session, or, as the one SELECT that begins with `question`, a transaction; malloc'd, NULL: no memory. */
+char *settings_of_session(const struct db_settings *settings, enum lane lane);
+char *settings_of_transaction(const struct db_settings *settings, enum lane lane, const char *question);
+
 /* Starts an attempt; its failure is handled like a loss. */
 void connection_start(struct connection *connection, int64_t now_us);
 /* Socket events. */
 void connection_event(struct connection *connection, int64_t now_us);
 /* Sends one segment. 0; -EPIPE: the connection is unusable and was dropped; -ENOMEM: nothing was sent. Then the job was not taken. */
 int connection_send(struct connection *connection, struct db_job *job, int64_t now_us);
+/* send.c: notes what the next result will be. */
+void connection_expect(struct connection *connection, struct db_job *job, enum expected_kind kind, size_t step);
+/* The result of EXPECT_LOCAL: the segment met a server that is of no use, or an older one. */
+void connection_judge(struct connection *connection, const PGresult *result);
+/* After a segment in BEGIN and COMMIT failed, its transaction is still there: it is ended at once, not by whoever comes next. */
+void connection_tidy(struct connection *connection, int64_t now_us);
 void connection_flush(struct connection *connection, int64_t now_us);
 /* Closes it at once, and what ran on it is for nobody. */
 void connection_discard(struct connection *connection, int64_t now_us);

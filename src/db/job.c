@@ -204,8 +204,9 @@ void job_settle(struct db_pool *pool, struct connection *connection, struct db_j
 
 void job_lost(struct db_pool *pool, struct db_job *job)
 {
-	/* An error with a SQLSTATE that came before the Sync means that nothing was committed. */
-	bool undone = job->error != NULL;
+	/* An error that came before the Sync means that nothing was committed, where it is PostgreSQL's own. What a pooler says when it loses its server has no severity
+	 * for programs, and the answers of what was committed may be lost behind it. */
+	bool undone = job->error != NULL && PQresultErrorField(job->error, PG_DIAG_SEVERITY_NONLOCALIZED) != NULL;
 	if (!job->write && job->tries == 0 && try_again(pool, job, false))
 		return;
 	job_fail(pool, job, job->write && !undone ? DB_UNKNOWN : DB_UNAVAILABLE);

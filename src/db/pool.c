@@ -51,7 +51,7 @@ static int pool_connections(struct db_pool *pool)
 		return -ENOMEM;
 	struct connection *connection = pool->connections;
 	for (int lane = 0; lane < LANES; lane++) {
-		size_t results = (size_t)pool->settings.depth[lane] * (3 * DB_STEPS_MAX + 1);
+		size_t results = (size_t)pool->settings.depth[lane] * EXPECTED_MAX + 2; /* and what tidies up */
 		for (long i = 0; i < pool->settings.connections[lane]; i++, connection++) {
 			*connection = (struct connection){ .pool = pool, .lane = (enum lane)lane, .fd = -1, .fifo_size = results };
 			connection->fifo = calloc(results, sizeof *connection->fifo);
@@ -60,6 +60,21 @@ static int pool_connections(struct db_pool *pool)
 		}
 	}
 	return 0;
+}
+
+static int pool_texts(struct db_pool *pool)
+{
+	bool whole = true;
+	for (enum lane lane = 0; lane < LANES; lane++) {
+		pool->session[lane] = settings_of_session(&pool->settings, lane);
+		whole = whole && pool->session[lane] != NULL;
+		if (!pool->settings.pooled)
+			continue;
+		pool->transaction[lane] = settings_of_transaction(&pool->settings, lane, fence_short_question);
+		pool->transaction_unasked[lane] = settings_of_transaction(&pool->settings, lane, fence_no_question);
+		whole = whole && pool->transaction[lane] != NULL && pool->transaction_unasked[lane] != NULL;
+	}
+	return whole ? 0 : -ENOMEM;
 }
 
 int db_pool_new(const struct db_settings *settings, struct db_pool **ret_pool)
@@ -72,14 +87,15 @@ int db_pool_new(const struct db_settings *settings, struct db_pool **ret_pool)
 	pool->uri = strdup(settings->uri);
 	pool->settings.uri = pool->uri;
 	pool->n_hosts = db_hosts(settings->uri);
-	pool->setup = strdup(settings->setup);
 	pool->random = (uint64_t)clock_wall_us() ^ (uint64_t)(uintptr_t)pool;
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (pool->epoll < 0)
 		error = -errno;
-	else if (pool->uri == NULL || pool->setup == NULL)
+	else if (pool->uri == NULL)
 		error = -ENOMEM;
 	else
+		error = pool_texts(pool);
+	if (error == 0)
 		error = pool_connections(pool);
 	if (error < 0) {
 		db_pool_free(pool);
@@ -102,7 +118,11 @@ void db_pool_free(struct db_pool *pool)
 	db_pool_abandon(pool);
 	free(pool->connections);
 	free(pool->uri);
-	free(pool->setup);
+	for (int lane = 0; lane < LANES; lane++) {
+		free(pool->session[lane]);
+		free(pool->transaction[lane]);
+		free(pool->transaction_unasked[lane]);
+	}
 	if (pool->epoll >= 0)
 		close(pool->epoll);
 	free(pool);

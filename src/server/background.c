@@ -30,7 +30,7 @@ static void close_session(struct background *background)
 static bool open_session(struct background *background, struct arena *arena, const char **ret_error)
 {
 	struct db_rows rows;
-	char *uri = db_uri_from(background->server->config->database, background->first_host);
+	char *uri = db_uri_from(background->server->config->database_direct, background->first_host);
 	*ret_error = "out of memory";
 	bool opened =
 	    uri != NULL && db_session_new_within(uri, arena, CONNECT_MS, background->stop_fd, &background->session, ret_error) == 0;

@@ -30,6 +30,13 @@ static int print_config(const struct config *config, int argc, char **argv)
 
 int cmd_config(int argc, char **argv)
 {
+	bool template = argc == 2 && strcmp(argv[1], "--template") == 0, roff = argc == 2 && strcmp(argv[1], "--roff") == 0;
+	if (template)
+		config_print_template(stdout);
+	if (roff)
+		config_print_roff(stdout);
+	if (template || roff)
+		return EXIT_SUCCESS;
 	return with_config(argc, argv, print_config);
 }
 

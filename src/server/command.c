@@ -53,9 +53,9 @@ int command_options(struct arena *arena, char **rest, const struct command_optio
 
 int command_session(const struct config *config, struct arena *arena, struct db_session **ret_session, const char **ret_error)
 {
-	if (config->database[0] == '\0') {
+	if (config->database_direct[0] == '\0') {
 		*ret_error = "the database is not set: give --database URI, or WARDMOTE_DATABASE in the environment";
 		return -EINVAL;
 	}
-	return db_session_new(config->database, arena, ret_session, ret_error);
+	return db_session_new(config->database_direct, arena, ret_session, ret_error);
 }

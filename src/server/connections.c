@@ -20,7 +20,7 @@ int connections_left(struct db_session *session, struct arena *arena, long *ret_
 
 const char *connections_fault(const struct config *config, long left, struct arena *arena)
 {
-	long ours = config_connections(config);
+	long ours = config_direct_connections(config);
 	if (2 * ours <= left)
 		return NULL;
 	return arena_printf(

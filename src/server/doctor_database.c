@@ -69,7 +69,7 @@ static void look_at_connections(struct doctor *doctor, struct db_session *sessio
 		doctor_add(doctor, "connections", DOCTOR_FAIL, "lower workers or lane_*, or raise max_connections", "%s", fault);
 	else
 		doctor_add(doctor, "connections", DOCTOR_OK, NULL, "one process opens %ld, the database leaves %ld",
-			   config_connections(doctor->config), left);
+			   config_direct_connections(doctor->config), left);
 }
 
 /* Is the database as this release needs it? */
@@ -132,7 +132,7 @@ void doctor_look_at_database(struct doctor *doctor)
 	const char *error = NULL;
 	struct db_session *session = NULL;
 	struct db_rows rows;
-	if (db_session_new(doctor->config->database, doctor->arena, &session, &error) < 0) {
+	if (db_session_new(doctor->config->database_direct, doctor->arena, &session, &error) < 0) {
 		doctor_add(doctor, "connection", DOCTOR_FAIL, "start the database, or mend its URI: nothing in it was looked at", "%s",
 			   error);
 		return;

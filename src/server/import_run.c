@@ -57,8 +57,8 @@ static bool open_session(struct run *run, long patience_ms, int stop_fd)
 	const struct server *server = run->imports->server;
 	struct db_rows rows;
 	const char *error = "out of memory";
-	for (size_t i = 0; i < db_hosts(server->config->database); i++) {
-		char *uri = db_uri_from(server->config->database, i);
+	for (size_t i = 0; i < db_hosts(server->config->database_direct); i++) {
+		char *uri = db_uri_from(server->config->database_direct, i);
 		bool opened = uri != NULL && db_session_new_within(uri, &run->arena, patience_ms, stop_fd, &run->session, &error) == 0;
 		free(uri);
 		if (opened && db_session_check(run->session, &run->imports->server->fence, &error) == 0 &&

@@ -33,7 +33,7 @@ static void close_session(struct jobs *jobs)
 /* With the host after the last one that was of no use. A database that is silent is away, and must not hold up the end of the process. */
 static bool open_session(struct jobs *jobs, struct arena *arena, const char **ret_error)
 {
-	char *uri = db_uri_from(jobs->server->config->database, jobs->first_host);
+	char *uri = db_uri_from(jobs->server->config->database_direct, jobs->first_host);
 	*ret_error = "out of memory";
 	bool opened = uri != NULL && db_session_new_within(uri, arena, PATIENCE_MS, jobs->stop_fd, &jobs->session, ret_error) == 0;
 	free(uri);

@@ -60,17 +60,31 @@ struct auth_keys *server_keys(struct server *server)
 	return keys;
 }
 
+/* All were checked: none has a quote. */
+static void describe_settings(struct server *server)
+{
+	const struct config *config = server->config;
+	const struct db_setting settings[SERVER_SETTINGS] = {
+		{ "wardmote.timezone", config->timezone },
+		{ "wardmote.idempotency_hours", arena_printf(&server->arena, "%ld", config->idempotency_hours) },
+		{ "wardmote.public_url", config->public_url },
+		{ "wardmote.map_extent", config->map_extent },
+	};
+	struct buffer setup = { .arena = &server->arena };
+	for (size_t i = 0; i < SERVER_SETTINGS; i++) {
+		server->database_settings[i] = settings[i];
+		buffer_format(&setup, "SET %s='%s';", settings[i].name, settings[i].value);
+	}
+	server->database_setup = setup.ptr;
+}
+
 int server_init(struct server *server, const struct config *config, const char **ret_error)
 {
 	arena_init(&server->arena);
 	pthread_mutex_init(&server->keys_lock, NULL);
 	document_init(&server->openapi);
 	server->config = config;
-	/* All were checked: none has a quote. */
-	server->database_setup = arena_printf(&server->arena,
-					      "SET wardmote.timezone='%s';SET wardmote.idempotency_hours='%ld';"
-					      "SET wardmote.public_url='%s';SET wardmote.map_extent='%s';",
-					      config->timezone, config->idempotency_hours, config->public_url, config->map_extent);
+	describe_settings(server);
 	server->policy = (struct auth_policy){ .issuer = config->issuer, .audience = config->audience, .leeway_seconds = 30 };
 	int error = catalog_new(resources_all, resources_general, &server->catalog, ret_error);
 	if (error < 0)
@@ -198,6 +212,22 @@ static void reload_log_level(const struct server *server)
 	arena_done(&arena);
 }
 
+static int64_t oldest_beat(const struct server *server)
+{
+	int64_t oldest_us = INT64_MAX;
+	for (size_t i = 0; i < server->n_workers; i++) {
+		int64_t beat_us = atomic_load_explicit(&server->workers[i]->beat_us, memory_order_relaxed);
+		oldest_us = beat_us < oldest_us ? beat_us : oldest_us;
+	}
+	return oldest_us;
+}
+
+static void reload_at_signal(struct server *server)
+{
+	notify_reloading(&server->notifier);
+	reload_log_level(server);
+}
+
 /* Until SIGTERM or SIGINT. */
 static void wait_for_stop(struct server *server, struct admin *admin, int signals)
 {
@@ -207,17 +237,21 @@ static void wait_for_stop(struct server *server, struct admin *admin, int signal
 		int timeout = admin_timeout(admin);
 		poll(fds, 2, timeout < 0 || timeout > KEY_CHECK_MS ? KEY_CHECK_MS : timeout);
 		admin_run(admin);
+		notify_alive(&server->notifier, oldest_beat(server), clock_monotonic_us());
 		int64_t now = folder_changed_at(server->config->key_dir);
 		struct signalfd_siginfo info = { 0 };
 		bool signalled = (fds[0].revents & POLLIN) && read(signals, &info, sizeof info) == (ssize_t)sizeof info;
 		if (signalled && info.ssi_signo != SIGHUP)
 			return;
 		if (signalled)
-			reload_log_level(server);
+			reload_at_signal(server);
 		/* What failed may have been the machine's fault, of a moment. */
 		int64_t now_us = clock_monotonic_us();
 		if (signalled || now != folder || (failed_us != 0 && now_us - failed_us > KEY_RETRY_US))
 			failed_us = reload(server) ? 0 : now_us;
+		if (signalled)
+			notify_ready(&server->notifier,
+				     failed_us == 0 ? "serving" : "serving, with the old keys: the new ones could not be read");
 		folder = now;
 	}
 }
@@ -246,6 +280,7 @@ static bool all_finished(struct server *server)
 static void drain(struct server *server, struct admin *admin, int signals, long wait_ms)
 {
 	log_message(LOG_LEVEL_INFO, "draining", NULL, NULL);
+	notify_stopping(&server->notifier);
 	atomic_store(&server->draining, true);
 	int64_t left_us, until_us = clock_monotonic_us() + wait_ms * 1000;
 	bool now = false;
@@ -270,7 +305,7 @@ static int check_room(struct server *server, const char **ret_error)
 	struct db_session *session = NULL;
 	const char *error = NULL, *fault = NULL;
 	long left = 0;
-	int connected = db_session_new(server->config->database, &server->arena, &session, &error);
+	int connected = db_session_new(server->config->database_direct, &server->arena, &session, &error);
 	if (connected == 0)
 		db_session_limit(session, ROOM_CHECK_MS, -1);
 	if (connected == 0 && connections_left(session, &server->arena, &left, &error) == 0)
@@ -367,6 +402,7 @@ static int run(struct server *server, int signals, const char **ret_error)
 		log_int(&line, "database_connections", config_connections(server->config));
 		log_int(&line, "background_connections", CONFIG_BACKGROUND);
 		log_end(&line);
+		notify_ready(&server->notifier, "serving");
 		wait_for_stop(server, admin, signals);
 	}
 	drain(server, admin, signals, error == 0 ? server->config->drain_wait_ms : 0);
@@ -394,6 +430,7 @@ int serve_run(const struct config *config, int argc, char **argv)
 	json_set_alloc_funcs(memory_alloc, free);
 	/* Before any thread: each inherits the mask, and hashes of object keys cannot be foreseen. */
 	int signals = block_signals();
+	notify_open(&server->notifier);
 	json_object_seed(0);
 	raise_file_limit();
 	const char *error = "no signals can be received";
@@ -407,6 +444,7 @@ int serve_run(const struct config *config, int argc, char **argv)
 	else
 		log_message(LOG_LEVEL_INFO, "stopped", NULL, NULL);
 	server_done(server);
+	notify_close(&server->notifier);
 	free(server);
 	if (signals >= 0)
 		close(signals);

@@ -12,13 +12,14 @@
 #include "rate.h"
 #include "wardmote/auth.h"
 #include "wardmote/catalog.h"
+#include "notify.h"
 #include "wardmote/config.h"
 #include "wardmote/db.h"
 #include "wardmote/http.h"
 #include "wardmote/log.h"
 #include "wardmote/sql.h"
 
-enum { WORKERS_MAX = 16 };
+enum { WORKERS_MAX = 16, SERVER_SETTINGS = 4 };
 
 struct worker;
 struct imports;
@@ -35,10 +36,12 @@ struct server {
 	struct auth_hasher *hasher;
 	struct rate_table *rates;
 	struct db_fence fence; /* the newest timeline of the database that any thread saw */
-	const char *database_setup; /* SET commands that hand settings to our SQL functions */
+	struct db_setting database_settings[SERVER_SETTINGS + 1]; /* what is handed to our SQL functions */
+	const char *database_setup; /* the same as SET commands */
 	struct slice lacking; /* the problem that is told when there is no memory to tell one */
 	struct document openapi;
 	struct imports *imports;
+	struct notifier notifier; /* the supervisor; of the main thread */
 	pthread_mutex_t keys_lock; /* guards the pointer below, never held for long */
 	struct auth_keys *keys;
 	atomic_uint keys_generation; /* bumped when keys are swapped */
@@ -81,6 +84,7 @@ struct worker {
 	struct auth_draw draw; /* for the ids of requests */
 	atomic_bool ready; /* every lane has a connection */
 	atomic_bool finished; /* drained: ready to be joined */
+	_Atomic int64_t beat_us; /* when it last began a tick */
 	struct request *waiters; /* for the end of an import */
 	size_t strangers; /* exports under way for callers who have not signed in */
 	size_t hashes; /* given to the password helper and not yet back: they lie in requests of this worker */

@@ -48,6 +48,7 @@ static void publish(struct worker *worker)
 /* One tick. */
 static void tick(struct worker *worker)
 {
+	atomic_store_explicit(&worker->beat_us, clock_monotonic_us(), memory_order_relaxed);
 	take_keys(worker);
 	http_server_run(worker->http);
 	finish_hashes(worker);
@@ -121,6 +122,7 @@ static int watch(const struct worker *worker, int fd)
 static int open_pool(struct worker *worker)
 {
 	const struct config *config = worker->server->config;
+	bool single = config->pooled || config->bracketed;
 	struct db_settings settings = {
 		.uri = config->database,
 		.fence = &worker->server->fence,
@@ -128,9 +130,9 @@ static int open_pool(struct worker *worker)
 				 [LANE_WRITE] = config->lane_write,
 				 [LANE_HEAVY] = config->lane_heavy,
 				 [LANE_STREAM] = config->lane_stream },
-		.depth = { [LANE_READ] = config->pipeline_depth,
-			   [LANE_WRITE] = WRITE_DEPTH,
-			   [LANE_HEAVY] = HEAVY_DEPTH,
+		.depth = { [LANE_READ] = single ? 1 : config->pipeline_depth,
+			   [LANE_WRITE] = single ? 1 : WRITE_DEPTH,
+			   [LANE_HEAVY] = single ? 1 : HEAVY_DEPTH,
 			   [LANE_STREAM] = 1 },
 		.statement_timeout_ms = { [LANE_READ] = config->request_timeout_ms,
 					  [LANE_WRITE] = config->request_timeout_ms,
@@ -138,7 +140,9 @@ static int open_pool(struct worker *worker)
 					  [LANE_STREAM] = config->export_timeout_ms },
 		.queue_limit = config->queue_limit,
 		.queue_wait_ms = { [LANE_READ] = config->queue_wait_ms },
-		.setup = worker->server->database_setup,
+		.session = worker->server->database_settings,
+		.pooled = config->pooled,
+		.bracketed = config->bracketed,
 	};
 	return db_pool_new(&settings, &worker->pool);
 }
@@ -222,6 +226,7 @@ int worker_start(struct server *server, size_t index, int listen_fd)
 	worker->server = server;
 	worker->index = index;
 	worker->epoll = worker->wake_fd = -1;
+	atomic_store(&worker->beat_us, clock_monotonic_us());
 	pthread_mutex_init(&worker->stats_lock, NULL);
 	int error = worker_open(worker, listen_fd);
 	if (error == 0)
