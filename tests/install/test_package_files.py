@@ -73,3 +73,66 @@ def test_each_command_has_a_paragraph(commands):
     page = (DIST / "wardmote.1").read_text(encoding="utf-8").split(".SH COMMANDS")[1].split(".SH SETTINGS")[0]
     named = set(re.findall(r"[a-z]+", " ".join(re.findall(r"^\.BR? (.*)$", page, re.MULTILINE))))
     assert set(commands) <= named
+
+
+# What each command takes beside settings, as its source has it.
+OPTION = re.compile(r'\{ \.name = "([a-z-]+)", \.ret_|\{ "([a-z-]+)", (?:required|no)_argument')
+SOURCES = {"account": "cmd_account", "erase": "cmd_erase", "load": "load", "dev": "dev", "setup": "cmd_setup", "migrate": "cmd_migrate", "doctor": "cmd_doctor"}
+# The commands that take settings: one line of each man page, one place in the sources.
+WITH_SETTINGS = {"serve", "migrate", "account", "key", "erase", "doctor", "config", "dev"}
+
+
+def options_of(source):
+    return {f"--{first or second}" for first, second in OPTION.findall((ROOT / f"src/server/{source}.c").read_text(encoding="utf-8"))}
+
+
+@pytest.fixture(scope="module", name="complete")
+def _complete(tmp_path_factory):
+    """complete("key", "c"): what bash offers for the last word."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "wardmote").symlink_to(os.path.abspath(binary()))
+
+    def complete(*words):
+        script = 'source "$0"; COMP_WORDS=(wardmote "$@"); COMP_CWORD=$#; _wardmote; printf "%s\\n" "${COMPREPLY[@]}"'
+        done = subprocess.run(["bash", "-c", script, DIST / "completions/wardmote", *words], capture_output=True, text=True, check=True, timeout=60,
+                              cwd=DIST, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+        assert done.stderr == ""
+        return set(done.stdout.split())
+
+    return complete
+
+
+def test_completion_of_commands(complete, commands):
+    assert complete("") == set(commands)
+    assert complete("do") == {"doctor"}
+    assert complete("key", "") >= {"create", "rotate"}
+    assert complete("account", "") >= {"create"}
+
+
+@pytest.mark.parametrize("command", sorted({*SOURCES, *WITH_SETTINGS}))
+def test_completion_of_flags(complete, settings, command):
+    """Each that there is and no other, so that one that is added to a command is missed here."""
+    flags = options_of(SOURCES[command]) if command in SOURCES else {"config": {"--template"}}.get(command, set())
+    assert flags or command not in SOURCES
+    if command in WITH_SETTINGS:
+        flags |= {"--config"} | {f"--{name.replace('_', '-')}" for name in settings}
+    words = [command, "create"] if command in ("account", "key") else [command]
+    assert complete(*words, "--") == flags
+
+
+@pytest.mark.parametrize("command", sorted(SOURCES))
+def test_the_man_page_names_what_a_command_takes(command):
+    page = (DIST / "wardmote.1").read_text(encoding="utf-8").replace("\\-", "-").replace("\\f", " ")
+    paragraph = re.search(rf"\n\.BR? \"?{command}\b.*", page)[0]
+    own = options_of(SOURCES[command])
+    assert own and {flag for flag in own if not re.search(rf"{flag}\b", paragraph)} == set()
+
+
+def test_completion_of_values(complete):
+    assert complete("dev", "--sample", "") == {"norwich", "places", "demo", "none"}
+    assert complete("serve", "--config", "wardmote.s") == {"wardmote.service", "wardmote.socket"}
+    assert complete("serve", "--workers", "") == set(), "a number"
+    assert complete("load", "comp") == {"completions"}
+    for level in complete("serve", "--log-level", ""):
+        told("config", "--log-level", level)
+    assert "--workers" in complete("migrate", "--status", "--wo")
