@@ -30,8 +30,8 @@ class Failed(Exception):
 @contextlib.contextmanager
 def _locked(name):
     """Test processes share the folders: one makes them, the others wait."""
-    ROOTS.mkdir(parents=True, exist_ok=True)
-    with open(ROOTS / f"{name}.lock", "w", encoding="utf-8") as lock:
+    (ROOTS / "locks").mkdir(parents=True, exist_ok=True)
+    with open(ROOTS / "locks" / name, "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -60,10 +60,10 @@ def base():
 def layer(name, below, script, *options, key=""):
     """`below` and above it what `script` changes; made anew when the script, `key` or what is below differs, with the older ones of that name away."""
     key = hashlib.sha256("\0".join([script, key, *(path.name for path in below)]).encode()).hexdigest()[:16]
-    made = ROOTS / f"{name}-{key}"
+    made = ROOTS / f"{name}.{key}"
     with _locked(name):
         if not made.exists():
-            for old in ROOTS.glob(f"{name}-*"):
+            for old in ROOTS.glob(f"{name}.*"):
                 _remove(old)
             archives = ROOTS / "archives"
             (archives / "partial").mkdir(parents=True, exist_ok=True)
@@ -90,8 +90,8 @@ def apt_install(packages):
 
 
 class Machine:
-    """A system whose changes are thrown away in the end. `options` are those of systemd-nspawn; `network` is "host", the path of a network namespace, or none:
-    then it has a loopback device of its own and nothing else."""
+    """A system whose changes are thrown away in the end. `options` are those of systemd-nspawn; `network` is "host", "shared" (that
+    of this process, without its name service) or none: then it has a loopback device of its own and nothing else."""
 
     def __init__(self, layers, *options, network=None):
         ROOTS.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ class Machine:
             (self.folder / part).mkdir()
         self.upper = self.folder / "upper"
         self.layers = layers
-        net = {None: ["--private-network"], "host": ["--resolv-conf=copy-host"]}.get(network, [f"--network-namespace-path={network}"])
+        net = {None: ["--private-network"], "host": ["--resolv-conf=copy-host"], "shared": ["--resolv-conf=off"]}[network]
         self.options = [*net, *options]
         self.leader = None
         self._process = None
