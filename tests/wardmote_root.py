@@ -117,7 +117,7 @@ class Machine:
         lower = ":".join(str(path) for path in self.layers)
         mount = f"mount -t overlay overlay -o 'lowerdir={lower},upperdir={self.upper},workdir={self.folder}/work' {self.folder}/merged"
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{mount} && exec systemd-nspawn "$@"', "sh", "--quiet", "--register=no", "--keep-unit",
-                f"--directory={self.folder}/merged", f"--machine=wmt-{self.folder.name[4:].replace('_', '-')}", *self.options, *arguments]
+                f"--directory={self.folder}/merged", f"--machine=wmt-{hashlib.sha256(self.folder.name.encode()).hexdigest()[:12]}", *self.options, *arguments]
 
     @staticmethod
     def _finish(command, text, given):

@@ -63,11 +63,12 @@ def test_the_context_holds_what_is_copied_and_no_more():
 
 @pytest.fixture(scope="module", name="images")
 def _images(tmp_path_factory):
-    """{target: layers}: each step of the Dockerfile was run."""
+    """{target: layers}: each step of the Dockerfile was run. For the proxy's image stands the haproxy of Debian."""
     context = tmp_path_factory.mktemp("context")
     digest = wardmote_root.copy_sources(context)
     stages = containers.stages()
-    return {name: containers.build(stages[name], stages, context, digest) for name in ("server", "migrate")}
+    built = {name: containers.build(stages[name], stages, context, digest) for name in ("server", "migrate")}
+    return {**built, "proxy": wardmote_root.layer("proxy", wardmote_root.base(), wardmote_root.apt_install("haproxy wget"))}
 
 
 class Services:
@@ -81,12 +82,11 @@ class Services:
         self.keys = folder / "keys"
         self.keys.mkdir()
         os.chown(self.keys, 10001, 10001)  # a new volume is as the image has the folder
-        (folder / "hosts").write_text(HOSTS, encoding="utf-8")
         folder.chmod(0o755)
 
     def volumes(self, name):
         """A named volume is a folder of the test's; the others are where the file says."""
-        options = [f"--bind-ro={self.folder}/hosts:/etc/hosts"]
+        options = []
         for volume in self.entries[name]["volumes"]:
             source, target, *mode = volume.split(":")
             source = self.folder / source if "/" not in source else source
@@ -97,6 +97,9 @@ class Services:
         """A machine for the service, and the command line that runs it there."""
         entry = self.entries[name]
         machine = wardmote_root.Machine(layers, f"--user={user}", *containers.granted(entry), *self.volumes(name), network="shared")
+        for path, text in {"etc/hosts": HOSTS, **{volume.split(":")[1][1:]: "" for volume in entry["volumes"] if "." in volume.split(":")[1]}}.items():
+            (machine.upper / path).parent.mkdir(parents=True, exist_ok=True)  # Docker makes what it mounts over
+            (machine.upper / path).write_text(text, encoding="utf-8")
         return machine, machine.command(command, environment={key: str(value) for key, value in (entry.get("environment") or {}).items()})
 
     def built(self, name):
@@ -104,25 +107,31 @@ class Services:
         return self.start(name, self.images[stage.name], containers.command_of(stage, self.stages, self.entries[name]), stage.last("USER"))
 
 
-def first_container_process(process):
-    """The process that a started machine runs, once it runs: what the stub of systemd-nspawn started."""
+def state(pid):
+    """(parent, number in its innermost namespace, user) of a process."""
+    fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines())
+    numbers = fields["NSpid"].split()
+    return int(fields["PPid"]), int(numbers[-1]) if len(numbers) > 1 else 0, int(fields["Uid"].split()[0])
+
+
+def contained(process):
+    """The process that a machine runs beside the first one of its namespace, once it does."""
     def look():
-        assert process.poll() is None, process.stdout.read() if process.stdout else "it ended"
-        for folder in pathlib.Path("/proc").iterdir():
+        assert process.poll() is None, "it ended"
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                status = (folder / "status").read_text(encoding="utf-8")
-                numbers = status.split("NSpid:")[1].split("\n")[0].split()
-            except (OSError, IndexError):
-                continue
-            if len(numbers) > 1 and numbers[-1] == "2" and _has_ancestor(int(folder.name), process.pid):
-                return int(folder.name)
+                parent, _, user = state(folder.name)
+                if user != 0 and state(parent)[1] == 1 and _comes_from(parent, process.pid):
+                    return int(folder.name)
+            except (OSError, KeyError):
+                continue  # it is gone
         return None
-    return until(look, 30, "the start of the container")
+    return until(look, 60, "the start of the container")
 
 
-def _has_ancestor(pid, wanted):
+def _comes_from(pid, wanted):
     while pid > 1 and pid != wanted:
-        pid = int(pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
+        pid = state(pid)[0]
     return pid == wanted
 
 
@@ -148,13 +157,17 @@ def _composed(images, tmp_path_factory):
         machine, command = composed.built("server")
         with open(composed.folder / "log", "wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        composed.server = first_container_process(process)
-        composed.database = database
-        yield composed
-        os.kill(composed.server, 15)
-        status = process.wait(60)
-        machine.close()
-        database.close()
+        try:
+            composed.server = contained(process)
+            composed.database = database
+            yield composed
+            os.kill(composed.server, 15)
+            status = process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+            machine.close()
+            database.close()
     assert status == 0, (composed.folder / "log").read_text(encoding="utf-8")
 
 
@@ -221,17 +234,18 @@ def _proxy(composed):
     subprocess.run(made, cwd=composed.folder, capture_output=True, check=True, timeout=60)
     pem = composed.folder / "tls.pem"
     pem.write_text((composed.folder / "certificate").read_text(encoding="utf-8") + (composed.folder / "key").read_text(encoding="utf-8"), encoding="utf-8")
-    layers = wardmote_root.layer("proxy", wardmote_root.base(), wardmote_root.apt_install("haproxy wget"))
-    machine, command = composed.start("proxy", layers, ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"], composed.entries["proxy"]["user"])
+    machine, command = composed.start("proxy", composed.images["proxy"], ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"], composed.entries["proxy"]["user"])
     log = composed.folder / "proxy-log"
     with machine, open(log, "wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        pid = first_container_process(process)
-        until(lambda: inside(pid, composed.entries["proxy"]["healthcheck"]["test"][1:], "haproxy").returncode == 0 or
-              (process.poll() is not None and pytest.fail(log.read_text(encoding="utf-8"))), 60, "the proxy's health")
-        yield pid
-        os.kill(pid, 15)
-        process.wait(60)
+        try:
+            pid = contained(process)
+            check = composed.entries["proxy"]["healthcheck"]["test"][1:]
+            until(lambda: inside(pid, check, "haproxy").returncode == 0, 60, "the proxy's health")
+            yield pid
+        finally:
+            process.kill()
+            process.wait()
 
 
 def through_tls(text):
