@@ -66,7 +66,7 @@ def build(stage, all_stages, context, digest):
     if stage.below in all_stages:
         below, user = build(all_stages[stage.below], all_stages, context, digest), all_stages[stage.below].last("USER")
     else:
-        assert stage.below == f"debian:12-slim", stage.below
+        assert stage.below == "debian:12-slim", stage.below
         below, user = wardmote_root.base(), "root"
     folder, lines, options = "/", [], [f"--bind-ro={context}:/context"]
     for what, rest in stage.steps:
@@ -116,7 +116,8 @@ def granted(service):
     """An entry of docker-compose.yml as options of systemd-nspawn. Volumes are the caller's to bind."""
     assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
     mounts = [f"--tmpfs={entry}" if ":" in entry else f"--tmpfs={entry}:mode=1777" for entry in service["tmpfs"]]
-    return ["--drop-capability=all", "--no-new-privileges=yes", *(["--read-only"] if service["read_only"] else []), *mounts]
+    limits = [f"--rlimit={name.upper()}={value}" for name, value in service.get("ulimits", {}).items()]
+    return ["--drop-capability=all", "--no-new-privileges=yes", *(["--read-only"] if service["read_only"] else []), *limits, *mounts]
 
 
 def command_of(stage, all_stages, service):
