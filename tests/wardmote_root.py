@@ -73,12 +73,12 @@ def layer(name, below, script, *options, key=""):
         return [made, *below]
 
 
-def copy_sources(folder):
-    """What belongs to the repository besides its tests, and a digest of it."""
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True, check=True)
+def copy_sources(folder, only=("",)):
+    """What belongs to the repository besides its tests, or what of it lies below the names in `only`; a digest of it."""
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True, check=True)
     digest = hashlib.sha256()
     for name in sorted(listed.stdout.split("\0")):
-        if name and not name.startswith(("tests/", "bench/", ".ci/")) and (ROOT / name).is_file():
+        if name and name.startswith(only) and not name.startswith(("tests/", "bench/", ".ci/")) and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
             digest.update(f"{name}\0{os.stat(ROOT / name).st_mode}\0".encode() + (ROOT / name).read_bytes())

@@ -53,9 +53,13 @@ def test_a_service_is_granted_little(name):
                       "proxy": {"server": "service_healthy"}, "database": {}}[name]
 
 
+def context_of():
+    return tuple(line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!"))
+
+
 def test_the_context_holds_what_is_copied_and_no_more():
     """.dockerignore leaves out build folders, keys and .env."""
-    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")]
+    kept = context_of()
     copied = {name for stage in containers.stages().values() for what, rest in stage.steps if what == "COPY" and "--from" not in rest for name in rest.split()[:-1]}
     assert set(kept) == copied and all((ROOT / name).exists() for name in kept)
     assert not [name for name in (".env", "build", "var", "tls.pem") if any(fnmatch.fnmatch(name, pattern) for pattern in kept)]
@@ -65,7 +69,7 @@ def test_the_context_holds_what_is_copied_and_no_more():
 def _images(tmp_path_factory):
     """{target: layers}: each step of the Dockerfile was run. For the proxy's image stands the haproxy of Debian."""
     context = tmp_path_factory.mktemp("context")
-    digest = wardmote_root.copy_sources(context)
+    digest = wardmote_root.copy_sources(context, context_of())
     stages = containers.stages()
     built = {name: containers.build(stages[name], stages, context, digest) for name in ("server", "migrate")}
     return {**built, "proxy": wardmote_root.layer("proxy", wardmote_root.base(), wardmote_root.apt_install("haproxy wget"))}

@@ -124,7 +124,7 @@ def test_the_units_are_clean_and_tight(host):
     said = host.run("systemd-analyze verify wardmote.service wardmote.socket 2>&1")
     assert said == ""
     exposure = host.run("systemd-analyze security --offline=yes /lib/systemd/system/wardmote.service --no-pager")
-    assert float(re.search(r"Overall exposure level for wardmote.service: ([0-9.]+)", exposure)[1]) <= 1.3
+    assert float(re.search(r"Overall exposure level for wardmote.service: ([0-9.]+)", exposure)[1]) <= 1.2
 
 
 def test_pages_and_completion_are_where_they_are_looked_for(host):
