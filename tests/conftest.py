@@ -21,6 +21,8 @@ from wardmote_suite import COVERAGE, ROOT, committed_document
 FOLDER = "WARDMOTE_TEST_COVERAGE"
 # Tests that measure latencies want the machine to themselves: scripts/test runs them after the others, one by one.
 ALONE = "alone"
+# What administrators do takes minutes and installs packages: scripts/test-install names this folder, and only who names it runs it.
+INSTALL = ROOT / "tests/install"
 
 
 # --- the server ---
@@ -116,6 +118,13 @@ def _is_whole(config):
     paths = {pathlib.Path(argument.split("::")[0]).resolve() for argument in config.args}
     selected = config.option.keyword or config.option.markexpr not in ("", f"not {ALONE}") or getattr(config.option, "lf", False) or config.option.collectonly
     return paths == {ROOT / "tests"} and not selected
+
+
+def pytest_ignore_collect(collection_path, config):
+    named = [pathlib.Path(argument.split("::")[0]).resolve() for argument in config.args]
+    if collection_path == INSTALL and not any(path.is_relative_to(INSTALL) for path in named):
+        return True
+    return None
 
 
 def pytest_report_header():

@@ -65,3 +65,16 @@ need_packages() {
   missing=$(missing_packages "$@")
   [ -z "$missing" ] || { printf 'still missing after the installation:\n%s\n' "$missing" >&2; exit 1; }
 }
+
+# need_programs INSTALL FOLDER PROGRAM:PACKAGE...: puts what the PATH lacks into FOLDER, and FOLDER in front of the PATH: their packages would start services.
+need_programs() {
+  local install=$1 folder=$2 program
+  shift 2
+  export PATH=$folder/usr/bin:$folder/usr/sbin:$PATH:/usr/sbin
+  for program in "$@"; do
+    ! command -v "${program%:*}" >/dev/null || continue
+    [ "$install" = yes ] || { echo "missing: ${program%:*} (package ${program#*:})" >&2; exit 1; }
+    mkdir -p "$folder"
+    (cd "$folder" && apt-get -qq download "${program#*:}" && dpkg -x "${program#*:}"_*.deb . && rm -f "${program#*:}"_*.deb)
+  done
+}

@@ -222,7 +222,9 @@ static int load_secret_file(struct loader *loader, int row, const char *variable
 	char *text = read_small(loader->arena, path);
 	if (text == NULL)
 		return refuse(loader, arena_printf(loader->arena, "cannot read %s, named by %s: %s", path, variable, strerror(errno)));
-	loader->found[row] = (struct candidate){ arena_copy(loader->arena, trim(slice_of(text))), variable };
+	struct slice value = trim(slice_of(text));
+	if (value.len > 0) /* one that is empty sets nothing */
+		loader->found[row] = (struct candidate){ arena_copy(loader->arena, value), variable };
 	return 0;
 }
 

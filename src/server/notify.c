@@ -65,9 +65,18 @@ void notify_reloading(const struct notifier *notifier)
 	tell(notifier, text);
 }
 
-void notify_stopping(const struct notifier *notifier)
+void notify_status(const struct notifier *notifier, const char *status)
 {
-	tell(notifier, "STOPPING=1\nSTATUS=draining");
+	char text[256];
+	snprintf(text, sizeof text, "STATUS=%s", status);
+	tell(notifier, text);
+}
+
+void notify_stopping(const struct notifier *notifier, int64_t most_us)
+{
+	char text[96];
+	snprintf(text, sizeof text, "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%lld", (long long)(most_us + NOTIFY_SPARE_US));
+	tell(notifier, text);
 }
 
 void notify_alive(struct notifier *notifier, int64_t oldest_beat_us, int64_t now_us)

@@ -199,17 +199,19 @@ static void set_log_level(const struct config *config)
 }
 
 /* Of the settings only the log level may change while the server runs: the others are const for all threads. */
-static void reload_log_level(const struct server *server)
+static bool reload_log_level(const struct server *server)
 {
 	struct arena arena;
 	struct config config;
 	const char *error = NULL;
 	arena_init_reserved(&arena, server->reserve);
-	if (config_load(&config, &arena, server->argc, server->argv, NULL, &error) == 0)
+	bool loaded = config_load(&config, &arena, server->argc, server->argv, NULL, &error) == 0;
+	if (loaded)
 		set_log_level(&config);
 	else
 		log_message(LOG_LEVEL_ERROR, "settings not read again", "error", error);
 	arena_done(&arena);
+	return loaded;
 }
 
 static int64_t oldest_beat(const struct server *server)
@@ -222,16 +224,25 @@ static int64_t oldest_beat(const struct server *server)
 	return oldest_us;
 }
 
-static void reload_at_signal(struct server *server)
+/* What a supervisor is told of a server that serves: by whether the settings are those of before (1), and the keys (2). */
+static const char *const serving[] = {
+	"serving",
+	"serving, with the old log level: the settings could not be read",
+	"serving, with the old keys: the new ones could not be read",
+	"serving, with the old keys and log level: neither could be read",
+};
+
+static unsigned reload_at_signal(struct server *server)
 {
 	notify_reloading(&server->notifier);
-	reload_log_level(server);
+	return reload_log_level(server) ? 0 : 1;
 }
 
 /* Until SIGTERM or SIGINT. */
 static void wait_for_stop(struct server *server, struct admin *admin, int signals)
 {
 	int64_t folder = folder_changed_at(server->config->key_dir), failed_us = 0;
+	unsigned old_settings = 0, told = 0;
 	for (;;) {
 		struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = admin_fd(admin), .events = POLLIN } };
 		int timeout = admin_timeout(admin);
@@ -244,14 +255,17 @@ static void wait_for_stop(struct server *server, struct admin *admin, int signal
 		if (signalled && info.ssi_signo != SIGHUP)
 			return;
 		if (signalled)
-			reload_at_signal(server);
+			old_settings = reload_at_signal(server);
 		/* What failed may have been the machine's fault, of a moment. */
 		int64_t now_us = clock_monotonic_us();
 		if (signalled || now != folder || (failed_us != 0 && now_us - failed_us > KEY_RETRY_US))
 			failed_us = reload(server) ? 0 : now_us;
+		unsigned state = old_settings + (failed_us == 0 ? 0 : 2);
 		if (signalled)
-			notify_ready(&server->notifier,
-				     failed_us == 0 ? "serving" : "serving, with the old keys: the new ones could not be read");
+			notify_ready(&server->notifier, serving[state]);
+		else if (state != told)
+			notify_status(&server->notifier, serving[state]);
+		told = state;
 		folder = now;
 	}
 }
@@ -280,7 +294,7 @@ static bool all_finished(struct server *server)
 static void drain(struct server *server, struct admin *admin, int signals, long wait_ms)
 {
 	log_message(LOG_LEVEL_INFO, "draining", NULL, NULL);
-	notify_stopping(&server->notifier);
+	notify_stopping(&server->notifier, (wait_ms + server->config->drain_timeout_ms) * 1000);
 	atomic_store(&server->draining, true);
 	int64_t left_us, until_us = clock_monotonic_us() + wait_ms * 1000;
 	bool now = false;
@@ -405,7 +419,7 @@ static int run(struct server *server, int signals, const char **ret_error)
 		log_int(&line, "database_connections", config_connections(server->config));
 		log_int(&line, "background_connections", CONFIG_BACKGROUND);
 		log_end(&line);
-		notify_ready(&server->notifier, "serving");
+		notify_ready(&server->notifier, serving[0]);
 		wait_for_stop(server, admin, signals);
 	}
 	drain(server, admin, signals, error == 0 ? server->config->drain_wait_ms : 0);

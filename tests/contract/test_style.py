@@ -8,7 +8,7 @@ import pytest
 import wardmote_sources as sources
 
 LICENCE = "SPDX-License-Identifier: AGPL-3.0-or-later"
-LICENSED = re.compile(r".*\.(c|h|inc|py|ts|mjs|yml|yaml)|(.*/)?(meson\.build|Dockerfile)|migrations/.*\.sql|scripts/(run|test)|scripts/lib/.*\.(sh|py)|tests/fuzz/run")
+LICENSED = re.compile(r".*\.(c|h|inc|py|ts|mjs|yml|yaml)|(.*/)?(meson\.build|Dockerfile)|migrations/.*\.sql|scripts/(run|test|test-install)|scripts/lib/.*\.(sh|py)|tests/fuzz/run")
 TEXT = re.compile(r".*\.(c|h|inc|py|sql|md|json|yml|yaml|ts|mjs|build|sh|txt)")
 GENERATED = re.compile(r"api/openapi\.json|tests/web/(package-lock\.json|schema\.d\.ts)|tests/fuzz/corpus/.*|sample/.*\.(json|geojson|csv)")
 

@@ -111,6 +111,9 @@ def test_a_secret_may_lie_in_a_file(tmp_path):
     (tmp_path / "uri").write_text(f"  {SECRET}\n", encoding="utf-8")
     done = command("config", WARDMOTE_DATABASE_FILE=tmp_path / "uri")
     assert "database = (set)\n    from WARDMOTE_DATABASE_FILE" in done.stdout and "S3cret" not in done.stdout
+    (tmp_path / "empty").write_text("\n", encoding="utf-8")
+    (tmp_path / "settings").write_text("database = postgresql:///there\n", encoding="utf-8")
+    assert f"from {tmp_path}/settings" in command("config", "--config", tmp_path / "settings", WARDMOTE_DATABASE_FILE=tmp_path / "empty").stdout
     refused = command("config", WARDMOTE_DATABASE_FILE=tmp_path / "none")
     assert refused.returncode == MISUSED and "named by WARDMOTE_DATABASE_FILE: No such file" in refused.stderr
     assert command("config", WARDMOTE_LISTEN_FILE=tmp_path / "uri").returncode == MISUSED, "no other setting is read from a file of its own"

@@ -36,15 +36,16 @@ class Supervisor:
         os.rmdir(self.folder)
 
 
-@pytest.fixture(name="supervisor", params=[False, True], ids=["path", "abstract"])
+@pytest.fixture(name="supervisor")
 def _supervisor(request):
-    supervisor = Supervisor(request.param)
+    supervisor = Supervisor(abstract=getattr(request, "param", False))
     yield supervisor
     supervisor.close()
 
 
+@pytest.mark.parametrize("supervisor", [False, True], ids=["path", "abstract"], indirect=True)
 def test_ready_reload_stop(cluster, keys, supervisor):
-    server = wardmote_server.Server(cluster, keys, environment=supervisor.environment())
+    server = wardmote_server.Server(cluster, keys, environment=supervisor.environment(), drain_timeout_ms=70000)
     assert supervisor.next() == {"READY": "1", "STATUS": "serving"}
     server.process.send_signal(signal.SIGHUP)
     reloading = supervisor.next()
@@ -52,7 +53,10 @@ def test_ready_reload_stop(cluster, keys, supervisor):
     assert abs(int(reloading["MONOTONIC_USEC"]) / 1e6 - time.monotonic()) < 30
     assert supervisor.next() == {"READY": "1", "STATUS": "serving"}
     server.close()
-    assert supervisor.next() == {"STOPPING": "1", "STATUS": "draining"}
+    assert supervisor.next() == {"STOPPING": "1", "STATUS": "draining", "EXTEND_TIMEOUT_USEC": "80000000"}
+
+
+OLD_KEYS = "serving, with the old keys: the new ones could not be read"
 
 
 def test_a_reload_that_fails_is_told(cluster, keys, supervisor):
@@ -62,17 +66,51 @@ def test_a_reload_that_fails_is_told(cluster, keys, supervisor):
     try:
         server.process.send_signal(signal.SIGHUP)
         supervisor.next()
-        told = supervisor.next()
+        assert supervisor.next() == {"READY": "1", "STATUS": OLD_KEYS}
     finally:
         moved.rename(keys)
-    assert told["READY"] == "1" and "old keys" in told["STATUS"]
+    assert supervisor.next() == {"STATUS": "serving"}, "the folder is back, and nobody asked"
+    server.close()
+
+
+def test_keys_that_go_away_by_themselves_are_told(cluster, keys, supervisor):
+    server = wardmote_server.Server(cluster, keys, environment=supervisor.environment())
+    supervisor.next()
+    moved = pathlib.Path(keys).rename(keys + ".away")
+    try:
+        assert supervisor.next() == {"STATUS": OLD_KEYS}
+    finally:
+        moved.rename(keys)
+    server.close()
+
+
+def test_settings_that_cannot_be_read_again_are_told(cluster, keys, supervisor, tmp_path):
+    """Also beside keys that cannot, and until they can."""
+    settings = tmp_path / "settings"
+    settings.write_text("log_level = info\n", encoding="utf-8")
+    server = wardmote_server.Server(cluster, keys, environment=supervisor.environment(), config=settings)
+    supervisor.next()
+    settings.write_text("log_level = loud\n", encoding="utf-8")
+    server.process.send_signal(signal.SIGHUP)
+    supervisor.next()
+    assert supervisor.next() == {"READY": "1", "STATUS": "serving, with the old log level: the settings could not be read"}
+    moved = pathlib.Path(keys).rename(keys + ".away")
+    try:
+        assert supervisor.next() == {"STATUS": "serving, with the old keys and log level: neither could be read"}
+    finally:
+        moved.rename(keys)
+    settings.write_text("log_level = info\n", encoding="utf-8")
+    server.process.send_signal(signal.SIGHUP)
+    while "RELOADING" not in supervisor.next():  # the folder may be seen first
+        pass
+    assert supervisor.next() == {"READY": "1", "STATUS": "serving"}
     server.close()
 
 
 def test_it_says_that_it_lives(cluster, keys, supervisor):
     server = wardmote_server.Server(cluster, keys, environment=supervisor.environment(WATCHDOG_USEC="4000000"))
     supervisor.next()
-    assert [supervisor.next() for _ in range(3)] == [{"WATCHDOG": "1"}] * 3
+    assert [supervisor.next(within=3) for _ in range(3)] == [{"WATCHDOG": "1"}] * 3, "sooner than the supervisor loses patience"
     server.close()
 
 
@@ -95,6 +133,7 @@ def test_a_worker_that_stands_still_ends_the_word(cluster, keys, supervisor):
             except TimeoutError:
                 pass
         assert all(at < 3.9 for at in words), words
+        holder.kill()
     assert supervisor.next() == {"WATCHDOG": "1"}, "let go, it lives again"
     server.close()
 
