@@ -96,12 +96,18 @@ class Processes:
         if pid is None:
             return
         os.kill(pid, how)
-        if how != signal.SIGKILL:
-            try:
-                until(lambda: self._gone(pid, name), f"the end of {name}", seconds)
-            except RuntimeError:
-                os.kill(pid, signal.SIGKILL)
-        until(lambda: self._gone(pid, name), f"the end of {name}", seconds)
+        self.wait_end(name, seconds)
+
+    def wait_end(self, name, seconds=60):
+        """Of one that was told to end; by force when it does not."""
+        pid = self.pid(name)
+        if pid is None:
+            return
+        try:
+            until(lambda: self._gone(pid, name), f"the end of {name}", seconds)
+        except RuntimeError:
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: self._gone(pid, name), f"the end of {name}", seconds)
 
     def _gone(self, pid, name):
         with contextlib.suppress(ChildProcessError):
@@ -278,11 +284,13 @@ class Cluster:
         return leader
 
     def stop(self):
-        """The server first; each Patroni stops its PostgreSQL."""
-        self.processes.end("server")
-        for node in NODES:
-            if self.processes.pid(node) is not None:
-                self.processes.end(node)
+        """Each Patroni stops its PostgreSQL. All begin at once: a primary that ends alone waits for its standby."""
+        for name in ("server", *NODES):
+            pid = self.processes.pid(name)
+            if pid is not None:
+                os.kill(pid, signal.SIGTERM)
+        for name in ("server", *NODES):
+            self.processes.wait_end(name)
         for node in NODES:
             self._stop_orphan(node)
         self.processes.end("etcd")
