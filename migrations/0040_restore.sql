@@ -139,3 +139,15 @@ BEGIN
 	RETURN 'done';
 END
 $body$;
+
+-- --- what a dump must be able to make again -----------------------------------------------------------------------------------------
+
+-- pg_restore runs without a search path, where "IS DISTINCT FROM" finds more than one operator for boundaries. A function has a path of its own.
+CREATE FUNCTION wardmote.is_other_shape(one public.geometry, other public.geometry) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, public AS $$
+	SELECT one IS DISTINCT FROM other
+$$;
+GRANT EXECUTE ON FUNCTION wardmote.is_other_shape(public.geometry, public.geometry) TO wardmote_api;
+DROP TRIGGER locality_shape_changed ON wardmote.locality;
+CREATE TRIGGER locality_shape_changed AFTER UPDATE ON wardmote.locality
+	FOR EACH ROW WHEN (wardmote.is_other_shape(NEW.geometry, OLD.geometry)) EXECUTE FUNCTION wardmote.locality_shaped();
