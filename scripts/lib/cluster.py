@@ -146,9 +146,9 @@ class Cluster:
 
     # --- the database ---
 
-    def uri(self, role, database="wardmote"):
+    def uri(self, role, database="wardmote", nodes=NODES):
         """Both nodes in one string of libpq, which goes to the one that takes writes."""
-        hosts = ",".join(f"127.0.0.1:{self.ports['database_' + node]}" for node in NODES)
+        hosts = ",".join(f"127.0.0.1:{self.ports['database_' + node]}" for node in nodes)
         return f"postgresql://{role}:{self.state['passwords'][role]}@{hosts}/{database}?target_session_attrs=read-write"
 
     def _settings(self, node):
@@ -217,21 +217,30 @@ class Cluster:
 
     # --- the server ---
 
+    @staticmethod
+    def _run(command, given=None):
+        """What it printed."""
+        done = subprocess.run(command, input=given, text=True, capture_output=True, timeout=PATIENCE, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command[:2])} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
+
     def _wardmote(self, *arguments):
-        return subprocess.run([self.program, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+        return self._run([self.program, *arguments])
 
     def _prepare(self):
-        """What an administrator does: setup, migrate, keys, the first account. All may be done again."""
+        """What an administrator does: setup, migrate, keys, the first account. All may be done again. At the primary alone: a standby that has not replayed
+        the new database yet says that there is none, and libpq asks no further host after that."""
+        primary = (until(lambda: self.node("leader"), "a primary"),)
         roles = "".join(f"\\set {short}_password '{self.state['passwords']['wardmote_' + short]}'\n" for short in ("owner", "api"))
-        subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", self.uri("postgres", "postgres")], input=roles + self._wardmote("setup"), text=True,
-                       capture_output=True, timeout=PATIENCE, check=True)
-        self._wardmote("migrate", "--database", self.uri("wardmote_owner"))
+        self._run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", self.uri("postgres", "postgres", primary)], roles + self._wardmote("setup"))
+        self._wardmote("migrate", "--database", self.uri("wardmote_owner", nodes=primary))
         self._wardmote("key", "create", "--key-dir", str(self.folder / "keys"))
         account = self.folder / "administrator.json"
         if not account.exists() or not account.read_text():
             account.touch(mode=0o600)
             account.write_text(self._wardmote("account", "create", "--partner", "Host Council", "--kind", "council", "--service", "Cluster", "--database",
-                                              self.uri("wardmote_owner")))
+                                              self.uri("wardmote_owner", nodes=primary)))
 
     def ready(self):
         return call(f"{self.admin_url}/readyz", timeout=5)[0] == 200

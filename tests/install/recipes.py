@@ -69,6 +69,7 @@ class Installation:
         if keep is not None:
             shutil.rmtree(self.folder / "srv")
             shutil.move(keep, self.folder / "srv")
+            os.rmdir(os.path.dirname(keep))
         if os.geteuid() == 0:
             for name in ("postgresql", "socket", "srv/backup"):
                 shutil.chown(self.folder / name, "postgres", "postgres")
