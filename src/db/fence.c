@@ -6,7 +6,10 @@
 
 #include "internal.h"
 
-#define TIMELINE "CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
+/* After a restore timelines may begin again: the era, which `wardmote restored` sets for the database, makes them later than all before (wardmote.era()). */
+#define TIMELINE                                                                                                                           \
+	"CASE WHEN pg_is_in_recovery() THEN '' ELSE (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint "            \
+	"+ coalesce(nullif(current_setting('wardmote.era', true), '')::bigint, 0))::text END"
 #define READ_ONLY "current_setting('transaction_read_only') = 'on'"
 #define COMMITS_WAIT                                                                                                                       \
 	"EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep' "                                    \
@@ -47,7 +50,7 @@ enum standing fence_judge(struct db_fence *fence, const PGresult *result, uint32
 	const char *timeline = PQgetvalue(result, 0, 0);
 	if (timeline[0] == '\0')
 		return STANDING_STANDBY;
-	*ret_timeline = (uint32_t)strtoul(timeline, NULL, 16);
+	*ret_timeline = (uint32_t)strtoul(timeline, NULL, 10);
 	raise_to(fence, *ret_timeline);
 	if (fence_is_past(fence, *ret_timeline))
 		return STANDING_PAST;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,7 +22,8 @@ int key_ensure(const char *folder, struct arena *arena, const char **ret_error)
 		return auth_keys_create(folder, arena, &kid, ret_error);
 	int status = auth_keys_load(folder, arena, &keys, ret_error);
 	auth_keys_unref(keys);
-	return status;
+	/* Its only keys are gone: the cursor key stays good. */
+	return status == -ENOENT ? auth_keys_create(folder, arena, &kid, ret_error) : status;
 }
 
 static int run_create(const struct config *config, struct arena *arena)

@@ -114,6 +114,19 @@ static void describe(struct buffer *out, const struct resource *resource)
 	buffer_text(out, "]}");
 }
 
+/* A copy in another cluster goes on counting where its backup ended, and nothing else can tell. */
+static void look_at_origin(struct doctor *doctor, struct db_session *session)
+{
+	struct db_rows rows;
+	if (!query(doctor, session, "origin", "SELECT wardmote.is_at_home()", NULL, &rows))
+		return;
+	if (strcmp(rows.cells[0], "t") == 0)
+		doctor_add(doctor, "origin", DOCTOR_OK, NULL, "the database is where it was made, or was told of its restore");
+	else
+		doctor_add(doctor, "origin", DOCTOR_FAIL, "as a superuser: wardmote restored | psql -X, then restart the servers",
+			   "the database was restored into another cluster, and was not told");
+}
+
 static void look_at_schema(struct doctor *doctor, struct db_session *session)
 {
 	struct buffer resources = { .arena = doctor->arena };
@@ -143,7 +156,9 @@ void doctor_look_at_database(struct doctor *doctor)
 	look_at_clock(doctor, session);
 	look_at_connections(doctor, session);
 	/* Of tables that are not there yet nothing can be said. */
-	if (look_at_migrations(doctor, session))
+	if (look_at_migrations(doctor, session)) {
+		look_at_origin(doctor, session);
 		look_at_schema(doctor, session);
+	}
 	db_session_free(session);
 }

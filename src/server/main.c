@@ -20,6 +20,8 @@ static const struct command commands[] = {
 	{ "migrate", cmd_migrate, "bring the database up to this release (--status: say what is pending)" },
 	{ "account", cmd_account, "account create: the host partner's administrator, without the API" },
 	{ "erase", cmd_erase, "empty texts of one record, also in its history, where they name a person" },
+	{ "erasures", cmd_erasures, "list who was erased, to keep elsewhere; --again: after a restore" },
+	{ "restored", cmd_restored, "print the SQL that a database administrator runs after a restore" },
 	{ "key", cmd_key, "key create, key rotate: the folder of signing keys" },
 	{ "load", cmd_load, "fill a running server from folders of JSON files" },
 	{ "dev", cmd_dev, "run everything on this machine: private database, sample data, server" },

@@ -12,8 +12,10 @@ static const char changes_sql[] =
     "'at', to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) AS item "
     "FROM api.change c WHERE c.position > $1::bigint AND ($3::text[] IS NULL OR c.resource = ANY ($3::text[])) "
     "ORDER BY c.position LIMIT $2::bigint) "
-    "SELECT 200, '{\"items\":' || coalesce(json_agg(item ORDER BY position), '[]'::json)::text, "
-    "CASE WHEN count(*) = $2::bigint THEN 'more' END, coalesce(max(position), $1::bigint)::text FROM page";
+    "SELECT CASE WHEN $4::bigint <> wardmote.era() THEN 410 ELSE 200 END, '{\"items\":' || coalesce(json_agg(item ORDER BY position), "
+    "'[]'::json)::text, "
+    "CASE WHEN count(*) = $2::bigint THEN 'more' END, coalesce(max(position), $1::bigint)::text || coalesce('.' || nullif(wardmote.era(), "
+    "0), '') FROM page";
 
 enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500 };
 
@@ -55,27 +57,41 @@ static void respond_page(struct request *request, const struct db_result *result
 	respond_send(request, &answer);
 }
 
+static void refuse_cursor(struct request *request, const char *detail)
+{
+	fault_add(&request->faults, FAULT_PARAMETER, "after", "cursor", detail);
+	respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+}
+
 static void changes_done(struct db_job *job, const struct db_result *result)
 {
 	struct request *request = request_of(job);
 	segment_over(request);
 	request->worker->replied = true;
-	if (result->outcome == DB_ROW)
+	if (result->outcome == DB_ROW && result->status == 410) {
+		db_result_release(result->owner);
+		refuse_cursor(request, "This cursor is of before a restore of the database. Start again without it.");
+	} else if (result->outcome == DB_ROW)
 		respond_page(request, result);
 	else
 		respond_failure(request, result);
 }
 
-static bool read_position(struct request *request, const char *after, const char **ret_position)
+/* "changes|<position>", and ".<era>" where the database has one. */
+static bool read_position(struct request *request, const char *after, const char **ret_position, const char **ret_era)
 {
 	struct slice plain;
 	*ret_position = "0";
+	*ret_era = NULL;
 	if (after == NULL)
 		return true;
 	if (auth_unseal(request->arena, request->worker->keys, slice_of(after), &plain) < 0 || plain.len < 9 ||
 	    memcmp(plain.ptr, "changes|", 8) != 0)
 		return false;
-	*ret_position = arena_copy(request->arena, (struct slice){ plain.ptr + 8, plain.len - 8 });
+	const char *dot = memchr(plain.ptr, '.', plain.len);
+	size_t end = dot == NULL ? plain.len : (size_t)(dot - plain.ptr);
+	*ret_position = arena_copy(request->arena, (struct slice){ plain.ptr + 8, end - 8 });
+	*ret_era = dot == NULL ? "0" : arena_copy(request->arena, (struct slice){ dot + 1, plain.len - end - 1 });
 	return true;
 }
 
@@ -99,18 +115,16 @@ static const char *heard_resources(struct request *request)
 
 void native_changes(struct request *request)
 {
-	const char **parameters = arena_alloc(request->arena, 3 * sizeof *parameters);
+	const char **parameters = arena_alloc(request->arena, 4 * sizeof *parameters);
 	const char *limit = request->call.query.values[1];
-	if (!read_position(request, request->call.query.values[0], &parameters[0])) {
-		fault_add(&request->faults, FAULT_PARAMETER, "after", "cursor",
-			  "This is no cursor of the change feed. Start again without it.");
-		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
+	if (!read_position(request, request->call.query.values[0], &parameters[0], &parameters[3])) {
+		refuse_cursor(request, "This is no cursor of the change feed. Start again without it.");
 		return;
 	}
 	long wanted = limit == NULL ? LIMIT_DEFAULT : strtol(limit, NULL, 10);
 	parameters[1] = arena_printf(request->arena, "%ld", wanted > LIMIT_MAX ? LIMIT_MAX : wanted);
 	segment_begin(request, LANE_READ, false);
 	parameters[2] = heard_resources(request);
-	segment_add(request, changes_sql, 3, parameters, true);
+	segment_add(request, changes_sql, 4, parameters, true);
 	segment_send(request, changes_done);
 }

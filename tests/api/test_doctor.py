@@ -13,7 +13,7 @@ import pytest
 
 import wardmote_server
 
-CHECKS = ["settings", "key folder", "connection", "server", "postgis", "role", "owner", "time zone", "log", "clock", "connections", "migrations", "tables", "views",
+CHECKS = ["settings", "key folder", "connection", "server", "postgis", "role", "owner", "time zone", "log", "clock", "connections", "migrations", "origin", "tables", "views",
           "history", "policies", "indexes", "functions"]
 SECONDS = 60
 

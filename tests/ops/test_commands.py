@@ -61,6 +61,9 @@ def test_version(asked):
     (["doctor"], "the database is not set"),
     (["setup", "--database-name", "Ward mote"], "a database's name consists of lower-case letters"),
     (["setup", "now"], "unknown argument now"),
+    (["restored", "--database-name", "Ward mote"], "a database's name consists of lower-case letters"),
+    (["restored", "now"], "unknown argument now"),
+    (["erasures", "--agian", "file"], "unknown argument --agian"),
     (["serve", "now"], "unknown argument now"),
     (["serve"], "the database is not set"),
     (["load", "--url", "http://localhost"], "usage: wardmote load"),
@@ -75,6 +78,8 @@ def test_misuse_is_told_and_ends_with_2(arguments, said):
 @pytest.mark.parametrize("arguments, said", [
     (["migrate"], "the database is not set"),
     (["account", "create", "--partner", "P", "--kind", "council", "--service", "S"], "the database is not set"),
+    (["erasures"], "the database is not set"),
+    (["erasures", "--again", "/proc/none"], "/proc/none: No such file"),
     (["key", "rotate", "--key-dir", "/proc/none"], "key rotate"),
     (["key", "create", "--key-dir", "/proc/none"], "key create"),
 ])
@@ -83,7 +88,7 @@ def test_what_cannot_be_done_is_told_and_ends_with_1(arguments, said):
     assert done.returncode == 1 and said in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("asked", [["openapi"], ["problems"], ["help"], ["version"], ["setup"]])
+@pytest.mark.parametrize("asked", [["openapi"], ["problems"], ["help"], ["version"], ["setup"], ["restored"]])
 def test_output_that_cannot_be_written_is_a_failure(asked):
     with open("/dev/full", "wb") as full:
         done = subprocess.run([wardmote_server.binary(), *asked], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
