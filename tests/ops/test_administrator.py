@@ -162,6 +162,20 @@ def test_the_sums_of_connections(row):
     assert int(ours) == workers * sum(each) + 3 and int(past) == (3 if pooler == "transaction" else int(ours))
 
 
+# --- capacity ---
+
+def test_the_tested_maximum_is_what_was_measured():
+    """The figures are those of docs/performance.md, so that who measures anew changes both."""
+    measured = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    rows = table_rows("Capacity", 3)
+    assert len(rows) >= 8 and re.search(r"at commit (\w+)", section("Capacity"))[1] in measured
+    for name, rate, slowest in rows:
+        part = re.search(r"`([^`]+)`", name)[1]
+        found = [line for line in measured.splitlines() if line.startswith(f"| {part}") and f"{rate}/s" in line and slowest in line] if rate else \
+                [line for line in measured.splitlines() if line.startswith(f"| {part}") and slowest in line]
+        assert found, (name, rate, slowest)
+
+
 # --- versions, and what a process opens ---
 
 def opened(cursor):
