@@ -78,7 +78,7 @@ def test_the_tour(dev):
 
 def test_the_links():
     """Every file that README.md or a page of docs/ leads to is there."""
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} leads to {target}"
@@ -86,7 +86,7 @@ def test_the_links():
 
 def test_commands_and_metrics_that_the_pages_name(dev):
     """There are no others, so a renamed one is noticed."""
-    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
     usage = subprocess.run([binary(), "help"], capture_output=True, text=True, check=True).stdout
     commands = set(re.findall(r"(?:^|[`/ ])wardmote ([a-z]+)\b(?=[` ])", "\n".join(re.findall(r"`[^`\n]+`|^wardmote .*$", pages, re.MULTILINE))))
     assert {"setup", "migrate", "serve"} <= commands <= set(re.findall(r"^  ([a-z]+) ", usage, re.MULTILINE))
