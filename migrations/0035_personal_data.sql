@@ -69,4 +69,4 @@ BEGIN
 END
 $body$;
 
-GRANT EXECUTE ON FUNCTION wardmote.bare, wardmote.search_statement, wardmote.find_words, wardmote.searched TO wardmote_api;
+GRANT EXECUTE ON FUNCTION wardmote.bare, wardmote.search_statement, wardmote.searched, wardmote.find_words, wardmote.plural, wardmote.has_column TO wardmote_api;

@@ -38,7 +38,7 @@ def change(client, resource, record, **body):
 def test_every_kind_of_field_today_and_earlier(partner, name):
     by = partner.officer
     consultation = make(by, "consultations", title="Benches", notes=f"asked for by {name.upper()}", options=["Oak", f"{name}'s design"],
-                        partners=[{"partner_id": partner.id, "part": "informed", "reason": f"{name} asked"}])
+                        partners=[{"partner_id": partner.id, "role": "informed", "reason": f"{name} asked"}])
     contact = make(by, "contacts", post=unique("Post"), kind="officer", name=name, phone="01632 960 777", public_role=True)
     change(by, "contacts", contact, name="Another")
     found = places(partner.manager, name)
