@@ -64,9 +64,8 @@ def test_what_is_shown_is_compared():
 def test_the_requests_of_a_person_are_answered_as_written(dev):
     """Each step as the page shows it; afterwards no table of the installation has the person in any row."""
     printed = run_page(dev)
-    for (commands, shown), output in zip(steps(), printed):
-        assert shows(shown, output), f"{commands}\nthe page shows:\n{shown}\nbut it printed:\n{output}"
-    assert len(printed) == len(steps())
+    wrong = [f"{commands}\nthe page shows:\n{shown}\nbut it printed:\n{output}" for (commands, shown), output in zip(steps(), printed) if not shows(shown, output)]
+    assert not wrong and len(printed) == len(steps()), "\n".join(wrong)
     bundle = dev.folder / "bundle"
     assert "rang twice" in "".join(path.read_text(encoding="utf-8") for path in bundle.glob("consultations-*.json")), "the control: the search can see"
     assert tables_with(dev, PERSON) == {} and tables_with(dev, ["allotments"]), "the person is gone, the records are there"
