@@ -44,34 +44,49 @@ static bool is_decided(const struct field *field)
 
 static const char *seen_by(struct arena *arena, const struct shape *shape, const struct field *field)
 {
-	bool people = field->audience == A_PUBLIC && shape->resource->read == CALLER_ANONYMOUS;
-	return arena_printf(arena, "%s%s%s",
-			    people ? "whoever sees the record, without signing in where it is public" : audience_names[field->audience],
-			    strcmp(shape->resource->name, "accounts") == 0 ? ": the account itself, managers of its partner, administrators"
-									   : "",
+	bool anyone = field->audience == A_PUBLIC && shape->resource->read == CALLER_ANONYMOUS;
+	return arena_printf(arena, "%s%s",
+			    anyone ? "whoever sees the record, without signing in where it is public" : audience_names[field->audience],
 			    field->flags & F_LOGGED ? "; other partners one record at a time, and each such read is noted" : "");
 }
 
-static const char *ended_by(struct arena *arena, const struct shape *shape, const struct field *field, const char *name)
+/* A resource whose persons an operation of its own takes out; NULL: it has none. */
+static const struct operation *erasure_of(const struct catalog *catalog, const struct shape *shape)
 {
-	const char *resource = shape->resource->name;
-	if (strcmp(resource, "accounts") == 0)
-		return field->flags & F_PERSONAL ? "POST /v1/accounts/{id}/erasure" : NULL;
+	static const char suffix[] = "/erasure";
+	size_t n;
+	const struct route *routes = catalog_routes(catalog, &n);
+	for (size_t i = 0; i < n; i++) {
+		const char *path = routes[i].operation->path;
+		size_t len = strlen(path);
+		if (routes[i].shape == shape && len >= sizeof suffix && strcmp(path + len - strlen(suffix), suffix) == 0)
+			return routes[i].operation;
+	}
+	return NULL;
+}
+
+static const char *ended_by(struct arena *arena, const struct catalog *catalog, const struct entry *entry)
+{
+	const struct field *field = entry->field;
+	const struct operation *erasure = erasure_of(catalog, entry->shape);
+	if (erasure != NULL)
+		return field->flags & F_PERSONAL ? arena_printf(arena, "%s %s", erasure->method, erasure->path) : NULL;
 	if (field->type == T_POINT || field->names == NAMES_BY_ID)
 		return NULL;
 	return arena_printf(arena, "%swardmote erase --resource %s --fields %s", field->flags & F_LOGGED ? "the end of the consent; " : "",
-			    resource, name);
+			    entry->shape->resource->name, entry->name);
 }
 
-static struct entry make_entry(struct arena *arena, const struct shape *shape, const struct field *field, const char *list)
+static struct entry make_entry(struct arena *arena, const struct catalog *catalog, const struct shape *shape, const struct field *field,
+			       const char *list)
 {
 	struct entry entry = { .shape = shape, .field = field };
 	const char *thing = shape->resource->thing;
+	const char *column = list == NULL ? field->name : list;
 	entry.name = list == NULL ? field->name : arena_printf(arena, "%s.%s", list, field->name);
 	entry.personal = field->flags & F_PERSONAL ? "yes" : naming_names[field->names];
 	entry.seen_by = seen_by(arena, shape, field);
-	entry.ended_by = ended_by(arena, shape, field, entry.name);
-	const char *column = list == NULL ? field->name : list;
+	entry.ended_by = ended_by(arena, catalog, &entry);
 	entry.stored_in = arena_printf(arena, "wardmote.%s.%s, history.%s.%s", thing, column, thing, column);
 	return entry;
 }
@@ -99,15 +114,15 @@ static void fill_columns(const struct entry *entry, struct column columns[COLUMN
 typedef void (*entry_fn)(struct buffer *text, const struct entry *entry);
 
 /* Calls `add` for each field of the resource that something is decided about. */
-static void entries_of(struct buffer *text, const struct shape *shape, entry_fn add)
+static void entries_of(struct buffer *text, const struct catalog *catalog, const struct shape *shape, entry_fn add)
 {
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		const struct field *field = shape->fields[i];
-		struct entry entry = make_entry(text->arena, shape, field, NULL);
+		struct entry entry = make_entry(text->arena, catalog, shape, field, NULL);
 		if (is_decided(field))
 			add(text, &entry);
 		for (const struct field *member = field->members; member != NULL && member->name != NULL; member++) {
-			entry = make_entry(text->arena, shape, member, field->name);
+			entry = make_entry(text->arena, catalog, shape, member, field->name);
 			if (is_decided(member))
 				add(text, &entry);
 		}
@@ -119,7 +134,7 @@ static void each_entry(struct buffer *text, const struct catalog *catalog, entry
 	size_t n;
 	const struct shape *const *shapes = catalog_shapes(catalog, &n);
 	for (size_t i = 0; i < n; i++)
-		entries_of(text, shapes[i], add);
+		entries_of(text, catalog, shapes[i], add);
 }
 
 /* --- Markdown --- */
@@ -144,7 +159,7 @@ static void add_free_texts(struct buffer *text, const struct catalog *catalog)
 	const struct shape *const *shapes = catalog_shapes(catalog, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct buffer names = { .arena = text->arena };
-		entries_of(&names, shapes[i], add_free_text);
+		entries_of(&names, catalog, shapes[i], add_free_text);
 		if (names.len > 0)
 			buffer_format(text, "| %s | %s |\n", shapes[i]->resource->name, names.ptr);
 	}
