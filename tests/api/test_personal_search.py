@@ -108,6 +108,21 @@ def test_what_it_refuses(partner, body, status, fault):
     assert (answer.status, answer.codes()) == (status, [fault])
 
 
+@pytest.mark.parametrize("stored, asked", [
+    ("Zo\u00eb Quill", "zoe\u0308  quill"),
+    ("Zoe\u0308 Quill", "ZO\u00cb-QUILL"),
+    ("O'Quill (J.)", "o'quill j"),
+    ("j.quill+walks@example.org", "J Quill walks@example org"),
+    ("+44 (0)1632\u00a0960 555", "0 1632 960555"),
+    ("100% [Quill] ^$ \\d", "100%[quill]^$\\d"),
+])
+def test_however_it_is_written(partner, stored, asked):
+    record = make(partner.officer, "activities", title=stored, kind="event")
+    other = make(partner.officer, "activities", title="Zo Qill", kind="event")
+    found = [row[1] for row in places(partner.manager, asked)]
+    assert record["id"] in found and other["id"] not in found
+
+
 def test_signs_of_patterns_are_letters_here(partner):
     make(partner.officer, "activities", title=unique("Walk"), kind="event")
     assert places(partner.manager, "%%%") == [] and places(partner.manager, "___") == [] and places(partner.manager, "\\\\\\") == []
