@@ -141,6 +141,7 @@ def test_three_programs_do_the_same(site):
     assert made["flow.sh"] == made["flow.py"] == made["flow.mjs"]
     a_colleague_is_faster(site)
     copies_follow(site, other)
+    a_refusal_is_told(site)
 
 
 def a_colleague_is_faster(site):
@@ -170,6 +171,15 @@ def copies_follow(site, other):
     assert len(until(settled, 30)) == 9
 
 
+def a_refusal_is_told(site):
+    """What a user of the programs sees when the server refuses: here credentials that were never given."""
+    for name, command in PROGRAMS.items():
+        done = subprocess.run([*command, ROOT / "api/examples" / name], capture_output=True, text=True, timeout=60, check=False, cwd=site.folder,
+                              env={**os.environ, "URL": site.server.url, "CLIENT_ID": "wmc_0", "CLIENT_SECRET": "wms_0", "STATE": f"{site.folder}/refused-{name}.json"})
+        assert done.returncode != 0 and "invalid_client" in done.stderr, (name, done.stderr)
+        assert urllib.parse.urlsplit(site.server.url).netloc not in done.stdout
+
+
 def test_the_guide_shows_the_programs():
     guide = (ROOT / "docs/api-guide.md").read_text(encoding="utf-8")
     shown = re.findall(r"^```(bash|python|javascript)\n(.*?)^```$", guide, re.M | re.S)
@@ -177,12 +187,3 @@ def test_the_guide_shows_the_programs():
              for language, name in (("bash", "flow.sh"), ("python", "flow.py"), ("javascript", "flow.mjs"))]
     assert shown == files
     assert all(len(text.splitlines()) <= 120 for _, text in files)
-
-
-def test_a_refusal_is_told_with_its_places(site, tmp_path):
-    """What a user of the programs sees when the server refuses: here a token that was never given."""
-    for name, command in PROGRAMS.items():
-        done = subprocess.run([*command, ROOT / "api/examples" / name], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
-                              env={**os.environ, "URL": site.server.url, "CLIENT_ID": "wmc_0", "CLIENT_SECRET": "wms_0", "STATE": f"{tmp_path}/{name}.json"})
-        assert done.returncode != 0 and "invalid_client" in done.stderr, (name, done.stderr)
-        assert urllib.parse.urlsplit(site.server.url).netloc not in done.stdout
