@@ -10,7 +10,8 @@
 
 /* The document as JSON, members in a stable order; `base_url` is the public base (no slash at its end). */
 struct slice openapi_render(struct arena *arena, const struct catalog *catalog, const char *base_url, const char *version);
-/* The record of processing: every field that can hold personal data, with purpose, retention, audience; JSON or Markdown text. */
-struct slice privacy_render(struct arena *arena, const struct catalog *catalog);
+/* The record of processing: every field that can hold personal data, with purpose, basis, retention, audience; and what is decided about every other text. */
+enum privacy_format { PRIVACY_TEXT, PRIVACY_JSON, PRIVACY_CSV };
+struct slice privacy_render(struct arena *arena, const struct catalog *catalog, enum privacy_format format);
 
 #endif

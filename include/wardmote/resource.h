@@ -54,6 +54,14 @@ enum audience {
 	A_OWNER, /* accounts of the partner that owns the record */
 };
 
+/* What can tell who somebody is is F_PERSONAL. Every other text and point says here whether it may do so all the same (`wardmote privacy`). */
+enum naming {
+	NAMES_UNDECIDED,
+	NAMES_NOBODY, /* codes, names of places and bodies, what the server sets */
+	NAMES_PERHAPS, /* free words about something else: a person may get into them by mistake */
+	NAMES_BY_ID, /* an account's id: whoever may see the account sees whose */
+};
+
 struct field {
 	const char *name; /* also the column's name */
 	enum field_type type;
@@ -71,6 +79,9 @@ struct field {
 	const char *initial; /* value when a create leaves it out: JSON text ("\"private\"", "[]", "false"); NULL: null.
 	                                   * "@partner": the caller's partner */
 	const char *purpose, *retention; /* F_PERSONAL */
+	const char *subjects,
+	    *basis; /* F_PERSONAL: whose data it is; the lawful basis that the model supposes, which the controller confirms */
+	enum naming names; /* of what is not F_PERSONAL */
 	const char *doc; /* one sentence; the unit, the formula's source */
 	const char *example; /* JSON text for the OpenAPI document; required unless the type speaks for itself */
 };

@@ -124,6 +124,8 @@ static void check_field(struct check *check, const struct field *field, const ch
 	expect(check, !(field->flags & F_REQUIRED) || !(field->flags & (F_READONLY | F_NULLABLE)), "required and read-only or nullable");
 	expect(check, !(field->flags & F_PERSONAL) || (field->purpose != NULL && field->retention != NULL),
 	       "personal without purpose and retention");
+	expect(check, !(field->flags & F_PERSONAL) || field->names == NAMES_UNDECIDED,
+	       "personal, and said to name nobody, or somebody perhaps");
 	expect(check, field->initial == NULL || strcmp(field->initial, "@partner") == 0 || is_json(field->initial), "initial is not JSON");
 	expect(check, field->example == NULL || is_json(field->example), "example is not JSON");
 	expect(check, !(field->flags & F_SEARCH) || field->audience == A_PUBLIC, "q= would search a field that not everyone sees");

@@ -8,6 +8,7 @@
 #include "community/operations.h"
 #include "ogc/operations.h"
 #include "places/operations.h"
+#include "privacy/operations.h"
 #include "profiles/operations.h"
 #include "services/operations.h"
 
@@ -47,6 +48,7 @@ const struct operation resources_general[] = {
 #include "services/operations.inc"
 #include "ogc/operations.inc"
 #include "across/operations.inc"
+#include "privacy/operations.inc"
 	{ 0 },
 };
 /* clang-format on */

@@ -2,6 +2,7 @@
 /* The commands that print what the modules render from the descriptors. They need neither settings nor a database. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "commands.h"
 #include "document.h"
@@ -62,13 +63,18 @@ int cmd_openapi(int argc, char **argv)
 
 static struct slice render_privacy(struct arena *arena, const struct catalog *catalog, const char *argument)
 {
-	(void)argument;
-	return privacy_render(arena, catalog);
+	return privacy_render(arena, catalog,
+			      argument == NULL                  ? PRIVACY_TEXT
+			      : strcmp(argument, "--json") == 0 ? PRIVACY_JSON
+								: PRIVACY_CSV);
 }
 
 int cmd_privacy(int argc, char **argv)
 {
-	return with_catalog(argc, argv, "wardmote privacy", render_privacy, false);
+	static const char usage[] = "wardmote privacy [--json | --csv]";
+	if (argc == 2 && strcmp(argv[1], "--json") != 0 && strcmp(argv[1], "--csv") != 0)
+		return command_misused(usage, "privacy is printed as text, with --json, or with --csv");
+	return with_catalog(argc, argv, usage, render_privacy, argc == 2);
 }
 
 static struct slice render_problems(struct arena *arena, const struct catalog *catalog, const char *argument)

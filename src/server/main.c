@@ -29,7 +29,7 @@ static const struct command commands[] = {
 	{ "config", cmd_config, "show every setting: value, origin, default, meaning" },
 	{ "openapi", cmd_openapi, "print the API description (OpenAPI 3.1)" },
 	{ "problems", cmd_problems, "print the registry of problems" },
-	{ "privacy", cmd_privacy, "print which fields can hold personal data, why and how long" },
+	{ "privacy", cmd_privacy, "print the record of processing: which fields can hold personal data, why, how long; --json, --csv" },
 	{ "sql", cmd_sql, "print the standard statements of one resource" },
 	{ "version", cmd_version, "print the version" },
 	{ "help", cmd_help, "print this" },

@@ -43,6 +43,8 @@ def test_version(asked):
     (["sql", "nothing"], "no such resource"),
     (["openapi", "more"], "no argument is taken"),
     (["problems", "more"], "no argument is taken"),
+    (["privacy", "--xml"], "privacy is printed as text, with --json, or with --csv"),
+    (["privacy", "--json", "--csv"], "no argument is taken"),
     (["config", "--nonsense"], "unknown argument --nonsense"),
     (["config", "--config"], "--config needs a value"),
     (["key"], "key knows two things to do"),

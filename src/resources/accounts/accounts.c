@@ -14,6 +14,9 @@ extern const char account_erasure_sql[];
 #define PURPOSE_IDENTITY "So that a person can sign in, and the own partner can see who made a change."
 #define RETENTION_IDENTITY "Until the account is erased; managers erase the accounts of people who have left."
 
+#define SUBJECTS_IDENTITY "Staff and volunteers of partners who sign in."
+#define BASIS_IDENTITY "Public task or legitimate interests (Art. 6(1)(e), (f)): who changed a public record must be known."
+
 static const char *const kinds[] = { "person", "service", NULL };
 static const char *const roles[] = { "viewer", "officer", "manager", "administrator", NULL };
 
@@ -50,6 +53,8 @@ static const struct field fields[] = {
 	  .max = NAME_MAX_CHARS,
 	  .purpose = PURPOSE_IDENTITY,
 	  .retention = RETENTION_IDENTITY,
+	  .subjects = SUBJECTS_IDENTITY,
+	  .basis = BASIS_IDENTITY,
 	  .doc = "Name of the person or of the program.",
 	  .example = "\"Survey tool\"" },
 	{ .name = "login",
@@ -60,6 +65,8 @@ static const struct field fields[] = {
 	  .max = 200,
 	  .purpose = PURPOSE_IDENTITY,
 	  .retention = RETENTION_IDENTITY,
+	  .subjects = SUBJECTS_IDENTITY,
+	  .basis = BASIS_IDENTITY,
 	  .doc =
 	      "What a person signs in with, often a mail address; lower case, without spaces, unique. Required for a person, absent for a "
 	      "service.",
@@ -69,6 +76,7 @@ static const struct field fields[] = {
 	  .flags = F_NULLABLE,
 	  .audience = A_PARTNER,
 	  .max = 40,
+	  .names = NAMES_NOBODY,
 	  .doc =
 	      "Narrows the role to these scopes (\"consultations:read\", \"consultations:write\"); null: everything that the role allows.",
 	  .example = "[\"consultations:read\"]" },
@@ -88,6 +96,7 @@ static const struct field fields[] = {
 	  .flags = F_READONLY | F_NULLABLE,
 	  .audience = A_PARTNER,
 	  .max = 64,
+	  .names = NAMES_NOBODY,
 	  .doc = "OAuth client of a service account.",
 	  .example = "\"wmc_019ab3c45d6e7f8091a2b3c4d5e6f708\"" },
 	{ .name = "issuer",
@@ -97,6 +106,8 @@ static const struct field fields[] = {
 	  .max = 500,
 	  .purpose = PURPOSE_IDENTITY,
 	  .retention = RETENTION_IDENTITY,
+	  .subjects = SUBJECTS_IDENTITY,
+	  .basis = BASIS_IDENTITY,
 	  .doc = "Reserved: the outside identity provider that vouches for the person.",
 	  .example = "null" },
 	{ .name = "subject",
@@ -106,6 +117,8 @@ static const struct field fields[] = {
 	  .max = 255,
 	  .purpose = PURPOSE_IDENTITY,
 	  .retention = RETENTION_IDENTITY,
+	  .subjects = SUBJECTS_IDENTITY,
+	  .basis = BASIS_IDENTITY,
 	  .doc = "Reserved: the person's identifier at that provider.",
 	  .example = "null" },
 	{ .name = "recovered_at",

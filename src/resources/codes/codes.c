@@ -15,13 +15,13 @@ static const struct field fields[] = {
 	{ .name = "list", .type = T_ENUM, .flags = F_REQUIRED | F_CREATE_ONLY | F_FILTER | F_SUMMARY, .values = lists,
 	  .doc = "The list that the code belongs to.", .example = "\"topic\"" },
 	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_CREATE_ONLY | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
-	  .doc = "What records hold: unique in its list among the partner's own codes and the shared ones.", .example = "\"transport\"" },
+	  .names = NAMES_NOBODY, .doc = "What records hold: unique in its list among the partner's own codes and the shared ones.", .example = "\"transport\"" },
 	{ .name = "label", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "The code in words.", .example = "\"Transport and streets\"" },
-	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "When to use it.",
+	  .names = NAMES_NOBODY, .doc = "The code in words.", .example = "\"Transport and streets\"" },
+	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_NOBODY, .doc = "When to use it.",
 	  .example = "\"Roads, paths, buses and crossings\"" },
 	{ .name = "maps_to", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER, .min = 1, .max = CODE_MAX_CHARS,
-	  .doc = "Shared code of the same list that a partner's own code counts as; a shared code has none.", .example = "\"transport\"" },
+	  .names = NAMES_NOBODY, .doc = "Shared code of the same list that a partner's own code counts as; a shared code has none.", .example = "\"transport\"" },
 };
 /* clang-format on */
 

@@ -13,6 +13,9 @@ enum { PERSON_FIELD = F_NULLABLE | F_PERSONAL | F_LOGGED };
 	"Until consent_until; then it is erased from the record, its history and stored answers. In a public role while the record names " \
 	"somebody: who was named before stays in earlier versions until then, or until the operator erases it."
 
+#define PERSON_SUBJECTS "Residents and volunteers whom a community knows; holders of public roles."
+#define PERSON_BASIS "Consent (Art. 6(1)(a): consent_on, consent_purpose, consent_until); in a public role public task (Art. 6(1)(e))."
+
 /* clang-format off */
 #define CONSENT_FIELDS \
 	{ .name = "public_role", .type = T_BOOL, .flags = F_FILTER, .initial = "false", \
@@ -20,7 +23,7 @@ enum { PERSON_FIELD = F_NULLABLE | F_PERSONAL | F_LOGGED };
 	{ .name = "consent_on", .type = T_DATE, .flags = F_NULLABLE, .audience = A_PARTNER, \
 	  .doc = "Day on which the person consented to being recorded." }, \
 	{ .name = "consent_purpose", .type = T_TEXT, .flags = F_NULLABLE, .audience = A_PARTNER, .min = 1, .max = LINE_MAX_CHARS, \
-	  .doc = "What the person consented to.", .example = "\"To be asked about events in the neighbourhood\"" }, \
+	  .names = NAMES_PERHAPS, .doc = "What the person consented to.", .example = "\"To be asked about events in the neighbourhood\"" }, \
 	{ .name = "consent_until", .type = T_DATE, .flags = F_NULLABLE | F_FILTER, .audience = A_PARTNER, \
 	  .doc = "Last day of the consent: after it the personal fields are erased. Set it to a past day to withdraw the consent." }, \
 	{ .name = "consent_public", .type = T_BOOL, .audience = A_PARTNER, .initial = "false", \
@@ -30,7 +33,7 @@ enum { PERSON_FIELD = F_NULLABLE | F_PERSONAL | F_LOGGED };
 	{ .name = "last_verified_on", .type = T_DATE, .flags = F_NULLABLE | F_FILTER, \
 	  .doc = "Day on which somebody last made sure that this is still right." }, \
 	{ .name = "verified_by", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = NAME_MAX_CHARS, \
-	  .doc = "Post or body that made sure, never a person's name.", .example = "\"Neighbourhood team\"" }
+	  .names = NAMES_PERHAPS, .doc = "Post or body that made sure, never a person's name.", .example = "\"Neighbourhood team\"" }
 /* clang-format on */
 
 #endif

@@ -29,14 +29,14 @@ static const struct field group_contributors[] = {
 
 static const struct field fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "Title of the plan.", .example = "\"Community plan of the estate\"" },
+	  .names = NAMES_PERHAPS, .doc = "Title of the plan.", .example = "\"Community plan of the estate\"" },
 	{ .name = "locality_id", .type = T_REF, .refers = "localities", .include_name = "locality", .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .doc = "Locality that it is for.", .example = "\"01976f3a-3333-7000-8000-000000000001\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_REQUIRED | F_FILTER | F_SUMMARY, .values = kinds,
 	  .doc = "A profile, a neighbourhood plan or a community plan.", .example = "\"community\"" },
 	{ .name = "edition", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
-	  .doc = "Which edition of the plan it is.", .example = "\"second draft\"" },
-	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "What it is about.",
+	  .names = NAMES_NOBODY, .doc = "Which edition of the plan it is.", .example = "\"second draft\"" },
+	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "What it is about.",
 	  .example = "\"What residents and partners will do by 2028\"" },
 	{ .name = "status", .type = T_ENUM, .flags = F_FILTER | F_SUMMARY, .values = statuses, .initial = "\"draft\"", .doc = "How far it is.",
 	  .example = "\"draft\"" },
@@ -51,7 +51,7 @@ static const struct field fields[] = {
 	  .example = "[{\"partner_id\":\"01976f3a-2222-7000-8000-000000000001\",\"role\":\"producing\"}]" },
 	{ .name = "group_contributors", .type = T_OBJECTS, .members = group_contributors, .refers = "community-groups", .include_name = "contributing_groups",
 	  .flags = F_INCLUDE, .max = 50, .initial = "[]", .doc = "Groups that contribute, each once for a role." },
-	{ .name = "url", .type = T_URL, .flags = F_NULLABLE, .doc = "Where to read it.", .example = "\"https://example.org/plan\"" },
+	{ .name = "url", .type = T_URL, .flags = F_NULLABLE, .names = NAMES_PERHAPS, .doc = "Where to read it.", .example = "\"https://example.org/plan\"" },
 };
 /* clang-format on */
 

@@ -14,7 +14,7 @@ static const char *const ownerships[] = { "partner", "community", "private", NUL
 /* clang-format off */
 static const struct field fields[] = {
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "What it is called; of a person what people come to them for, never the name.", .example = "\"Example Hall\"" },
+	  .names = NAMES_PERHAPS, .doc = "What it is called; of a person what people come to them for, never the name.", .example = "\"Example Hall\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_REQUIRED | F_FILTER | F_SUMMARY, .values = kinds,
 	  .doc = "A key player (a person, a group or a partner), a facility, or an activity.", .example = "\"facility\"" },
 	{ .name = "aspect", .type = T_ENUM, .flags = F_FILTER | F_SUMMARY, .values = aspects, .initial = "\"neutral\"",
@@ -24,10 +24,10 @@ static const struct field fields[] = {
 	{ .name = "locality_id", .type = T_REF, .refers = "localities", .include_name = "locality", .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .doc = "Locality in which it is; an item has a locality, a point, or both.", .example = "\"01976f3a-3333-7000-8000-000000000001\"" },
 	{ .name = "point", .type = T_POINT, .flags = F_NULLABLE,
-	  .doc = "Where it is, as a GeoJSON point, WGS 84, longitude first; a person has a locality only." },
-	{ .name = "use", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "How it is used, and by whom.",
+	  .names = NAMES_PERHAPS, .doc = "Where it is, as a GeoJSON point, WGS 84, longitude first; a person has a locality only." },
+	{ .name = "use", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "How it is used, and by whom.",
 	  .example = "\"Lunch club on Tuesdays\"" },
-	{ .name = "extension_idea", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "How it might be extended.",
+	{ .name = "extension_idea", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "How it might be extended.",
 	  .example = "\"Open in the evening, too\"" },
 	{ .name = "ownership", .type = T_ENUM, .flags = F_NULLABLE | F_FILTER, .values = ownerships, .doc = "Whose it is.", .example = "\"community\"" },
 	{ .name = "venue", .type = T_BOOL, .flags = F_NULLABLE | F_FILTER, .doc = "Whether meetings can be held there; null while it is not known." },
@@ -36,7 +36,7 @@ static const struct field fields[] = {
 	{ .name = "public_transport", .type = T_BOOL, .flags = F_NULLABLE | F_FILTER,
 	  .doc = "Whether public transport stops nearby; null while it is not known." },
 	{ .name = "interpreter", .type = T_BOOL, .flags = F_NULLABLE | F_FILTER, .doc = "Whether interpreters can be had; null while it is not known." },
-	{ .name = "accessibility", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = TEXT_MAX_CHARS, .doc = "What else to know about getting in.",
+	{ .name = "accessibility", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "What else to know about getting in.",
 	  .example = "\"Ramp at the back\"" },
 	{ .name = "community_group_id", .type = T_REF, .refers = "community-groups", .include_name = "community_group",
 	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "The group that is the key player, or that runs the facility or activity." },
@@ -45,13 +45,13 @@ static const struct field fields[] = {
 
 	/* a person: only with kind key_player_individual */
 	{ .name = "person_name", .type = T_TEXT, .flags = PERSON_FIELD, .min = 1, .max = NAME_MAX_CHARS,
-	  .purpose = PERSON_PURPOSE, .retention = PERSON_RETENTION,
+	  .purpose = PERSON_PURPOSE, .retention = PERSON_RETENTION, .subjects = PERSON_SUBJECTS, .basis = PERSON_BASIS,
 	  .doc = "Name of the person: only of one in a public role, or with consent.", .example = "\"Example Person\"" },
 	{ .name = "person_role", .type = T_TEXT, .flags = PERSON_FIELD, .min = 1, .max = NAME_MAX_CHARS,
-	  .purpose = PERSON_PURPOSE, .retention = PERSON_RETENTION, .doc = "What the person does in the community.",
+	  .purpose = PERSON_PURPOSE, .retention = PERSON_RETENTION, .subjects = PERSON_SUBJECTS, .basis = PERSON_BASIS, .doc = "What the person does in the community.",
 	  .example = "\"Opens the allotments\"" },
 	{ .name = "person_contact", .type = T_TEXT, .flags = PERSON_FIELD, .min = 1, .max = LINE_MAX_CHARS,
-	  .purpose = PERSON_PURPOSE, .retention = PERSON_RETENTION, .doc = "How to reach the person.", .example = "\"person@example.org\"" },
+	  .purpose = PERSON_PURPOSE, .retention = PERSON_RETENTION, .subjects = PERSON_SUBJECTS, .basis = PERSON_BASIS, .doc = "How to reach the person.", .example = "\"person@example.org\"" },
 	CONSENT_FIELDS,
 	VERIFIED_FIELDS,
 };

@@ -11,7 +11,7 @@ static const char *const statuses[] = { "planned", "held", NULL };
 /* clang-format off */
 static const struct field fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "What the exercise is called.", .example = "\"Map of the estate\"" },
+	  .names = NAMES_PERHAPS, .doc = "What the exercise is called.", .example = "\"Map of the estate\"" },
 	{ .name = "locality_id", .type = T_REF, .refers = "localities", .include_name = "locality", .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .doc = "Locality that is mapped.", .example = "\"01976f3a-3333-7000-8000-000000000001\"" },
 	{ .name = "status", .type = T_ENUM, .flags = F_FILTER | F_SUMMARY, .values = statuses, .initial = "\"planned\"",
@@ -24,10 +24,10 @@ static const struct field fields[] = {
 	  .max = 50, .initial = "[]", .doc = "Partners that take part." },
 	{ .name = "roles", .type = T_CODES, .code_list = "mapping_role", .flags = F_FILTER, .max = 20, .initial = "[]",
 	  .doc = "Codes of the list mapping_role: in which roles people take part.", .example = "[\"residents\"]" },
-	{ .name = "method", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "How the map is made.",
+	{ .name = "method", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "How the map is made.",
 	  .example = "\"A walk, then a large map on a table\"" },
 	{ .name = "notes", .type = T_TEXT, .flags = F_NULLABLE, .audience = A_OWNER, .min = 1, .max = TEXT_MAX_CHARS,
-	  .doc = "Working notes of the partner that owns it.", .example = "\"Bring the large prints\"" },
+	  .names = NAMES_PERHAPS, .doc = "Working notes of the partner that owns it.", .example = "\"Bring the large prints\"" },
 };
 /* clang-format on */
 

@@ -13,21 +13,21 @@ static const char *const statuses[] = { "open", "acted_on", "met", "declined", N
 
 /* clang-format off */
 static const struct field evidence[] = {
-	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = NAME_MAX_CHARS, .doc = "What shows the need.",
+	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = NAME_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "What shows the need.",
 	  .example = "\"Survey of the estate\"" },
-	{ .name = "url", .type = T_URL, .flags = F_NULLABLE, .doc = "Where to read it.", .example = "\"https://example.org/survey\"" },
+	{ .name = "url", .type = T_URL, .flags = F_NULLABLE, .names = NAMES_PERHAPS, .doc = "Where to read it.", .example = "\"https://example.org/survey\"" },
 	{ .name = "as_at", .type = T_DATE, .flags = F_NULLABLE, .doc = "Day up to which it holds." },
 	{ 0 },
 };
 
 static const struct field fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "The need in a few words.", .example = "\"A place for young people to meet\"" },
+	  .names = NAMES_PERHAPS, .doc = "The need in a few words.", .example = "\"A place for young people to meet\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_FILTER | F_SUMMARY, .values = kinds, .initial = "\"service\"",
 	  .doc = "What it calls for: building capacity, a service, or both.", .example = "\"service\"" },
 	{ .name = "nature", .type = T_ENUM, .flags = F_FILTER | F_SUMMARY, .values = natures, .initial = "\"need\"",
 	  .doc = "Whether people see it as a problem, a want, a need or an aspiration.", .example = "\"need\"" },
-	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "The need in plain text.",
+	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "The need in plain text.",
 	  .example = "\"There is nowhere to go after six\"" },
 	{ .name = "locality_id", .type = T_REF, .refers = "localities", .include_name = "locality", .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .doc = "Locality whose need it is; a need has a locality, a community, or both.", .example = "\"01976f3a-3333-7000-8000-000000000001\"" },
@@ -40,7 +40,7 @@ static const struct field fields[] = {
 	{ .name = "status", .type = T_ENUM, .flags = F_FILTER | F_SUMMARY, .values = statuses, .initial = "\"open\"", .doc = "What became of it.",
 	  .example = "\"open\"" },
 	{ .name = "reason", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = TEXT_MAX_CHARS,
-	  .doc = "Why it has this status; one that was declined has a reason.", .example = "\"The hall opens in the evening from May\"" },
+	  .names = NAMES_PERHAPS, .doc = "Why it has this status; one that was declined has a reason.", .example = "\"The hall opens in the evening from May\"" },
 	{ .name = "map_item_id", .type = T_REF, .refers = "map-items", .include_name = "map_item", .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE,
 	  .doc = "The gap or wish on the community map that raised it." },
 	{ .name = "consultation_id", .type = T_REF, .refers = "consultations", .include_name = "consultation",

@@ -25,11 +25,11 @@ static const struct field members[] = {
 
 static const struct field fields[] = {
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "Name of the partnership.", .example = "\"Example City Partnership\"" },
+	  .names = NAMES_NOBODY, .doc = "Name of the partnership.", .example = "\"Example City Partnership\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_FILTER, .values = kinds, .initial = "\"other\"",
 	  .doc = "Community planning partnership (cpp), local strategic partnership (lsp), city partnership, or another.",
 	  .example = "\"city_partnership\"" },
-	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "What it is for.",
+	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "What it is for.",
 	  .example = "\"Brings the public bodies of the city together\"" },
 	{ .name = "members", .type = T_OBJECTS, .members = members, .refers = "partners", .include_name = "member_partners", .flags = F_INCLUDE,
 	  .max = 200, .initial = "[]", .doc = "Its members, each as often as it joined.",

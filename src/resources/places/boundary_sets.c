@@ -12,11 +12,11 @@ static const char *const tiers[] = { "neighbourhood", "local", "area", "strategi
 /* clang-format off */
 static const struct field fields[] = {
 	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
-	  .doc = "Short name of the set, unique in the network.", .example = "\"norwich-wards-2025\"" },
+	  .names = NAMES_NOBODY, .doc = "Short name of the set, unique in the network.", .example = "\"norwich-wards-2025\"" },
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "Name as its maker gives it.", .example = "\"Wards of Norwich, 2025\"" },
+	  .names = NAMES_NOBODY, .doc = "Name as its maker gives it.", .example = "\"Wards of Norwich, 2025\"" },
 	{ .name = "vintage", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
-	  .doc = "Edition of the boundaries: the year or the day that they are known by. The next edition is a set of its own.",
+	  .names = NAMES_NOBODY, .doc = "Edition of the boundaries: the year or the day that they are known by. The next edition is a set of its own.",
 	  .example = "\"2025\"" },
 	{ .name = "is_common", .type = T_BOOL, .flags = F_FILTER, .initial = "false",
 	  .doc = "Whether the partners have agreed on this set for what they report together." },
@@ -26,10 +26,10 @@ static const struct field fields[] = {
 	{ .name = "valid_to", .type = T_DATE, .flags = F_NULLABLE | F_FILTER,
 	  .doc = "Last day on which they are in force; null while they are current." },
 	{ .name = "attribution", .type = T_TEXT, .flags = F_NULLABLE | F_SUMMARY, .min = 1, .max = TEXT_MAX_CHARS,
-	  .doc = "Statement that the licence asks to be shown with the boundaries.",
+	  .names = NAMES_NOBODY, .doc = "Statement that the licence asks to be shown with the boundaries.",
 	  .example = "\"Source: Office for National Statistics licensed under the Open Government Licence v.3.0\"" },
 	{ .name = "licence", .type = T_TEXT, .flags = F_NULLABLE | F_FILTER | F_SUMMARY, .min = 1, .max = LINE_MAX_CHARS,
-	  .doc = "Licence under which the boundaries may be used.", .example = "\"OGL-UK-3.0\"" },
+	  .names = NAMES_NOBODY, .doc = "Licence under which the boundaries may be used.", .example = "\"OGL-UK-3.0\"" },
 	{ .name = "expected_count", .type = T_INT, .flags = F_NULLABLE | F_FILTER, .min = 0, .max = 1000000,
 	  .doc = "Number of localities that the set has according to its source, whether or not they are recorded.", .example = "13" },
 };

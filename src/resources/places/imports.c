@@ -27,7 +27,7 @@ static const struct field fields[] = {
 	{ .name = "state", .type = T_ENUM, .values = states, .flags = F_READONLY | F_FILTER,
 	  .doc = "queued and running: under way; done: stored; rejected: nothing was stored because of what the file holds; failed: nothing was stored "
 		 "for another reason." },
-	{ .name = "reason", .type = T_TEXT, .min = 1, .max = LINE_MAX_CHARS, .flags = F_READONLY | F_NULLABLE, .doc = "Why nothing was stored, for people.",
+	{ .name = "reason", .type = T_TEXT, .min = 1, .max = LINE_MAX_CHARS, .flags = F_READONLY | F_NULLABLE, .names = NAMES_NOBODY, .doc = "Why nothing was stored, for people.",
 	  .example = "\"The document ends too early. (byte 4711, after feature 12)\"" },
 	{ .name = "bytes", .type = T_INT, .max = (int64_t)1 << 40, .flags = F_READONLY, .doc = "Length of the file.", .example = "48213" },
 	{ .name = "features", .type = T_INT, .max = FEATURES_MOST, .flags = F_READONLY, .doc = "Features or rows in the file; 0 until it has ended.", .example = "13" },

@@ -22,8 +22,8 @@ enum { SCHEME_MAX_CHARS = 40, CODES_MAX = 20 };
 /* clang-format off */
 static const struct field code_members[] = {
 	{ .name = "scheme", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = SCHEME_MAX_CHARS,
-	  .doc = "Short name of the scheme, without a colon.", .example = "\"ons\"" },
-	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = CODE_MAX_CHARS, .doc = "The locality's code in it.",
+	  .names = NAMES_NOBODY, .doc = "Short name of the scheme, without a colon.", .example = "\"ons\"" },
+	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = CODE_MAX_CHARS, .names = NAMES_NOBODY, .doc = "The locality's code in it.",
 	  .example = "\"E05012902\"" },
 	{ 0 },
 };
@@ -33,9 +33,9 @@ static const struct field fields[] = {
 	  .flags = F_REQUIRED | F_CREATE_ONLY | F_FILTER | F_OWNED_REF | F_INCLUDE, .doc = "Boundary set that the locality is a member of.",
 	  .example = "\"01976f3a-1111-7000-8000-000000000001\"" },
 	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
-	  .doc = "Code of the locality, unique in its boundary set; the official one where there is one.", .example = "\"EX000001\"" },
+	  .names = NAMES_NOBODY, .doc = "Code of the locality, unique in its boundary set; the official one where there is one.", .example = "\"EX000001\"" },
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "Name of the locality.", .example = "\"Example Ward\"" },
+	  .names = NAMES_NOBODY, .doc = "Name of the locality.", .example = "\"Example Ward\"" },
 	{ .name = "codes", .type = T_OBJECTS, .members = code_members, .max = CODES_MAX, .initial = "[]",
 	  .doc = "Its codes in other schemes, each scheme once; scheme_code= finds it by one.", .example = "[{\"scheme\":\"ons\",\"code\":\"E05012902\"}]" },
 	{ .name = "parent_id", .type = T_REF, .refers = "localities", .include_name = "parent", .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE,

@@ -10,16 +10,16 @@ extern const char risk_scale_gate_sql[];
 /* clang-format off */
 static const struct field steps[] = {
 	{ .name = "value", .type = T_INT, .flags = F_REQUIRED, .min = 0, .max = 1000, .doc = "The number.", .example = "5" },
-	{ .name = "label", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = NAME_MAX_CHARS, .doc = "The number in words.",
+	{ .name = "label", .type = T_TEXT, .flags = F_REQUIRED, .min = 1, .max = NAME_MAX_CHARS, .names = NAMES_NOBODY, .doc = "The number in words.",
 	  .example = "\"major\"" },
 	{ 0 },
 };
 
 static const struct field fields[] = {
 	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
-	  .doc = "Short name of the scale, unique in the network.", .example = "\"norwich-2008\"" },
+	  .names = NAMES_NOBODY, .doc = "Short name of the scale, unique in the network.", .example = "\"norwich-2008\"" },
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "Name of the scale.", .example = "\"Risk matrix\"" },
+	  .names = NAMES_NOBODY, .doc = "Name of the scale.", .example = "\"Risk matrix\"" },
 	{ .name = "likelihood", .type = T_OBJECTS, .members = steps, .flags = F_REQUIRED | F_SUMMARY, .min = 1, .max = 20,
 	  .doc = "Values of likelihood, each once.", .example = "[{\"value\":1,\"label\":\"rare\"},{\"value\":2,\"label\":\"unlikely\"}]" },
 	{ .name = "impact", .type = T_OBJECTS, .members = steps, .flags = F_REQUIRED | F_SUMMARY, .min = 1, .max = 20,

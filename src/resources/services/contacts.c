@@ -14,29 +14,32 @@ static const char *const kinds[] = { "officer", "councillor", "portfolio_holder"
 	"Until consent_until; then blanked in the record, in every earlier version and in stored answers. In a public role while the "     \
 	"post is held; who held it before stays in earlier versions until name, phone and email are all empty, or the operator erases it."
 
+#define SUBJECTS "Officers, councillors, champions and community leaders who hold a post."
+#define BASIS "Public task (Art. 6(1)(e)) in a public role; else consent (Art. 6(1)(a): consent_on, consent_purpose, consent_until)."
+
 /* clang-format off */
 static const struct field fields[] = {
 	{ .name = "post", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "The post or part that the person holds, never the person's name.", .example = "\"Neighbourhood manager, Example Ward\"" },
+	  .names = NAMES_PERHAPS, .doc = "The post or part that the person holds, never the person's name.", .example = "\"Neighbourhood manager, Example Ward\"" },
 	{ .name = "kind", .type = T_ENUM, .flags = F_REQUIRED | F_FILTER | F_SUMMARY, .values = kinds, .doc = "What kind of post it is.",
 	  .example = "\"officer\"" },
 	{ .name = "service_area_id", .type = T_REF, .refers = "service-areas", .include_name = "service_area",
 	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Service area that the post belongs to." },
 	{ .name = "name", .type = T_TEXT, .flags = F_NULLABLE | F_PERSONAL | F_LOGGED, .min = 1, .max = NAME_MAX_CHARS,
-	  .purpose = PURPOSE, .retention = RETENTION, .doc = "Name of who holds the post.", .example = "\"Sam Example\"" },
+	  .purpose = PURPOSE, .retention = RETENTION, .subjects = SUBJECTS, .basis = BASIS, .doc = "Name of who holds the post.", .example = "\"Sam Example\"" },
 	{ .name = "phone", .type = T_TEXT, .flags = F_NULLABLE | F_PERSONAL | F_LOGGED, .min = 1, .max = PHONE_MAX_CHARS,
-	  .purpose = PURPOSE, .retention = RETENTION, .doc = "Telephone number of who holds the post.", .example = "\"01632 960001\"" },
+	  .purpose = PURPOSE, .retention = RETENTION, .subjects = SUBJECTS, .basis = BASIS, .doc = "Telephone number of who holds the post.", .example = "\"01632 960001\"" },
 	{ .name = "email", .type = T_TEXT, .flags = F_NULLABLE | F_PERSONAL | F_LOGGED, .min = EMAIL_MIN_CHARS, .max = EMAIL_MAX_CHARS,
-	  .purpose = PURPOSE, .retention = RETENTION, .doc = "Address of who holds the post, for electronic mail.",
+	  .purpose = PURPOSE, .retention = RETENTION, .subjects = SUBJECTS, .basis = BASIS, .doc = "Address of who holds the post, for electronic mail.",
 	  .example = "\"sam.example@example.org\"" },
-	{ .name = "website", .type = T_URL, .flags = F_NULLABLE, .doc = "Page of the post.", .example = "\"https://example.org/neighbourhoods\"" },
+	{ .name = "website", .type = T_URL, .flags = F_NULLABLE, .names = NAMES_PERHAPS, .doc = "Page of the post.", .example = "\"https://example.org/neighbourhoods\"" },
 
 	/* why a person may be named here */
 	{ .name = "public_role", .type = T_BOOL, .flags = F_FILTER, .initial = "false",
 	  .doc = "Whether the post is a public one, whose holder is named without consent: a councillor, say, or an officer named on the partner's website." },
 	{ .name = "consent_on", .type = T_DATE, .flags = F_NULLABLE | F_FILTER,
 	  .doc = "Day on which the person agreed; needed with consent_purpose and consent_until to name a person who has no public role." },
-	{ .name = "consent_purpose", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = LINE_MAX_CHARS, .doc = "What the person agreed to.",
+	{ .name = "consent_purpose", .type = T_TEXT, .flags = F_NULLABLE, .min = 1, .max = LINE_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "What the person agreed to.",
 	  .example = "\"To be named to partners as contact for the ward\"" },
 	{ .name = "consent_until", .type = T_DATE, .flags = F_NULLABLE | F_FILTER,
 	  .doc = "Last day of the consent, after consent_on. From the next day on name, phone and email are erased; a date in the past withdraws it." },

@@ -9,7 +9,7 @@ extern const char referral_route_check_sql[];
 /* clang-format off */
 static const struct field fields[] = {
 	{ .name = "title", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "What is passed on this way.", .example = "\"Fly-tipping on housing land\"" },
+	  .names = NAMES_PERHAPS, .doc = "What is passed on this way.", .example = "\"Fly-tipping on housing land\"" },
 	{ .name = "topics", .type = T_CODES, .code_list = "topic", .flags = F_FILTER, .max = 20, .initial = "[]",
 	  .doc = "Codes of the list topic; none: any topic.", .example = "[\"environment\"]" },
 	{ .name = "locality_ids", .type = T_REFS, .refers = "localities", .include_name = "localities", .flags = F_FILTER | F_SELECTIVE | F_INCLUDE,
@@ -22,7 +22,7 @@ static const struct field fields[] = {
 	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Service area that it goes to." },
 	{ .name = "to_contact_id", .type = T_REF, .refers = "contacts", .include_name = "to_contact",
 	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Contact that it goes to." },
-	{ .name = "how", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "How it is passed on.",
+	{ .name = "how", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "How it is passed on.",
 	  .example = "\"By the form on the intranet, with the place and a photograph\"" },
 	{ .name = "within_days", .type = T_INT, .flags = F_NULLABLE | F_FILTER, .min = 0, .max = 365,
 	  .doc = "Days within which it is to be passed on.", .example = "2" },

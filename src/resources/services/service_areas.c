@@ -9,10 +9,10 @@ enum { FTE_MAX = 9999 };
 /* clang-format off */
 static const struct field fields[] = {
 	{ .name = "code", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = CODE_MAX_CHARS,
-	  .doc = "Short name of the service area, unique among those of its partner.", .example = "\"neighbourhoods\"" },
+	  .names = NAMES_NOBODY, .doc = "Short name of the service area, unique among those of its partner.", .example = "\"neighbourhoods\"" },
 	{ .name = "name", .type = T_TEXT, .flags = F_REQUIRED | F_FILTER | F_SELECTIVE | F_SEARCH | F_SUMMARY, .min = 1, .max = NAME_MAX_CHARS,
-	  .doc = "Name of the service area.", .example = "\"Neighbourhood services\"" },
-	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .doc = "What it does.",
+	  .names = NAMES_NOBODY, .doc = "Name of the service area.", .example = "\"Neighbourhood services\"" },
+	{ .name = "description", .type = T_TEXT, .flags = F_NULLABLE | F_SEARCH, .min = 1, .max = TEXT_MAX_CHARS, .names = NAMES_PERHAPS, .doc = "What it does.",
 	  .example = "\"Parks, play areas and street care\"" },
 	{ .name = "accountable_contact_id", .type = T_REF, .refers = "contacts", .include_name = "accountable_contact",
 	  .flags = F_NULLABLE | F_FILTER | F_SELECTIVE | F_INCLUDE, .doc = "Contact who is accountable for it." },
