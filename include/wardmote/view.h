@@ -2,7 +2,8 @@
 /* Records as bytes. A statement that reads records yields a row for each with a column for each field, as PostgreSQL writes it; what these become as JSON, as a
  * GeoJSON feature or as a line of CSV is put together here. (In SQL, row_to_json looks up the type of each column for each row: a page takes three times as
  * long.) The columns are
- *   VIEW_KEY    of a list the sort key of the row as text, of a record its version; NULL in a list that is not cut into pages
+ *   VIEW_KEY    of a list the sort key of the row as text, of a record its version; NULL in a list that is not cut into pages, and in the row that begins the next
+ *               page where boundaries made this one shorter
  *   VIEW_COUNT  of a list with count=: how many records there are; the first row may then have no record
  *   VIEW_OWN    whether the caller's partner owns the record; NULL where nothing depends on it
  * and from VIEW_LEAD on those of the view. */
