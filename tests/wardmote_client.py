@@ -44,6 +44,9 @@ def _uri(value):
 
 # --- the contract ---
 
+COMPACT_MOST = 1 << 16  # bytes of a body that is looked at for white space
+
+
 class ContractError(AssertionError):
     """An exchange that the document does not allow."""
 
@@ -158,6 +161,8 @@ class Contract:
             raise ContractError(f"{where} is {answer.media_type or 'without a body'}, documented: {', '.join(content)}")
         if not answer.media_type.endswith("json"):
             return
+        if "content-encoding" not in answer.headers and len(answer.body) < COMPACT_MOST and re.search(rb"[ \t\r\n]", re.sub(rb'"(?:[^"\\]|\\.)*"', b"", answer.body)):
+            raise ContractError(f"{where} has white space between its tokens: {answer.text()[:500]}")
         key = (operation["operationId"] if operation else "*", answer.status, answer.media_type)
         narrowed = "fields" in request.query
         problems = list(self.validator(key, content[answer.media_type]["schema"], narrowed).iter_errors(answer.json()))

@@ -44,6 +44,7 @@ struct config {
 	long header_timeout_ms; /* 10000 */
 	long body_timeout_ms; /* 30000: bodies and answers up to 1 MiB */
 	long transfer_timeout_ms; /* 600000: total cap for longer ones, which must also keep 16 KiB/s over any 30 s */
+	long upload_timeout_ms; /* 3600000: total cap for a file to import, at the same rate */
 	const char *spool_dir; /* where files to import lie while they are read: /tmp */
 	long import_max_mb; /* 512 */
 	const char *trusted_proxies; /* addresses and networks whose X-Forwarded-For is believed; empty: none */

@@ -24,6 +24,7 @@ struct http_limits {
 	long header_timeout_ms; /* from the first byte of a request (or accept) to the end of its headers */
 	long body_timeout_ms; /* bodies and answers up to 1 MiB */
 	long transfer_timeout_ms; /* total cap of longer ones; these also keep 16 KiB/s over any 30 s */
+	long upload_timeout_ms; /* total cap of a body that goes into a file (http_spool) and may be longer; 0: as of any other */
 	long idle_timeout_ms; /* keep-alive without a request: 60000 */
 	size_t target_max; /* bytes of the request target: 8192 (414) */
 	size_t headers_max; /* bytes of all header fields: 8192 (431) */

@@ -22,6 +22,10 @@
 
 enum { STATEMENT_PARAMETERS_MAX = 48 };
 
+/* A page with boundaries ends before the record with which they would have more positions than this, but not before its first. Simplified ones are counted as they
+ * are stored, and there may be more of them: little of each is shown. */
+enum { PAGE_POSITIONS_MAX = 500000, PAGE_POSITIONS_SIMPLIFIED_MAX = 8 * PAGE_POSITIONS_MAX };
+
 struct sql_text;
 
 struct statement {

@@ -2,7 +2,8 @@
 /* Records as bytes. A statement that reads records yields a row for each with a column for each field, as PostgreSQL writes it; what these become as JSON, as a
  * GeoJSON feature or as a line of CSV is put together here. (In SQL, row_to_json looks up the type of each column for each row: a page takes three times as
  * long.) The columns are
- *   VIEW_KEY    of a list the sort key of the row as text, of a record its version; NULL in a list that is not cut into pages
+ *   VIEW_KEY    of a list the sort key of the row as text, of a record its version; NULL in a list that is not cut into pages, and in the row that begins the next
+ *               page where boundaries made this one shorter
  *   VIEW_COUNT  of a list with count=: how many records there are; the first row may then have no record
  *   VIEW_OWN    whether the caller's partner owns the record; NULL where nothing depends on it
  * and from VIEW_LEAD on those of the view. */
@@ -16,7 +17,8 @@ enum { VIEW_KEY, VIEW_COUNT, VIEW_OWN, VIEW_LEAD, VIEW_COLUMNS_MAX = FIELDS_MAX 
 
 /* What a value is, which says how it is written. */
 enum cell {
-	CELL_PLAIN, /* as it comes: a number, JSON */
+	CELL_PLAIN, /* as it comes: a number, JSON without white space */
+	CELL_JSON, /* JSON, which loses its white space */
 	CELL_WORD, /* in quotes, with nothing to escape: a UUID, a date */
 	CELL_TEXT,
 	CELL_BOOLEAN,
@@ -55,6 +57,9 @@ struct view_bytes {
 int view_add(struct view_bytes *bytes, struct slice text);
 /* Adds the bytes of a row, of which all columns are given. A cell without ptr is null. 0 or -ENOMEM. */
 int view_put(const struct view *view, const struct slice *cells, struct view_bytes *out);
+
+/* Takes the white space between the tokens of a JSON text away, in place; returns what is left. PostgreSQL writes some functions' JSON with spaces and some without. */
+size_t json_compact(char *text, size_t len);
 
 /* All rows of an answer. */
 struct view_rows {

@@ -101,6 +101,13 @@ void sql_render_shown(struct sql *sql, const struct clause *clause);
 /* Is the field's column needed for what clauses show? */
 bool sql_shown_needs(const struct sql *sql, const struct field *field);
 
+/* sql_weigh.c: how many positions a page has. The rows between the two have `at`, their place, and those that come out have `row_n`: the same, or null in the one row
+ * with which there would be too many. Those behind it are left out. */
+void sql_weigh_begin(struct sql *sql, int most);
+void sql_weigh_end(struct sql *sql, int most);
+/* The positions that a page of the call may have in areas; 0: no areas are shown. */
+int sql_positions_most(const struct sql *sql, uint64_t fields);
+
 /* sql_list.c */
 void sql_list(struct sql *sql);
 void sql_get(struct sql *sql);

@@ -287,13 +287,23 @@ static struct page page_of(struct sql *sql)
 	return page;
 }
 
+/* How many positions the page may have; 0: as many as there are. */
+static int positions_most(const struct sql *sql)
+{
+	return sql->call->query.all ? 0 : sql_positions_most(sql, sql_shown(sql));
+}
+
 /* `r`: the rows of the page in their order and one more, or all. */
 static void add_rows(struct sql *sql, const struct page *page, const struct view *view)
 {
 	const char *direction = page->descending ? " DESC" : "";
 	bool all = sql->call->query.all, numbered = !all && view_has_dear(sql, view);
+	int most = positions_most(sql);
+	if (most > 0)
+		sql_weigh_begin(sql, most);
 	if (numbered)
-		sql_add(sql, "(SELECT p.*, row_number() OVER (ORDER BY p.%s%s, p.id%s) AS row_n FROM ", page->key, direction, direction);
+		sql_add(sql, "(SELECT p.*, row_number() OVER (ORDER BY p.%s%s, p.id%s) AS %s FROM ", page->key, direction, direction,
+			most > 0 ? "at" : "row_n");
 	sql_add(sql, "(SELECT b.*");
 	if (view_has_owners(view))
 		sql_add(sql, ", %s AS is_own", sql_is_own(sql, "b"));
@@ -301,7 +311,11 @@ static void add_rows(struct sql *sql, const struct page *page, const struct view
 	add_branches(sql, page);
 	sql_add(sql, ") b ORDER BY b.%s%s, b.id%s LIMIT $%d::%s)", page->key, direction, direction, sql->limit,
 		all ? "bigint" : "integer + 1");
-	sql_add(sql, numbered ? " p) r" : " r");
+	if (numbered)
+		sql_add(sql, " p)");
+	if (most > 0)
+		sql_weigh_end(sql, most);
+	sql_add(sql, " r");
 }
 
 /* Records of one audience that were found by few rows are sorted and cut once: the planner need not be told how many a page takes. */
@@ -341,6 +355,8 @@ void sql_list(struct sql *sql)
 	add_count(sql, &page);
 	if (query->all)
 		sql_add(sql, "SELECT NULL::text");
+	else if (positions_most(sql) > 0)
+		sql_add(sql, "SELECT CASE WHEN r.row_n IS NOT NULL THEN r.%s::text END", page.key);
 	else
 		sql_add(sql, "SELECT r.%s::text", page.key);
 	sql_add(sql, ", %s, %s", counts ? "total.n" : "NULL::bigint", view_has_owners(&view) ? "r.is_own" : "NULL::boolean");

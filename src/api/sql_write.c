@@ -306,11 +306,12 @@ void sql_delete(struct sql *sql)
 	const char *own = resource->flags & R_ADMIN ? "wardmote.may_administer()" : "wardmote.owns(cur.partner_id)";
 	sql_add(sql, "WITH cur AS MATERIALIZED (SELECT t.* FROM api.%s t WHERE t.id = $%d::uuid)", resource->thing, sql->key);
 	sql_own_faults(sql, "gates", resource->delete_sql);
-	sql_add(sql,
-		", users (pointer, code, detail) AS MATERIALIZED (SELECT '', 'in_use', format('%%s of %%s refer to it in %%s', d.n, "
-		"d.resource, d.field)"
-		" FROM wardmote.dependants_%s($%d::uuid) d)",
-		resource->thing, sql->key);
+	sql_add(
+	    sql,
+	    ", users (pointer, code, detail) AS MATERIALIZED (SELECT '', 'in_use', CASE WHEN d.resource IS NULL"
+	    " THEN 'records that you may not see refer to it' ELSE format('%%s of %%s refer to it in %%s', d.n, d.resource, d.field) END"
+	    " FROM wardmote.dependants_%s($%d::uuid) d)",
+	    resource->thing, sql->key);
 	sql_add(sql,
 		", verdict AS MATERIALIZED (SELECT CASE WHEN NOT (%s) THEN 403 WHEN cur.version <> $%d::integer THEN 412"
 		" WHEN EXISTS (SELECT FROM gates) OR EXISTS (SELECT FROM users) THEN 409 ELSE 0 END AS status FROM cur)",

@@ -28,9 +28,10 @@ static enum cell cell_in_json(enum field_type type)
 	case T_REF:
 	case T_DATE:
 		return CELL_WORD;
+	case T_OBJECTS:
+		return CELL_JSON;
 	case T_INT:
 	case T_DECIMAL:
-	case T_OBJECTS:
 	case T_GEOMETRY:
 	case T_POINT:
 		return CELL_PLAIN;
@@ -73,7 +74,7 @@ static void add_included(struct arena *arena, const struct sql *sql, struct view
 			continue;
 		struct slice key = slice_of(arena_printf(arena, "\"%s\":", shape->fields[i]->include_name));
 		view->columns[view->n++] = (struct view_column){
-			.field = shape->fields[i], .key = key, .cell = CELL_PLAIN, .owners = !(others & BIT(i)), .included = true
+			.field = shape->fields[i], .key = key, .cell = CELL_JSON, .owners = !(others & BIT(i)), .included = true
 		};
 	}
 }
@@ -85,7 +86,7 @@ static void add_shown(struct arena *arena, const struct sql *sql, struct view *v
 		if (clause == NULL)
 			continue;
 		struct slice key = slice_of(arena_printf(arena, "\"%s\":", clause->shows));
-		view->columns[view->n++] = (struct view_column){ .shown = clause, .key = key, .cell = CELL_PLAIN };
+		view->columns[view->n++] = (struct view_column){ .shown = clause, .key = key, .cell = CELL_JSON };
 	}
 }
 

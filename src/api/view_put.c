@@ -152,6 +152,8 @@ static char *put_value(char *to, enum cell cell, struct slice text)
 	switch (cell) {
 	case CELL_PLAIN:
 		break;
+	case CELL_JSON:
+		return to + json_compact(to, (size_t)(put(to, text) - to));
 	case CELL_WORD:
 		return put_quoted(to, text, put);
 	case CELL_TEXT:
@@ -227,6 +229,7 @@ static char *put_csv_value(char *to, enum cell cell, struct slice text)
 	case CELL_TIMESTAMP:
 		return put_timestamp(to, text);
 	case CELL_PLAIN:
+	case CELL_JSON:
 	case CELL_WORD:
 		break;
 	}
@@ -278,7 +281,8 @@ static size_t room(const struct view *view, const struct slice *cells)
 {
 	size_t most = FRAME;
 	for (size_t i = 0; i < view->n; i++)
-		most += view->columns[i].key.len + EXTRA + (view->columns[i].cell == CELL_PLAIN ? 1 : GROWTH) * cells[i].len;
+		most += view->columns[i].key.len + EXTRA +
+			(view->columns[i].cell == CELL_PLAIN || view->columns[i].cell == CELL_JSON ? 1 : GROWTH) * cells[i].len;
 	return most;
 }
 

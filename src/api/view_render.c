@@ -25,14 +25,23 @@ static int put_rows(const struct view *view, const struct view_rows *rows, size_
 	return 0;
 }
 
+/* The rows of the page: a further one may be there to say that there is a next page. */
+static size_t shown(const struct view_rows *rows, size_t limit, struct slice *cells)
+{
+	if (rows->n == 0 || rows->n > limit)
+		return rows->n == 0 ? 0 : limit;
+	rows->row(rows->context, rows->n - 1, cells);
+	return has_record(cells) && cells[VIEW_KEY].ptr == NULL ? rows->n - 1 : rows->n;
+}
+
 static int render_list(struct arena *arena, const struct view *view, const struct view_rows *rows, size_t limit, struct view_answer *answer)
 {
-	size_t n = rows->n < limit ? rows->n : limit;
 	struct slice cells[VIEW_LEAD + VIEW_COLUMNS_MAX] = { { NULL, 0 } };
+	size_t n = shown(rows, limit, cells);
 	struct view_bytes *body = &answer->body;
 	if (view_add(body, view->head) < 0 || put_rows(view, rows, n, cells, body) < 0 || view_add(body, view->tail) < 0)
 		return -ENOMEM;
-	if (rows->n > limit)
+	if (rows->n > n)
 		answer->link = arena_printf(arena, "%s\x1f%s", cells[VIEW_KEY].ptr, cells[VIEW_LEAD].ptr);
 	if (n == 0 || cells[VIEW_COUNT].ptr == NULL)
 		return 0;

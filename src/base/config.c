@@ -76,6 +76,8 @@ static const struct setting settings[] = {
 	  .meaning = "deadline for a body or an answer of up to 1 MiB" },
 	{ MEMBER(transfer_timeout_ms), .type = SETTING_NUMBER, .initial = "600000", .min = 100, .max = 86400000,
 	  .meaning = "deadline for longer ones, which must also keep 16 KiB/s over any 30 s" },
+	{ MEMBER(upload_timeout_ms), .type = SETTING_NUMBER, .initial = "3600000", .min = 100, .max = 86400000,
+	  .meaning = "deadline for a file to import, which must keep the same rate" },
 	{ MEMBER(spool_dir), .initial = "/tmp", .check = check_not_empty, .allowed = "a folder",
 	  .meaning = "folder of files to import, while they are read; without names, so that none stays" },
 	{ MEMBER(import_max_mb), .type = SETTING_NUMBER, .initial = "512", .min = 1, .max = 65536, .meaning = "MiB of a file to import" },

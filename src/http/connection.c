@@ -80,7 +80,16 @@ static uint64_t bytes_expected(const struct http_connection *connection)
 		return 0;
 	if (connection->phase == PHASE_ANSWER)
 		return exchange->stream != NULL ? UINT64_MAX : exchange->answer_bytes;
-	return exchange->expected.length > exchange->body_len ? exchange->expected.length : exchange->body_len;
+	/* In chunks it may become as long as it may be: its rate counts from its first byte on. */
+	uint64_t length = exchange->expected.chunked ? exchange->body_max : exchange->expected.length;
+	return length > exchange->body_len ? length : exchange->body_len;
+}
+
+static int64_t total_timeout_ms(const struct http_connection *connection)
+{
+	const struct http_limits *limits = &connection->server->limits;
+	bool uploads = connection->phase == PHASE_BODY && connection->exchange != NULL && connection->exchange->spooled;
+	return uploads && limits->upload_timeout_ms > 0 ? limits->upload_timeout_ms : limits->transfer_timeout_ms;
 }
 
 void connection_enter(struct http_connection *connection, enum phase phase)
@@ -269,7 +278,7 @@ static bool transfer_failed(struct http_connection *connection, int64_t now)
 	int64_t elapsed = now - connection->since;
 	/* How long a streamed answer may take is for whoever makes it. */
 	bool streamed = connection->exchange != NULL && connection->exchange->stream != NULL;
-	if (!streamed && elapsed >= limits->transfer_timeout_ms * us_per_ms)
+	if (!streamed && elapsed >= total_timeout_ms(connection) * us_per_ms)
 		return true;
 	unsigned slot = ++connection->ticks % TRANSFER_TICKS;
 	uint64_t before = connection->samples[slot];

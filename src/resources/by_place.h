@@ -32,7 +32,8 @@ extern const char matched_localities_schema[];
 		       " that name one of them. overlap: also those that name what "                                                       \
 		       "one of them is a part of, or a part of it, or a locality of another boundary set that shares at least a "          \
 		       "hundredth of "                                                                                                     \
-		       "either's area with it; `matched_localities` then says in each which, and how much. A token with scopes "           \
+		       "either's area with it; `matched_localities` then says in each which, and how much. They may have 5,000 parts "     \
+		       "and lead to 20,000 localities altogether, else 400 `too_many`. A token with scopes "                               \
 		       "needs `localities:read` for that, or it is as exact.",                                                             \
 		.example = "overlap"                                                                                                       \
 	}

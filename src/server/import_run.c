@@ -241,6 +241,16 @@ static bool carry_out(struct run *run)
 	       act(run, &run->arena, "SELECT wardmote.import_apply($1::uuid)", 1, parameters, &rows);
 }
 
+/* Until the planner knows how much was stored, reads of it may take seconds. What was stored is, whatever comes of this. */
+static void analyse(struct run *run)
+{
+	const char *parameters[] = { run->place->id, run->place->account }, *error = NULL;
+	struct db_rows rows;
+	if (db_session_query(run->session, &run->arena, "SELECT wardmote.import_analyse($1::uuid, $2::uuid)", 2, parameters, &rows,
+			     &error) < 0)
+		log_message(LOG_LEVEL_WARNING, "the statistics of what was imported were not made", "error", error == NULL ? "" : error);
+}
+
 /* On a connection of its own: the other one may be in the middle of a transaction that failed. Where this does not succeed either the database finds out by
  * itself, after a while. */
 static void tell_failure(struct run *run, bool ends)
@@ -262,7 +272,9 @@ bool import_run(struct imports *imports, struct import_place *place)
 	struct run run = { .imports = imports, .place = place };
 	arena_init_reserved(&run.arena, imports->reserve);
 	bool good = carry_out(&run), ends = stopping(&run);
-	if (!good)
+	if (good)
+		analyse(&run);
+	else
 		tell_failure(&run, ends);
 	db_session_free(run.session);
 	arena_done(&run.arena);

@@ -310,7 +310,7 @@ static void respond_row(struct request *request, const struct db_result *result)
 		respond_problem(request, PROBLEM_NOT_FOUND, NULL);
 		return;
 	}
-	struct slice body = slice_of(arena_copy(request->arena, result->body));
+	struct slice body = slice_of(arena_copy(request->arena, respond_compact(result->body)));
 	respond_body(request, result->status, body.len > 0 ? "application/json" : NULL, body, "no-store");
 }
 

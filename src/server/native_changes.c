@@ -48,7 +48,7 @@ static void respond_page(struct request *request, const struct db_result *result
 	respond_field(&answer, "Cache-Control", request->authenticated ? "private, no-cache" : "public, no-cache");
 	if (more)
 		respond_field(&answer, "Link", arena_printf(request->arena, "<%s>; rel=\"next\"", next));
-	answer.body[0] = result->body;
+	answer.body[0] = respond_compact(result->body);
 	answer.body[1] = buffer_slice(&links);
 	answer.n_body = 2;
 	answer.compress = true;

@@ -108,6 +108,8 @@ bool effort_again(struct request *request, const struct db_result *result,
 void respond_problem(struct request *request, enum problem problem, const char *detail);
 /* With errors: the request's own faults, or the rendered errors[] of the database. */
 void respond_faults(struct request *request, enum problem problem, const char *detail, const char *errors_json);
+/* The one form of JSON that is answered, without white space: what libpq holds is ours to write in. */
+struct slice respond_compact(struct slice json);
 /* The uniform row of a segment, for the standard verbs and hand-written statements. */
 void respond_result(struct request *request, const struct db_result *result);
 /* A failed segment (outcome other than DB_ROW and DB_NO_ROW). */

@@ -341,11 +341,18 @@ static void render(struct request *request, struct db_result *result)
 	result->link = answer.link;
 }
 
+struct slice respond_compact(struct slice json)
+{
+	return (struct slice){ json.ptr, json.len == 0 ? 0 : json_compact((char *)(uintptr_t)json.ptr, json.len) };
+}
+
 void respond_result(struct request *request, const struct db_result *result)
 {
 	struct db_result answer = *result;
 	if (request->job.records && result->outcome == DB_ROW)
 		render(request, &answer);
+	else if (result->outcome == DB_ROW && !(request_operation(request)->flags & OP_BINARY))
+		answer.body = respond_compact(result->body);
 	if (answer.outcome == DB_ERROR) {
 		respond_failure(request, &answer);
 	} else if (answer.outcome == DB_NO_ROW) {
@@ -417,6 +424,12 @@ static void respond_error(struct request *request, const struct db_result *resul
 {
 	if (strncmp(result->sqlstate, "23", 2) == 0) {
 		respond_constraint(request, result);
+		return;
+	}
+	if (strcmp(result->sqlstate, "WM400") == 0 && result->constraint != NULL && result->detail_code != NULL) {
+		/* what a parameter asks for is too much, which the data showed */
+		fault_add(&request->faults, FAULT_PARAMETER, result->constraint, "too_many", "%s", result->detail_code);
+		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
 		return;
 	}
 	for (size_t i = 0; i < sizeof mappings / sizeof mappings[0]; i++) {

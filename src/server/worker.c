@@ -155,6 +155,7 @@ static int open_http(struct worker *worker, int listen_fd)
 		.header_timeout_ms = config->header_timeout_ms,
 		.body_timeout_ms = config->body_timeout_ms,
 		.transfer_timeout_ms = config->transfer_timeout_ms,
+		.upload_timeout_ms = config->upload_timeout_ms,
 		.idle_timeout_ms = 60000,
 		.target_max = 8192,
 		.headers_max = 8192,

@@ -96,6 +96,23 @@ def test_under_nine_tenths_is_refused_by_people(site, row, people, refused):
     assert (item["covered"], item["basis"], item["refused"]) == (people / 100, "population", refused)
 
 
+def test_a_sliver_without_people_does_not_turn_it_to_area(site, row):
+    """The ward's own 200 people are those of the first small area. The second, which nobody counted, lies in it with 1 of 200, and the ward in that with 1 of 201."""
+    _, (inner, outer) = row.set((0, 200, 200), (200, 400))
+    wards, (ward,) = row.set((0, 201, 200))
+    value(site.administrator, inner, 40, 80)
+    value(site.administrator, outer, 1000, 4000)
+    site.settle()
+    item = next(item for item in converted(site.anonymous, wards) if item["locality_id"] == ward)
+    assert (item["covered"], item["basis"], item["refused"], item["inputs_count"]) == (1, "population", None, 2)
+    assert figures(item) == (45, 100, 45.0)  # 40 + 1000 / 200, 80 + 4000 / 200
+    # a hundredth of the ward is no sliver: then it is the area that says how much is covered
+    wide, (broad,) = row.set((0, 203, 200))
+    site.settle()
+    item = next(item for item in converted(site.anonymous, wide) if item["locality_id"] == broad)
+    assert item["basis"] == "area" and figures(item) == (55, 140, 39.3)  # 40 + 3 x 1000 / 200, 80 + 3 x 4000 / 200
+
+
 def test_more_people_than_there_are_cover_no_more_than_all(site, row):
     """The ward was counted on another day."""
     _, (small,) = row.set((0, 2, 1000))

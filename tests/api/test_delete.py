@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Deletion: what refers to a record is named and counted, seen or unseen; what nothing refers to leaves a tombstone and is gone for good."""
+"""Deletion: what refers to a record is named and counted as far as the caller sees it, and stands against it seen or unseen; what nothing refers to leaves a tombstone and is gone for good."""
 import threading
 
 import pytest
@@ -40,20 +40,39 @@ def test_dependants_are_named_and_counted_by_resource_and_field(partner):
     assert partner.officer.delete(path, headers=ANY).status == 204, "what is deleted refers to nothing"
 
 
-def test_private_records_of_others_count_and_are_not_told_apart(partner, other):
+UNSEEN = "records that you may not see refer to it"
+
+
+def test_records_of_others_keep_it_and_are_not_counted(records, partner, other):
+    """Whoever asks: the numbers are those of the lists that the same caller gets, and of the rest it is told that there is one."""
     community = make(partner.officer, "communities", name=unique("Used"), kind="interest", visibility="shared")
-    make(other.officer, "consultations", title="Theirs alone", community_ids=[community["id"]])
-    sentences = refused(partner.officer, f"/v1/communities/{community['id']}")
-    assert sentences == ["1 of consultations refer to it in community_ids"]
-    assert "Theirs" not in str(sentences)
+    uses = {"community_ids": [community["id"]]}
+    make(other.officer, "consultations", title="Theirs alone", **uses)
+    path = f"/v1/communities/{community['id']}"
+    assert refused(partner.officer, path) == [UNSEEN]
+    make(other.officer, "consultations", title="Theirs as well", **uses)
+    make(other.officer, "activities", title="Theirs alone", kind="visit", **uses)
+    assert refused(partner.officer, path) == [UNSEEN], "neither how many nor what"
+    make(other.manager, "activities", title="Granted", kind="visit", grants=[{"partner_id": partner.id, "right": "read"}], **uses)
+    make(other.officer, "consultations", title="Told to all", visibility="shared", **uses)
+    make(partner.officer, "consultations", title="Ours", **uses)
+    narrow = records.account(partner.id, "officer", ["communities:read", "communities:write", "activities:read"])
+    for client in (partner.officer, partner.manager, narrow):
+        expected = [UNSEEN]
+        for resource in ("activities", "consultations"):
+            answer = client.get(f"/v1/{resource}", params={"community_ids": community["id"], "count": "exact"})
+            if answer.status == 200:
+                expected.append(f"{answer.json()['count']} of {resource} refer to it in community_ids")
+        assert refused(client, path) == sorted(expected)
+    assert refused(narrow, path) == ["1 of activities refer to it in community_ids", UNSEEN]
 
 
 def test_places_name_their_many_users(administrator, partner):
     boundary_set = make(administrator, "boundary-sets", code=unique("del"), name="Deleted")
     ward = make(administrator, "localities", boundary_set_id=boundary_set["id"], code="A", name="Ward")
     part = make(administrator, "localities", boundary_set_id=boundary_set["id"], code="B", name="Part", parent_id=ward["id"])
-    make(partner.officer, "communities", name="Neighbours", kind="place", locality_id=ward["id"])
-    make(partner.officer, "consultations", title="There", locality_ids=[ward["id"], part["id"]])
+    make(partner.officer, "communities", name="Neighbours", kind="place", locality_id=ward["id"], visibility="shared")
+    make(partner.officer, "consultations", title="There", locality_ids=[ward["id"], part["id"]], visibility="shared")
     assert refused(administrator, f"/v1/localities/{ward['id']}") == [
         "1 of communities refer to it in locality_id", "1 of consultations refer to it in locality_ids", "1 of localities refer to it in parent_id"]
     assert refused(administrator, f"/v1/boundary-sets/{boundary_set['id']}") == ["2 of localities refer to it in boundary_set_id"]

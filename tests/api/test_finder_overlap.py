@@ -116,3 +116,24 @@ def test_it_needs_localities(world, resource):
         answer = world.site.anonymous.get(f"/v1/{resource}", params=params)
         assert answer.status == 400 and [code for _, code in answer.codes()] == [fault], answer.text()
     assert world.site.anonymous.get(f"/v1/{resource}", params={"match": "exact"}).status == 200
+
+
+def test_places_that_stand_for_too_many(world):
+    """A county of 5,000 parts is asked for, one of 5,001 is not; nor are three times 5,000 parts, each for itself few enough, with what a fourth adds."""
+    site = world.site
+    parts = site.ground.boundary_set()
+    counties = [site.ground.locality(site.ground.boundary_set()) for _ in range(5)]
+    for number, county in enumerate(counties):
+        site.rows("INSERT INTO wardmote.locality (boundary_set_id, partner_id, visibility, code, name, parent_id) SELECT s.id, s.partner_id, 'public',"
+                  " %s || n, 'Part', %s::uuid FROM wardmote.boundary_set s CROSS JOIN generate_series(1, 4999 + %s) n WHERE s.id = %s::uuid RETURNING 1",
+                  f"{number}-", county, number // 4, parts)
+    site.connection.commit()
+    for resource in THINGS:
+        assert world.list(resource, counties[0], match="overlap") == {}
+        for asked in (counties[4:], counties[:2]):
+            answer = site.anonymous.get(f"/v1/{resource}", params={"locality_ids": ",".join(asked), "match": "overlap"})
+            assert answer.status == 400 and answer.codes() == [("locality_ids", "too_many")], answer.text()
+            assert "5,000 parts" in answer.text()
+        assert world.list(resource, *counties) == {}
+    site.rows("UPDATE wardmote.locality SET parent_id = NULL WHERE boundary_set_id = %s::uuid RETURNING 1", parts)
+    site.connection.commit()

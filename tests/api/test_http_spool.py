@@ -98,3 +98,45 @@ def test_a_client_that_leaves_takes_its_request_along(echo):
     with Client(echo.address) as client:
         client.send(request(b"Content-Length: 100000\r\n", b"POST", b"/spool") + b"x" * 50000)
     wait_until(lambda: echo.stats()["active"] == 1 and echo.stats()["ended"] > before)
+
+
+def chunk(size):
+    return b"%x\r\n%s\r\n" % (size, b"x" * size)
+
+
+def test_a_byte_now_and_then_is_no_upload():
+    """However long the file is said to be: at 16 KiB/s over any span of 600 ms it has 9.6 KiB."""
+    for framing, piece in ((b"Content-Length: %d\r\n" % (200 << 20), b"x"), (CHUNKED, chunk(1))):
+        with serving(body=600) as server, Client(server.address) as client:
+            client.send(request(framing, b"POST", b"/spool"))
+            begun = time.monotonic()
+            with contextlib.suppress(ConnectionError):
+                while time.monotonic() - begun < 5:
+                    client.send(piece)
+                    time.sleep(0.05)
+            assert time.monotonic() - begun < 4
+            answer = client.answer()
+            assert answer is None or (answer.status == 408 and json.loads(answer.body)["rule"] == "body_timeout")
+
+
+def test_a_slow_upload_in_chunks_goes_on():
+    """Slow and short of 1 MiB, but never slower than the rate."""
+    with serving(body=600) as server, Client(server.address) as client:
+        client.send(request(CHUNKED, b"POST", b"/spool"))
+        for _ in range(30):
+            client.send(chunk(16 << 10))
+            time.sleep(0.05)
+        client.send(b"0\r\n\r\n")
+        assert json.loads(client.answer().body)["length"] == 30 * (16 << 10)
+
+
+def test_an_upload_has_a_deadline_of_its_own():
+    for limits, ends in (({"transfer": 500, "upload": 60000}, False), ({"transfer": 60000, "upload": 500}, True)):
+        with serving(body=600, **limits) as server, Client(server.address) as client:
+            client.send(request(b"Content-Length: %d\r\n" % (30 << 16), b"POST", b"/spool"))
+            with contextlib.suppress(ConnectionError):
+                for _ in range(30):
+                    client.send(b"x" * (1 << 16))
+                    time.sleep(0.05)
+            answer = client.answer()
+            assert ends == (answer is None or answer.status == 408)

@@ -8,7 +8,7 @@ import pytest
 
 from wardmote_client import Client
 from wardmote_records import unique
-from wardmote_suite import COVERAGE
+from wardmote_suite import COVERAGE, until
 
 PARAMETERS = "code_property=id&name_property=title"
 WAIT = {"Prefer": "wait=30"}
@@ -127,6 +127,46 @@ def test_invalid_geometries_are_repaired_or_rejected(site):
     assert "Self-intersection" in told[0]["detail"]
 
 
+def rejects(site, made):
+    return [(row["n"], row["code"], row["reason"], row["detail"]) for row in site.client.get(f"/v1/imports/{made['id']}/rejected").json()["items"]]
+
+
+def test_members_that_overlap_are_told(site):
+    """B and C lie on half of A and of each other's; D only touches C, and E grazes A by less than a hundredth. F came after A: they are never in force together."""
+    wide = {f"{name}": feature(name, geometry={"type": "Polygon", "coordinates": [[[w, 52.0], [e, 52.0], [e, 52.01], [w, 52.01], [w, 52.0]]]})
+            for name, w, e in (("A", 2.0, 2.02), ("B", 2.01, 2.03), ("C", 2.02, 2.04), ("D", 2.04, 2.05), ("E", 1.99, 2.00005), ("F", 2.0, 2.02))}
+    made = site.take(collection(wide["A"], wide["B"], wide["C"], wide["D"], wide["E"]))
+    assert (made["state"], made["created_count"], made["rejected_count"], made["overlapping_count"]) == ("done", 5, 0, 2)
+    both = "{} (50 % of its own area, 50 % of that one's)"
+    assert rejects(site, made) == [(1, "A", "overlap", f"It lies on the ground of {both.format('B')}."), (2, "B", "overlap", f"It lies on the ground of {both.format('C')}.")]
+    (ended,) = [item for item in site.localities("code") if item["code"] == "A"]
+    assert site.client.patch(f"/v1/localities/{ended['id']}", {"valid_to": "2024-05-01"}, headers={"If-Match": "*"}).status == 200
+    again = site.take(collection(feature("F", geometry=wide["F"]["geometry"])), "&valid_from=2024-05-02")
+    assert again["overlapping_count"] == 1 and rejects(site, again) == [(1, "F", "overlap", f"It lies on the ground of {both.format('B')}.")]
+    assert site.take(collection(wide["D"]))["overlapping_count"] == 0
+
+
+def test_one_that_was_repaired_and_overlaps(site):
+    made = site.take(collection(feature("A", geometry=BOW_TIE), *(feature(f"B{number}", geometry=square(0.995, 51.995, 0.02)) for number in range(4))))
+    first = rejects(site, made)[0]
+    assert made["overlapping_count"] == 10 and first[:3] == (1, "A", "repaired")  # each of five on each other
+    assert "Self-intersection" in first[3] and first[3].endswith("B2 (100 % of its own area, 12.5 % of that one's), and of 1 more.")
+
+
+def test_statistics_after_a_load(site, cluster):
+    """The planner knows of the localities as soon as the import has ended; of a few it need not."""
+    with contextlib.closing(cluster.connect("postgres")) as connection, connection.cursor() as cursor:
+        def count():
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute("SELECT analyze_count FROM pg_stat_user_tables WHERE relid = 'wardmote.locality'::regclass")
+            return cursor.fetchone()[0]
+
+        before = count()
+        assert site.take(collection(feature("one", 7.0)))["state"] == "done"
+        assert site.take(collection(*(feature(f"M{number}", 8.0 + number / 50) for number in range(200))))["created_count"] == 200
+        until(lambda: count() == before + 1, what="the table is analysed")
+
+
 def test_what_is_there_already(site):
     document = collection(feature("A"), feature("B", 1.1))
     assert counts(site.take(document)) == {"features": 2, "created": 2}
@@ -180,7 +220,7 @@ def test_without_a_preference_it_is_accepted(site, administrator):
     assert [row["record"]["state"] for row in history] == ["done", "running", "queued"]
 
 
-@pytest.mark.parametrize("preference", ["wait=x", "wait=", "wait", "return=minimal", "wait=-1", ""])
+@pytest.mark.parametrize("preference", ["wait=x", "wait=", "wait", "return=minimal", "wait=-1", "", "x" * 5000])
 def test_a_preference_that_is_not_understood_is_passed_over(site, preference):
     assert site.send(collection(), headers={"Prefer": preference}).status == 202
 
@@ -189,6 +229,7 @@ def test_several_preferences(site):
     answer = site.send(collection(), headers={"Prefer": "respond-async, wait=20"})
     assert (answer.status, answer.headers["preference-applied"]) == (200, "wait=20")
     assert site.send(collection(), headers={"Prefer": "wait=9000"}).headers["preference-applied"] == "wait=60"
+    assert site.send(collection(), headers={"Prefer": "x, " * 2000 + "wait=9"}).headers["preference-applied"] == "wait=9"
 
 
 # --- who may ---

@@ -151,6 +151,33 @@ def test_ground_on_which_nobody_lives(site, world):
     assert [(each["name"], each["by"]) for each in item["reached_by"]] == [("Example Police", ["groups"])]
     assert [item[name] for name in ("asks", "consultation_ids", "attended", "activity_ids")] == [1, [asked], 0, []]
 
+def test_parts_by_parent_in_which_nobody_lives(site, world):
+    """A ward of 100 with an estate of 40, a park of none, and a yard whose people nobody counted; a wood of none in a city of 1,000. None has a boundary but the park, which
+    is half of the ward's ground: what the tree knows of people comes before what the ground says."""
+    ground, row = site.ground, site.row()
+    city = ground.locality(ground.boundary_set(), population=1000)
+    boundary_set, (ward,) = row.set((0, 2, 100))
+    wood = ground.locality(boundary_set, parent_id=city, population=0, name="Wood")
+    parts = ground.boundary_set()
+    estate, yard = ground.locality(parts, parent_id=ward, population=40), ground.locality(parts, parent_id=ward)
+    park = row.bar(parts, 1, 2, parent_id=ward, population=0)
+    site.settle()
+    for partner, locality in ((world.council, estate), (world.police, park)):
+        world.add(partner, "community-groups", name="Here", kind="residents", locality_id=locality)
+    asked = [world.asked("2026-03-01", "2026-03-02", locality_ids=[locality]) for locality in (estate, park)]
+    world.held(20, locality_ids=[park])
+    city_asked = world.asked("2026-03-01", "2026-03-02", locality_ids=[city])
+    items = {item["id"]: item for item in voices(world.council.viewer, boundary_set_id=boundary_set)["localities"]}
+    assert (items[ward]["asks"], items[ward]["attended"], items[ward]["basis"]) == (0.4, 0, "recorded")  # 40 of 100, and nobody in the park
+    assert items[ward]["consultation_ids"] == asked[:1] and items[ward]["activity_ids"] == []
+    assert [each["name"] for each in items[ward]["reached_by"]] == ["Example Council"]
+    assert (items[wood]["asks"], items[wood]["consultation_ids"], items[wood]["reached_by"]) == (0, [], [])
+    in_yard = world.asked("2026-03-01", "2026-03-02", locality_ids=[yard])
+    items = {item["id"]: item for item in voices(world.council.viewer, boundary_set_id=boundary_set)["localities"]}
+    assert (items[ward]["asks"], items[ward]["basis"]) == (0.9, "estimated") and in_yard in items[ward]["consultation_ids"]  # half where nobody knows
+    assert city_asked not in items[wood]["consultation_ids"]
+
+
 def test_seldom_heard_first_among_equals(site, world):
     boundary_set, (first, second, third) = site.row().set((0, 1, 10), (1, 2, 10), (2, 3, 10))
     world.add(world.council, "communities", name=unique("Seldom"), kind="place", locality_id=third, seldom_heard=True)

@@ -327,7 +327,7 @@ static void set_limits(struct http_limits *limits, int argc, char **argv)
 	} names[] = {
 		{ "connections", &limits->connections }, { "header", &limits->header_timeout_ms },
 		{ "body", &limits->body_timeout_ms },    { "transfer", &limits->transfer_timeout_ms },
-		{ "idle", &limits->idle_timeout_ms },
+		{ "idle", &limits->idle_timeout_ms },    { "upload", &limits->upload_timeout_ms },
 	};
 	for (int i = 1; i < argc; i++) {
 		for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {

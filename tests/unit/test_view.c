@@ -118,9 +118,33 @@ static void test_fields_of_the_owner(void **state)
 	(void)state;
 }
 
+static void test_white_space_between_tokens(void **state)
+{
+	static const struct {
+		const char *given, *kept;
+	} rows[] = {
+		{ "", "" },
+		{ "{}", "{}" },
+		{ " { \"a b\" : [ 1 , \n {\"c\":\t\"d  e\"} ] }\r\n", "{\"a b\":[1,{\"c\":\"d  e\"}]}" },
+		{ "[\"a \\\" : b\", \"\\\\\", \" \"]", "[\"a \\\" : b\",\"\\\\\",\" \"]" },
+		{ "\"cut  off", "\"cut  off" },
+		{ "\"cut off\\", "\"cut off\\" },
+		{ "\\x00ff", "\\x00ff" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char *text = strdup(rows[i].given);
+		assert_non_null(text);
+		text[json_compact(text, strlen(text))] = '\0';
+		assert_string_equal(text, rows[i].kept);
+		free(text);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_values), cmocka_unit_test(test_null),
-					    cmocka_unit_test(test_arrays_that_are_cut), cmocka_unit_test(test_fields_of_the_owner) };
+					    cmocka_unit_test(test_arrays_that_are_cut), cmocka_unit_test(test_fields_of_the_owner),
+					    cmocka_unit_test(test_white_space_between_tokens) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

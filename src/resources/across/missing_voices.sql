@@ -55,23 +55,27 @@ above AS (
 	UNION
 	SELECT b.subject_id, l.id FROM below b JOIN api.locality l ON l.parent_id = b.id
 ), relation AS (
-	SELECT s.id AS subject_id, s.id AS named_id, 1.0 AS of_subject, 1.0 AS of_named, false AS is_guess, 1 AS place FROM subject s
+	SELECT s.id AS subject_id, s.id AS named_id, 1.0 AS of_subject, 1.0 AS of_named, false AS is_guess, 1 AS place, false AS is_empty FROM subject s
 	UNION ALL
-	SELECT u.subject_id, n.id, 1, least(1, coalesce(s.population / nullif(n.population, 0), 0.5)), s.population IS NULL OR nullif(n.population, 0) IS NULL, 2
+	SELECT u.subject_id, n.id, 1, least(1, coalesce(s.population / nullif(n.population, 0), 0.5)),
+		s.population IS NULL OR (s.population > 0 AND nullif(n.population, 0) IS NULL), 2, coalesce(s.population = 0, false)
 	FROM above u JOIN named n ON n.id = u.id JOIN subject s ON s.id = u.subject_id
 	UNION ALL
-	SELECT b.subject_id, n.id, least(1, coalesce(n.population / nullif(s.population, 0), 0.5)), 1, n.population IS NULL OR nullif(s.population, 0) IS NULL, 2
+	SELECT b.subject_id, n.id, least(1, coalesce(n.population / nullif(s.population, 0), 0.5)), 1,
+		n.population IS NULL OR (n.population > 0 AND nullif(s.population, 0) IS NULL), 2, coalesce(n.population = 0, false)
 	FROM below b JOIN named n ON n.id = b.id AND n.id <> b.subject_id JOIN subject s ON s.id = b.subject_id
 	UNION ALL
 	SELECT o.from_id, o.to_id, coalesce(o.population_share, o.area_share), coalesce(r.population_share, r.area_share),
-		o.population_share IS NULL OR r.population_share IS NULL, 3
+		o.population_share IS NULL OR r.population_share IS NULL, 3, coalesce(greatest(o.population_share, r.population_share) = 0, false)
 	FROM api.locality_overlap o JOIN subject s ON s.id = o.from_id JOIN named n ON n.id = o.to_id
 	JOIN api.locality_overlap r ON r.from_id = o.to_id AND r.to_id = o.from_id
-	-- where people are counted and none of them lives on the shared ground, nobody is asked or reached there
-	WHERE (o.area_share >= 0.01 OR r.area_share >= 0.01) AND greatest(o.population_share, r.population_share) IS DISTINCT FROM 0
+	WHERE o.area_share >= 0.01 OR r.area_share >= 0.01
 ), bond AS MATERIALIZED (
-	SELECT DISTINCT ON (r.subject_id, r.named_id) r.subject_id, r.named_id, n.boundary_set_id, r.of_subject, r.of_named, r.is_guess
-	FROM relation r JOIN named n ON n.id = r.named_id ORDER BY r.subject_id, r.named_id, r.is_guess, r.place
+	-- where people are counted and none of them lives on the ground that is shared, nobody is asked or reached there
+	SELECT b.* FROM (
+		SELECT DISTINCT ON (r.subject_id, r.named_id) r.subject_id, r.named_id, n.boundary_set_id, r.of_subject, r.of_named, r.is_guess, r.is_empty
+		FROM relation r JOIN named n ON n.id = r.named_id ORDER BY r.subject_id, r.named_id, r.is_guess, r.place
+	) b WHERE NOT b.is_empty
 ),
 -- localities: one ask counts by how much of the people were asked, whatever sets its localities are of
 ask_in_set AS (

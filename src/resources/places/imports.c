@@ -37,6 +37,9 @@ static const struct field fields[] = {
 	{ .name = "repaired_count", .type = T_INT, .max = FEATURES_MOST, .flags = F_READONLY, .doc = "Geometries that were not valid and were repaired.", .example = "0" },
 	{ .name = "rejected_count", .type = T_INT, .max = FEATURES_MOST, .flags = F_READONLY, .doc = "Features or rows that could not be taken; the first 10,000 are listed.",
 	  .example = "0" },
+	{ .name = "overlapping_count", .type = T_INT, .max = FEATURES_MOST, .flags = F_READONLY | F_NULLABLE,
+	  .doc = "Of an import of boundaries that was stored: pairs of localities of the set, one of them in the file and both in force on some day, that share a hundredth of "
+		 "the area of either; null where it took longer than 20 seconds to tell, and for other imports.", .example = "0" },
 	{ .name = "started_at", .type = T_TIMESTAMP, .flags = F_READONLY | F_NULLABLE, .doc = "When its turn came.", .example = "\"2026-05-12T09:30:00.000000Z\"" },
 	{ .name = "ended_at", .type = T_TIMESTAMP, .flags = F_READONLY | F_NULLABLE, .doc = "When it was over.", .example = "\"2026-05-12T09:30:00.000000Z\"" },
 };
@@ -146,7 +149,7 @@ static const struct operation own_operations[] = {
 	  .answer = import_rejected_answer,
 	  .summary = "List what an import rejected",
 	  .doc = "Each feature or line that could not be taken, with the reason, in the order of the file; the first 10,000, for 30 days. What was stored with a "
-		 "repaired geometry is there too, with the reason `repaired`." },
+		 "repaired geometry is there too, with the reason `repaired`, and what overlaps others of its set with the reason `overlap`." },
 	{ 0 },
 };
 /* clang-format on */

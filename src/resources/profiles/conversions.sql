@@ -18,7 +18,9 @@ WITH value AS NOT MATERIALIZED (
 				-- area_cover: what part of the locality's own area lies in the inputs
 				SELECT l.boundary_set_id, v.partner_id, v.category, v.source_kind, v.as_at, sum(v.count * h.share) AS count,
 					CASE WHEN count(v.base) = count(*) THEN sum(v.base * h.share) END AS base, sum(coalesce(r.area_share, 0)) AS area_cover,
-					CASE WHEN count(l.population) = count(*) THEN sum(l.population * h.share) END AS people,
+					-- a sliver of which nobody counted the people does not hide those of the rest
+					CASE WHEN count(l.population) FILTER (WHERE o.area_share >= 0.01 OR r.area_share >= 0.01)
+						= count(*) FILTER (WHERE o.area_share >= 0.01 OR r.area_share >= 0.01) THEN sum(l.population * h.share) END AS people,
 					CASE WHEN bool_and(h.is_people) THEN 'population' WHEN bool_or(h.is_people) THEN 'mixed' ELSE 'area' END AS method,
 					count(*) AS n_inputs, (array_agg(v.id ORDER BY h.share DESC, v.id))[1:100] AS inputs
 				FROM api.locality_overlap o
