@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""PgBouncer in transaction mode in front of a cluster. With WARDMOTE_TEST_POOLER=1 every server of a test run stands behind one."""
+"""PgBouncer in transaction mode in front of a cluster. With WARDMOTE_TEST_POOLER=1 every server of a test run stands behind one, but for those that a test puts
+behind something itself. What cannot hold there is in UNFIT, with the reason."""
 import atexit
+import contextlib
 import os
 import pathlib
 import shutil
@@ -10,6 +12,8 @@ import subprocess
 import tempfile
 import time
 
+import psycopg2
+
 CONFIG = """[databases]
 * = host={cluster} pool_mode=transaction
 [pgbouncer]
@@ -18,6 +22,7 @@ listen_port = 6432
 unix_socket_dir = {folder}
 auth_type = trust
 auth_file = {folder}/users
+admin_users = pooler
 logfile = {folder}/log
 pool_mode = transaction
 max_client_conn = 2000
@@ -27,11 +32,11 @@ READY_SECONDS = 20
 
 
 class Pooler:
-    """PgBouncer on a unix socket of its own."""
+    """PgBouncer on a unix socket of its own. `cluster` may be whatever has a folder with PostgreSQL's socket: a proxy."""
 
     def __init__(self, cluster, pool=10):
         self.folder = tempfile.mkdtemp(prefix="wmt-pooler-", dir="/tmp")
-        pathlib.Path(self.folder, "users").write_text('"wardmote_api" ""\n', encoding="utf-8")
+        pathlib.Path(self.folder, "users").write_text('"wardmote_api" ""\n"pooler" ""\n', encoding="utf-8")
         pathlib.Path(self.folder, "pgbouncer.ini").write_text(CONFIG.format(cluster=cluster.folder, folder=self.folder, pool=pool), encoding="utf-8")
         if os.geteuid() == 0:
             for path in (self.folder, f"{self.folder}/users", f"{self.folder}/pgbouncer.ini"):
@@ -58,6 +63,17 @@ class Pooler:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         pathlib.Path(self.folder, ".s.PGSQL.6432").unlink(missing_ok=True)
+
+    def command(self, text):
+        """On its own console: RELOAD, PAUSE, RESUME, RECONNECT."""
+        with contextlib.closing(psycopg2.connect(self.uri("pooler", "pgbouncer"))) as console, console.cursor() as cursor:
+            console.autocommit = True
+            cursor.execute(text)
+
+    def stop(self):
+        """As a service manager asks it to, which takes what is under way with it."""
+        self.process.terminate()
+        self.process.wait()
 
     def uri(self, role, database="wardmote"):
         return f"postgresql://{role}@/{database}?host={self.folder}&port=6432"

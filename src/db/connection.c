@@ -273,7 +273,8 @@ static void take(struct connection *connection, const struct expected *head, PGr
 		statements_remove(&connection->statements, job->steps[head->step].text);
 	if (status == PGRES_FATAL_ERROR && job->error == NULL) {
 		job->error = result;
-		connection_refused(connection, job, (enum expected_kind)head->kind);
+		job->early = head->kind == EXPECT_BRACKET || head->kind == EXPECT_LOCAL;
+		job->astray = head->kind == EXPECT_LOCAL && fence_refused(result);
 		return;
 	}
 	if (head->kind == EXPECT_LOCAL && status == PGRES_TUPLES_OK)

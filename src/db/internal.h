@@ -157,8 +157,6 @@ int connection_send(struct connection *connection, struct db_job *job, int64_t n
 void connection_expect(struct connection *connection, struct db_job *job, enum expected_kind kind, size_t step);
 /* The result of EXPECT_LOCAL: the segment met a server that is of no use, or an older one. */
 void connection_judge(struct connection *connection, struct db_job *job, const PGresult *result);
-/* The segment's first error is that of an expectation of this kind: it may be none of the request's own. */
-void connection_refused(struct connection *connection, struct db_job *job, enum expected_kind kind);
 /* After a segment in BEGIN and COMMIT failed, its transaction is still there: it is ended at once, not by whoever comes next. */
 void connection_tidy(struct connection *connection, int64_t now_us);
 void connection_flush(struct connection *connection, int64_t now_us);

@@ -175,6 +175,11 @@ static void settle_error(struct db_pool *pool, struct connection *connection, st
 		result.outcome = DB_UNAVAILABLE;
 		break;
 	case VERDICT_ERROR:
+		/* Fresh connections find out more: whether the server may be asked who it is, say. */
+		if (job->early)
+			pool_retire(pool);
+		if (job->early && try_again(pool, job, true))
+			return;
 		break;
 	}
 	finish(pool, job, &result);
@@ -185,6 +190,7 @@ static void settle_error(struct db_pool *pool, struct connection *connection, st
 static void settle_astray(struct db_pool *pool, struct db_job *job)
 {
 	bool undone = job->error != NULL;
+	pool_retire(pool);
 	if ((!job->write || undone) && try_again(pool, job, true))
 		return;
 	job_fail(pool, job, job->write && !undone ? DB_UNKNOWN : DB_UNAVAILABLE);

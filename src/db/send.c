@@ -137,13 +137,6 @@ void connection_tidy(struct connection *connection, int64_t now_us)
 		connection_lose(connection, now_us);
 }
 
-void connection_refused(struct connection *connection, struct db_job *job, enum expected_kind kind)
-{
-	job->early = kind == EXPECT_BRACKET || kind == EXPECT_LOCAL;
-	job->astray = kind == EXPECT_LOCAL && fence_refused(job->error);
-	connection->retired = connection->retired || job->astray;
-}
-
 void connection_judge(struct connection *connection, struct db_job *job, const PGresult *result)
 {
 	if (PQnfields(result) == 0 || PQgetisnull(result, 0, 0))
