@@ -29,6 +29,13 @@ max_client_conn = 2000
 default_pool_size = {pool}
 """
 READY_SECONDS = 20
+# Tests that cannot hold behind a pooler, each with the reason: they are counted as skipped there.
+BY_BACKEND = "it tells lanes apart by their backends, and here any lane may have any of them"
+UNFIT = {
+    "tests/api/test_effort.py::test_it_is_remembered": BY_BACKEND,
+    "tests/api/test_effort.py::test_a_list_without_conditions_is_not_cut_short": BY_BACKEND,
+    "tests/api/test_effort.py::test_counting_all_is_heavy_from_the_start": BY_BACKEND,
+}
 
 
 class Pooler:
@@ -95,10 +102,15 @@ def of_cluster(cluster):
     return _POOLERS[cluster.folder]
 
 
+def unfit(node_id):
+    """Why a test is left out of this run; None: it is not."""
+    return UNFIT.get(node_id.split("[")[0]) if os.environ.get("WARDMOTE_TEST_POOLER") else None
+
+
 def settings(cluster, database):
     """What the environment asks of every server: WARDMOTE_TEST_POOLER=1, WARDMOTE_TEST_TRANSACTIONS=explicit."""
     found = {}
-    if os.environ.get("WARDMOTE_TEST_POOLER"):
+    if os.environ.get("WARDMOTE_TEST_POOLER") and not isinstance(cluster, Pooler):
         found = {"database": of_cluster(cluster).uri("wardmote_api", database), "database_direct": cluster.uri("wardmote_api", database),
                  "pooler": "transaction"}
     if os.environ.get("WARDMOTE_TEST_TRANSACTIONS"):
