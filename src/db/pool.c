@@ -9,6 +9,9 @@
 #include "internal.h"
 #include "wardmote/clock.h"
 
+/* After a start the first connection of each lane, of all workers, has the processor to itself for so long: with these the server is ready. */
+enum { FURTHER_MS = 100 };
+
 void queue_push(struct job_queue *queue, struct db_job *job)
 {
 	job->next = NULL;
@@ -50,10 +53,15 @@ static int pool_connections(struct db_pool *pool)
 	if (pool->connections == NULL)
 		return -ENOMEM;
 	struct connection *connection = pool->connections;
+	int64_t further_us = clock_monotonic_us() + FURTHER_MS * 1000;
 	for (int lane = 0; lane < LANES; lane++) {
 		size_t results = (size_t)pool->settings.depth[lane] * EXPECTED_MAX + 2; /* and what tidies up */
 		for (long i = 0; i < pool->settings.connections[lane]; i++, connection++) {
-			*connection = (struct connection){ .pool = pool, .lane = (enum lane)lane, .fd = -1, .fifo_size = results };
+			*connection = (struct connection){ .pool = pool,
+							   .lane = (enum lane)lane,
+							   .fd = -1,
+							   .fifo_size = results,
+							   .retry_at_us = i == 0 ? 0 : further_us };
 			connection->fifo = calloc(results, sizeof *connection->fifo);
 			if (connection->fifo == NULL)
 				return -ENOMEM;

@@ -12,15 +12,16 @@
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
 
-enum { ROUND_MS = 100, CHECK_MS = 1000, PRUNE_MS = 60000, PATIENCE_MS = 10000, RESERVE = 4 << 20 };
+enum { ROUND_MS = 100, CHECK_MS = 1000, PRUNE_MS = 60000, FIRST_PRUNE_MS = 1000, PATIENCE_MS = 10000, RESERVE = 4 << 20 };
 
 struct jobs {
 	struct server *server;
 	struct arena_reserve *reserve;
 	int stop_fd;
 	struct db_session *session;
+	struct db_session *given; /* by the start, to be the first session */
 	size_t first_host; /* that the next session begins with */
-	int64_t checked_us, pruned_us;
+	int64_t checked_us, prune_us; /* when the last check was, when the next pruning is */
 	bool checked; /* a database that is away from the start is told of as well */
 };
 
@@ -30,14 +31,25 @@ static void close_session(struct jobs *jobs)
 	jobs->session = NULL;
 }
 
-/* With the host after the last one that was of no use. A database that is silent is away, and must not hold up the end of the process. */
-static bool open_session(struct jobs *jobs, struct arena *arena, const char **ret_error)
+static bool connect_session(struct jobs *jobs, struct arena *arena, const char **ret_error)
 {
+	if (jobs->given != NULL) {
+		jobs->session = jobs->given;
+		jobs->given = NULL;
+		db_session_limit(jobs->session, PATIENCE_MS, jobs->stop_fd);
+		return true;
+	}
 	char *uri = db_uri_from(jobs->server->config->database_direct, jobs->first_host);
 	*ret_error = "out of memory";
 	bool opened = uri != NULL && db_session_new_within(uri, arena, PATIENCE_MS, jobs->stop_fd, &jobs->session, ret_error) == 0;
 	free(uri);
-	if (opened && db_session_check(jobs->session, &jobs->server->fence, ret_error) == 0)
+	return opened;
+}
+
+/* With the host after the last one that was of no use. A database that is silent is away, and must not hold up the end of the process. */
+static bool open_session(struct jobs *jobs, struct arena *arena, const char **ret_error)
+{
+	if (connect_session(jobs, arena, ret_error) && db_session_check(jobs->session, &jobs->server->fence, ret_error) == 0)
 		return true;
 	jobs->first_host++;
 	close_session(jobs);
@@ -103,7 +115,7 @@ static void prune(struct jobs *jobs, struct arena *arena)
 		if (rows.cells[2] != NULL)
 			log_message(LOG_LEVEL_WARNING, "not everything that ended was tidied away", "error", rows.cells[2]);
 		if (strcmp(rows.cells[1], "t") == 0)
-			jobs->pruned_us = 0;
+			jobs->prune_us = 0;
 	}
 }
 
@@ -126,8 +138,8 @@ static int run_round(struct jobs *jobs)
 			atomic_store(&jobs->server->sequenced_us, started_us);
 		else
 			wait_ms = CHECK_MS;
-		if (jobs->pruned_us == 0 || now_us - jobs->pruned_us > PRUNE_MS * 1000) {
-			jobs->pruned_us = now_us;
+		if (now_us >= jobs->prune_us) {
+			jobs->prune_us = now_us + PRUNE_MS * 1000;
 			prune(jobs, &arena);
 		}
 	}
@@ -138,6 +150,7 @@ static int run_round(struct jobs *jobs)
 static void jobs_free(struct jobs *jobs)
 {
 	db_session_free(jobs->session);
+	db_session_free(jobs->given);
 	arena_reserve_free(jobs->reserve);
 	free(jobs);
 }
@@ -170,6 +183,9 @@ int jobs_start(struct server *server, pthread_t *ret_thread, int stop_fd)
 		return -ENOMEM;
 	jobs->server = server;
 	jobs->stop_fd = stop_fd;
+	jobs->given = server->first_session;
+	server->first_session = NULL;
+	jobs->prune_us = clock_monotonic_us() + FIRST_PRUNE_MS * 1000; /* the start's own connections go first */
 	atomic_store(&server->sequenced_us, clock_monotonic_us());
 	int error = arena_reserve_new(RESERVE, &jobs->reserve);
 	if (error == 0)

@@ -312,7 +312,10 @@ static int check_room(struct server *server, const char **ret_error)
 		fault = connections_fault(server->config, left, &server->arena);
 	else
 		log_message(LOG_LEVEL_WARNING, "whether the database has room for our connections is not known", "error", error);
-	db_session_free(session);
+	if (error == NULL)
+		server->first_session = session;
+	else
+		db_session_free(session);
 	if (fault == NULL)
 		return 0;
 	*ret_error = arena_printf(&server->arena, "%s: lower workers or lane_*, or raise max_connections", fault);
@@ -443,6 +446,7 @@ int serve_run(const struct config *config, int argc, char **argv)
 		fprintf(stderr, "wardmote: %s\n", error);
 	else
 		log_message(LOG_LEVEL_INFO, "stopped", NULL, NULL);
+	db_session_free(server->first_session);
 	server_done(server);
 	notify_close(&server->notifier);
 	free(server);

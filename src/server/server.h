@@ -40,6 +40,7 @@ struct server {
 	const char *database_setup; /* the same as SET commands */
 	struct slice lacking; /* the problem that is told when there is no memory to tell one */
 	struct document openapi;
+	struct db_session *first_session; /* that the start asked whether there is room; NULL once the jobs thread has it */
 	struct imports *imports;
 	struct notifier notifier; /* the supervisor; of the main thread */
 	pthread_mutex_t keys_lock; /* guards the pointer below, never held for long */
