@@ -179,6 +179,24 @@ def test_nobody_notices_a_reload(site, pooled):
     assert statuses <= {200, 201, 204, 404, 412}, "an append may meet another's"
 
 
+def test_who_waits_too_long_for_a_backend_is_told(site, pooled):
+    """After query_wait_timeout PgBouncer ends the connection, and does not say whether it had begun."""
+    if pooled is None:
+        return
+    name = unique("waited")
+    site.pooler.command("SET query_wait_timeout = 1")
+    site.pooler.command("PAUSE")
+    try:
+        write, read = create(site.client(), name), site.client().get("/v1/communities?limit=1")
+    finally:
+        site.pooler.command("RESUME")
+        site.pooler.command("SET query_wait_timeout = 120")
+    assert write.status == 503 and write.json()["outcome"] == "unknown"
+    assert read.status == 503
+    assert site.ask(f"SELECT count(*) FROM wardmote.community WHERE name = '{name}'") == [(0,)]
+    until(lambda: create(site.client(), unique("resumed")).status == 201)
+
+
 def test_restarts_lose_nothing(site, pooled):
     """What was under way is unknown, and nothing that was acknowledged is lost: kill -9, or SIGTERM; of the database's backend where there is no pooler."""
     if pooled:

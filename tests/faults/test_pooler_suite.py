@@ -11,7 +11,7 @@ import pytest
 from wardmote_long import LONG, pick
 from wardmote_suite import ROOT
 
-SLICE = ["tests/api/test_idempotency.py", "tests/api/test_conditional.py", "tests/api/test_roles.py"]
+SLICE = ["tests/api/test_idempotency.py", "tests/api/test_conditional.py"]
 SUITE = ["tests/api", "tests/privacy", "tests/oracle"]
 
 
