@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Who answers on a fresh connection? A standby, or a former primary that came back after a failover (its timeline is older than one that was seen), gets
  * nothing of us; and no write goes to a server that takes none, or where commits wait for a standby that is away: each would leave one more backend waiting. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 
-#define TIMELINE "CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
+#define TIMELINE                                                                                                                           \
+	"CASE WHEN pg_is_in_recovery() THEN '' ELSE (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint)::text END"
 #define READ_ONLY "current_setting('transaction_read_only') = 'on'"
 #define COMMITS_WAIT                                                                                                                       \
 	"EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep' "                                    \
@@ -15,8 +17,9 @@
 
 const char fence_question[] = "SELECT " TIMELINE ", " READ_ONLY ", " COMMITS_WAIT;
 /* It fails by itself on a server of the past, and on a standby, which has no timeline: then nothing of the segment is done there. */
-const char fence_short_question[] = "SELECT timeline, " READ_ONLY ", false, CASE WHEN timeline < $1 COLLATE \"C\" THEN "
-				    "('no primary: its timeline is <' || timeline || '>, seen was ' || $1)::integer END";
+const char fence_short_question[] =
+    "SELECT timeline, " READ_ONLY ", false, CASE WHEN coalesce(nullif(timeline, ''), '0')::bigint < $1::bigint THEN "
+    "('no primary: its timeline is <' || timeline || '>, seen was ' || $1::bigint)::integer END";
 const char fence_short_source[] = " FROM (SELECT " TIMELINE " AS timeline) AS server";
 const char fence_no_question[] = "SELECT NULL";
 
@@ -34,8 +37,7 @@ static void raise_to(struct db_fence *fence, uint32_t timeline)
 
 void fence_name(const struct db_fence *fence, char *ret_name, size_t size)
 {
-	uint32_t known = atomic_load(&fence->timeline);
-	snprintf(ret_name, size, known == 0 ? "" : "%08X", known);
+	snprintf(ret_name, size, "%" PRIu32, (uint32_t)atomic_load(&fence->timeline));
 }
 
 bool fence_refused(const PGresult *result)
@@ -63,7 +65,7 @@ enum standing fence_judge(struct db_fence *fence, const PGresult *result, uint32
 	const char *timeline = PQgetvalue(result, 0, 0);
 	if (timeline[0] == '\0')
 		return STANDING_STANDBY;
-	*ret_timeline = (uint32_t)strtoul(timeline, NULL, 16);
+	*ret_timeline = (uint32_t)strtoul(timeline, NULL, 10);
 	raise_to(fence, *ret_timeline);
 	if (fence_is_past(fence, *ret_timeline))
 		return STANDING_PAST;

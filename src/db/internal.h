@@ -74,7 +74,7 @@ extern const char fence_short_source[];
 extern const char fence_no_question[]; /* ... of a server that does not say */
 /* From the answer to the question; raises the fence. The timeline is 0 where the server does not tell it. */
 enum standing fence_judge(struct db_fence *fence, const PGresult *result, uint32_t *ret_timeline);
-/* The timeline that was seen last, as the short question takes it: eight digits, or nothing. */
+/* The timeline that was seen last, as the short question takes it; 0: none. */
 void fence_name(const struct db_fence *fence, char *ret_name, size_t size);
 /* Is it this error that the short question ends with? */
 bool fence_refused(const PGresult *result);

@@ -85,7 +85,7 @@ static bool send_opening(struct connection *connection, struct db_job *job, cons
 	if (pooled) {
 		bool silent = atomic_load(&pool->settings.fence->silent);
 		char *const *texts = silent ? pool->transaction_unasked : pool->transaction;
-		char seen[9];
+		char seen[12];
 		fence_name(pool->settings.fence, seen, sizeof seen);
 		sent = sent && send_plain(connection, job, texts[connection->lane], silent ? NULL : seen, EXPECT_LOCAL);
 	}
