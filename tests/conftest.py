@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
 import wardmote_long
+import wardmote_pooler
 import wardmote_server
 from wardmote_client import Client, Contract, Coverage
 from wardmote_records import Records
@@ -136,6 +137,13 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         config.wardmote_coverage = tempfile.mkdtemp(prefix="wardmote-coverage-")
         os.environ[FOLDER] = config.wardmote_coverage
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        reason = wardmote_pooler.unfit(item.nodeid)
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -39,6 +39,7 @@ struct db_result {
 	const char *etag, *link; /* NULL when null */
 	uint32_t timeline; /* of the server that answered; 0: not told */
 	char sqlstate[6];
+	bool early; /* DB_ERROR: of what comes before the steps: whatever it is, the request did not cause it */
 	const char *constraint; /* NULL when none; with sqlstate lies in `owner` */
 	const char *detail_code; /* MESSAGE of an error raised by our own functions (SQLSTATE class WM), else NULL */
 	void *owner; /* give to db_result_release when the body was sent; may be NULL */
@@ -75,6 +76,8 @@ struct db_job {
 	void *error; /* the first error of the segment */
 	bool actor; /* act-as found its account */
 	bool stranger; /* act-as answered that there is no such account: whatever else the segment says does not matter */
+	bool astray; /* its segment met a standby, or a primary of the past, behind a pooler: what that says is of no worth */
+	bool early; /* the error is not that of a step, but of what comes before */
 	unsigned char tries;
 	int64_t enqueued_us, sent_us;
 	void *connection; /* LANE_STREAM: the one that it runs on */

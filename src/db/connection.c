@@ -273,10 +273,12 @@ static void take(struct connection *connection, const struct expected *head, PGr
 		statements_remove(&connection->statements, job->steps[head->step].text);
 	if (status == PGRES_FATAL_ERROR && job->error == NULL) {
 		job->error = result;
+		job->early = head->kind == EXPECT_BRACKET || head->kind == EXPECT_LOCAL;
+		job->astray = head->kind == EXPECT_LOCAL && fence_refused(result);
 		return;
 	}
 	if (head->kind == EXPECT_LOCAL && status == PGRES_TUPLES_OK)
-		connection_judge(connection, result);
+		connection_judge(connection, job, result);
 	if (head->kind == EXPECT_STEP && status == PGRES_TUPLES_OK) {
 		if (job->acts && head->step == 0) {
 			job->actor = PQntuples(result) == 1;
@@ -324,7 +326,9 @@ static void settle(struct connection *connection, struct db_job *job, int64_t no
 	bool failed = job->error != NULL;
 	job->connection = NULL;
 	job_settle(connection->pool, connection, job);
-	if (failed && connection->pool->settings.bracketed && connection->in_flight == 0 && connection->state == CONNECTION_READY)
+	/* Where BEGIN was not reached, or COMMIT itself failed, there is none: the database would warn of each. */
+	bool left = failed && connection->state == CONNECTION_READY && PQtransactionStatus(connection->pg) != PQTRANS_IDLE;
+	if (left && connection->pool->settings.bracketed && connection->in_flight == 0)
 		connection_tidy(connection, now_us);
 }
 
@@ -376,11 +380,11 @@ static bool read_one(struct connection *connection, int64_t now_us)
 	}
 	take(connection, &head, result);
 	/* The rows that would follow are for nobody, and may be many. */
-	if (head.job == NULL || !head.job->stranger || head.job->take_row == NULL)
+	if (head.job == NULL || head.job->take_row == NULL || !(head.job->stranger || head.job->astray))
 		return true;
 	connection_discard(connection, now_us);
 	head.job->connection = NULL;
-	job_fail(connection->pool, head.job, DB_NO_ACTOR);
+	job_settle(connection->pool, connection, head.job);
 	return false;
 }
 

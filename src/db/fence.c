@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Who answers on a fresh connection? A standby, or a former primary that came back after a failover (its timeline is older than one that was seen), gets
  * nothing of us; and no write goes to a server that takes none, or where commits wait for a standby that is away: each would leave one more backend waiting. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +18,11 @@
 	"AND query_start < clock_timestamp() - interval '4 seconds')"
 
 const char fence_question[] = "SELECT " TIMELINE ", " READ_ONLY ", " COMMITS_WAIT;
-const char fence_short_question[] = "SELECT " TIMELINE ", " READ_ONLY ", false";
+/* It fails by itself on a server of the past, and on a standby, which has no timeline: then nothing of the segment is done there. */
+const char fence_short_question[] =
+    "SELECT timeline, " READ_ONLY ", false, CASE WHEN coalesce(nullif(timeline, ''), '0')::bigint < $1::bigint THEN "
+    "('no primary: its timeline is <' || timeline || '>, seen was ' || $1::bigint)::integer END";
+const char fence_short_source[] = " FROM (SELECT " TIMELINE " AS timeline) AS server";
 const char fence_no_question[] = "SELECT NULL";
 
 bool fence_is_past(const struct db_fence *fence, uint32_t timeline)
@@ -29,6 +35,17 @@ static void raise_to(struct db_fence *fence, uint32_t timeline)
 	uint32_t known = atomic_load(&fence->timeline);
 	while (known < timeline && !atomic_compare_exchange_weak(&fence->timeline, &known, timeline))
 		continue;
+}
+
+void fence_name(const struct db_fence *fence, char *ret_name, size_t size)
+{
+	snprintf(ret_name, size, "%" PRIu32, (uint32_t)atomic_load(&fence->timeline));
+}
+
+bool fence_refused(const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	return sqlstate != NULL && strcmp(sqlstate, "22P02") == 0;
 }
 
 /* Some services keep these functions to themselves. */

@@ -68,10 +68,16 @@ enum connection_state { CONNECTION_DOWN, CONNECTION_CONNECTING, CONNECTION_SETTI
 enum standing { STANDING_GOOD, STANDING_UNTOLD, STANDING_STANDBY, STANDING_PAST, STANDING_READ_ONLY, STANDING_WAITING };
 
 extern const char fence_question[]; /* on a fresh connection */
-extern const char fence_short_question[]; /* within each segment: what costs nothing */
+/* Within each segment: what costs nothing. $1: fence_name. */
+extern const char fence_short_question[];
+extern const char fence_short_source[];
 extern const char fence_no_question[]; /* ... of a server that does not say */
 /* From the answer to the question; raises the fence. The timeline is 0 where the server does not tell it. */
 enum standing fence_judge(struct db_fence *fence, const PGresult *result, uint32_t *ret_timeline);
+/* The timeline that was seen last, as the short question takes it; 0: none. */
+void fence_name(const struct db_fence *fence, char *ret_name, size_t size);
+/* Is it this error that the short question ends with? */
+bool fence_refused(const PGresult *result);
 bool fence_is_past(const struct db_fence *fence, uint32_t timeline);
 const char *standing_text(enum standing standing);
 
@@ -137,9 +143,9 @@ void queue_push(struct job_queue *queue, struct db_job *job);
 void queue_push_front(struct job_queue *queue, struct db_job *job);
 struct db_job *queue_pop(struct job_queue *queue);
 
-/* settings.c: what sets a session, or, as the one SELECT that begins with `question`, a transaction; malloc'd, NULL: no memory. */
+/* settings.c: what sets a session, or, as the one SELECT from `question` to `source`, a transaction; malloc'd, NULL: no memory. */
 char *settings_of_session(const struct db_settings *settings, enum lane lane);
-char *settings_of_transaction(const struct db_settings *settings, enum lane lane, const char *question);
+char *settings_of_transaction(const struct db_settings *settings, enum lane lane, const char *question, const char *source);
 
 /* Starts an attempt; its failure is handled like a loss. */
 void connection_start(struct connection *connection, int64_t now_us);
@@ -150,7 +156,7 @@ int connection_send(struct connection *connection, struct db_job *job, int64_t n
 /* send.c: notes what the next result will be. */
 void connection_expect(struct connection *connection, struct db_job *job, enum expected_kind kind, size_t step);
 /* The result of EXPECT_LOCAL: the segment met a server that is of no use, or an older one. */
-void connection_judge(struct connection *connection, const PGresult *result);
+void connection_judge(struct connection *connection, struct db_job *job, const PGresult *result);
 /* After a segment in BEGIN and COMMIT failed, its transaction is still there: it is ended at once, not by whoever comes next. */
 void connection_tidy(struct connection *connection, int64_t now_us);
 void connection_flush(struct connection *connection, int64_t now_us);

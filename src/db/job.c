@@ -130,6 +130,8 @@ static bool try_again(struct db_pool *pool, struct db_job *job, bool rest)
 	job->error = NULL;
 	job->actor = false;
 	job->stranger = false;
+	job->astray = false;
+	job->early = false;
 	pool->n_queued++;
 	if (rest)
 		job_rest(pool, job);
@@ -140,7 +142,7 @@ static bool try_again(struct db_pool *pool, struct db_job *job, bool rest)
 
 static void settle_error(struct db_pool *pool, struct connection *connection, struct db_job *job)
 {
-	struct db_result result = { .outcome = DB_ERROR, .owner = job->error };
+	struct db_result result = { .outcome = DB_ERROR, .owner = job->error, .early = job->early };
 	const char *sqlstate = PQresultErrorField(job->error, PG_DIAG_SQLSTATE); /* without one the connection is lost instead */
 	memcpy(result.sqlstate, sqlstate, 5);
 	result.constraint = PQresultErrorField(job->error, PG_DIAG_CONSTRAINT_NAME);
@@ -173,14 +175,33 @@ static void settle_error(struct db_pool *pool, struct connection *connection, st
 		result.outcome = DB_UNAVAILABLE;
 		break;
 	case VERDICT_ERROR:
+		/* Fresh connections find out more: whether the server may be asked who it is, say. */
+		if (job->early)
+			pool_retire(pool);
+		if (job->early && try_again(pool, job, true))
+			return;
 		break;
 	}
 	finish(pool, job, &result);
 	/* finish keeps what it was given as owner; the receiver releases it */
 }
 
+/* What it says is of no worth. It may go to the right server next time; but a write that met no error may have been done, where nobody will ever see it. */
+static void settle_astray(struct db_pool *pool, struct db_job *job)
+{
+	bool undone = job->error != NULL;
+	pool_retire(pool);
+	if ((!job->write || undone) && try_again(pool, job, true))
+		return;
+	job_fail(pool, job, job->write && !undone ? DB_UNKNOWN : DB_UNAVAILABLE);
+}
+
 void job_settle(struct db_pool *pool, struct connection *connection, struct db_job *job)
 {
+	if (job->astray) {
+		settle_astray(pool, job);
+		return;
+	}
 	/* A statement that ran for nobody may fail in its own way: the answer is about the account. */
 	if (job->stranger) {
 		job_fail(pool, job, DB_NO_ACTOR);

@@ -78,8 +78,8 @@ static int pool_texts(struct db_pool *pool)
 		whole = whole && pool->session[lane] != NULL;
 		if (!pool->settings.pooled)
 			continue;
-		pool->transaction[lane] = settings_of_transaction(&pool->settings, lane, fence_short_question);
-		pool->transaction_unasked[lane] = settings_of_transaction(&pool->settings, lane, fence_no_question);
+		pool->transaction[lane] = settings_of_transaction(&pool->settings, lane, fence_short_question, fence_short_source);
+		pool->transaction_unasked[lane] = settings_of_transaction(&pool->settings, lane, fence_no_question, "");
 		whole = whole && pool->transaction[lane] != NULL && pool->transaction_unasked[lane] != NULL;
 	}
 	return whole ? 0 : -ENOMEM;
@@ -224,6 +224,8 @@ int db_enqueue(struct db_pool *pool, struct db_job *job)
 	job->error = NULL;
 	job->actor = false;
 	job->stranger = false;
+	job->astray = false;
+	job->early = false;
 	job->tries = 0;
 	job->enqueued_us = now_us;
 	if (pool->queues[job->lane].n == 0)

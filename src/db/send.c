@@ -52,9 +52,10 @@ static bool send_step(struct connection *connection, struct db_job *job, size_t 
 	return true;
 }
 
-static bool send_plain(struct connection *connection, struct db_job *job, const char *text, enum expected_kind kind)
+/* `parameter`: NULL: it has none. */
+static bool send_plain(struct connection *connection, struct db_job *job, const char *text, const char *parameter, enum expected_kind kind)
 {
-	if (PQsendQueryParams(connection->pg, text, 0, NULL, NULL, NULL, NULL, 0) != 1)
+	if (PQsendQueryParams(connection->pg, text, parameter == NULL ? 0 : 1, NULL, &parameter, NULL, NULL, 0) != 1)
 		return false;
 	connection_expect(connection, job, kind, 0);
 	return true;
@@ -80,18 +81,20 @@ static bool send_opening(struct connection *connection, struct db_job *job, cons
 		sent = rows[i] != NULL;
 	}
 	if (bracketed)
-		sent = sent && send_plain(connection, job, "BEGIN", EXPECT_BRACKET);
+		sent = sent && send_plain(connection, job, "BEGIN", NULL, EXPECT_BRACKET);
 	if (pooled) {
 		bool silent = atomic_load(&pool->settings.fence->silent);
 		char *const *texts = silent ? pool->transaction_unasked : pool->transaction;
-		sent = sent && send_plain(connection, job, texts[connection->lane], EXPECT_LOCAL);
+		char seen[12];
+		fence_name(pool->settings.fence, seen, sizeof seen);
+		sent = sent && send_plain(connection, job, texts[connection->lane], silent ? NULL : seen, EXPECT_LOCAL);
 	}
 	return sent;
 }
 
 static bool send_closing(struct connection *connection, struct db_job *job)
 {
-	if (connection->pool->settings.bracketed && !send_plain(connection, job, "COMMIT", EXPECT_COMMIT))
+	if (connection->pool->settings.bracketed && !send_plain(connection, job, "COMMIT", NULL, EXPECT_COMMIT))
 		return false;
 	return send_sync(connection->pg);
 }
@@ -128,13 +131,13 @@ int connection_send(struct connection *connection, struct db_job *job, int64_t n
 
 void connection_tidy(struct connection *connection, int64_t now_us)
 {
-	if (send_plain(connection, NULL, "ROLLBACK", EXPECT_BRACKET) && send_sync(connection->pg))
+	if (send_plain(connection, NULL, "ROLLBACK", NULL, EXPECT_BRACKET) && send_sync(connection->pg))
 		count_sent(connection, NULL, now_us);
 	else
 		connection_lose(connection, now_us);
 }
 
-void connection_judge(struct connection *connection, const PGresult *result)
+void connection_judge(struct connection *connection, struct db_job *job, const PGresult *result)
 {
 	if (PQnfields(result) == 0 || PQgetisnull(result, 0, 0))
 		return; /* it was not asked */
@@ -142,4 +145,5 @@ void connection_judge(struct connection *connection, const PGresult *result)
 	bool takes_reads = standing == STANDING_GOOD || standing == STANDING_READ_ONLY;
 	bool usable = connection->lane == LANE_WRITE ? standing == STANDING_GOOD : takes_reads;
 	connection->retired = connection->retired || !usable;
+	job->astray = standing == STANDING_STANDBY || standing == STANDING_PAST;
 }

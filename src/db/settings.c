@@ -70,7 +70,7 @@ char *settings_of_session(const struct db_settings *settings, enum lane lane)
 	return render(settings, lane, fence_no_question, ",set_config('%s','%s',false)", lane == LANE_STREAM ? LOOK_FOR_CLIENT : "");
 }
 
-char *settings_of_transaction(const struct db_settings *settings, enum lane lane, const char *question)
+char *settings_of_transaction(const struct db_settings *settings, enum lane lane, const char *question, const char *source)
 {
-	return render(settings, lane, question, ",set_config('%s','%s',true)", "");
+	return render(settings, lane, question, ",set_config('%s','%s',true)", source);
 }

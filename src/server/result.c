@@ -422,7 +422,7 @@ static const struct mapping mappings[] = {
 
 static void respond_error(struct request *request, const struct db_result *result)
 {
-	if (strncmp(result->sqlstate, "23", 2) == 0) {
+	if (!result->early && strncmp(result->sqlstate, "23", 2) == 0) {
 		respond_constraint(request, result);
 		return;
 	}
@@ -432,7 +432,7 @@ static void respond_error(struct request *request, const struct db_result *resul
 		respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
 		return;
 	}
-	for (size_t i = 0; i < sizeof mappings / sizeof mappings[0]; i++) {
+	for (size_t i = 0; !result->early && i < sizeof mappings / sizeof mappings[0]; i++) {
 		if (strncmp(result->sqlstate, mappings[i].prefix, strlen(mappings[i].prefix)) == 0) {
 			respond_problem(request, mappings[i].problem, mappings[i].detail);
 			return;

@@ -29,11 +29,10 @@ class Locked:
         self.pool = pool
 
     def waiting(self, table=TABLE):
-        """The backend that waits for the table, for a request."""
-        self.cursor.execute("SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE NOT l.granted AND l.relation = %s::regclass"
+        """The backend that waits for the table, for a request, and its transaction."""
+        self.cursor.execute("SELECT l.pid, l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE NOT l.granted AND l.relation = %s::regclass"
                             " AND a.query NOT LIKE '%%wardmote.overlap_step%%' AND a.query NOT LIKE '%%wardmote.prune%%'", (table,))
-        found = self.cursor.fetchone()
-        return found and found[0]
+        return self.cursor.fetchone()
 
     @contextlib.contextmanager
     def list(self, target):
@@ -48,7 +47,7 @@ class Locked:
         assert answer.result(30).status == 200, answer.result().text()
 
     def moved(self, first):
-        """The other backend that waits after a while."""
+        """The transaction that waits after a while, of another backend where no pooler gives it the same one."""
         return until(lambda: self.waiting() not in (None, first) and self.waiting(), what="the list is tried elsewhere")
 
 
@@ -63,25 +62,25 @@ def test_it_is_remembered(asked):
     with asked.list("/v1/risk-scales?name.contains=one") as read:
         heavy = asked.moved(read)
     with asked.list("/v1/risk-scales?name.contains=one&limit=3") as first:
-        assert first == heavy
+        assert first[0] == heavy[0]
     with asked.list("/v1/risk-scales?name.contains=two") as first:
-        assert first == read
+        assert first[0] == read[0]
 
 
 def test_a_list_without_conditions_is_not_cut_short(asked):
     with asked.list("/v1/risk-scales?name.contains=three") as read:
         asked.moved(read)
     with asked.list("/v1/risk-scales?sort=-updated_at&count=estimated") as first:
-        assert first == read
+        assert first[0] == read[0]
         asked.cursor.execute("SELECT pg_sleep(0.6)")  # three times as long as one with conditions has
-        assert asked.waiting() == read
+        assert asked.waiting() == first
 
 
 def test_counting_all_is_heavy_from_the_start(asked):
     with asked.list("/v1/risk-scales?name.contains=four") as read:
         heavy = asked.moved(read)
     with asked.list("/v1/risk-scales?count=exact") as first:
-        assert first == heavy
+        assert first[0] == heavy[0]
 
 
 def test_a_full_heavy_lane_refuses_its_own_alone(cluster, start_server, contract):

@@ -18,14 +18,22 @@ PATIENCE = 60
 TOKEN_SECONDS = 86400
 
 
+class Prepared:
+    """A cluster with what every server on it needs: for several sites, one after another."""
+
+    def __init__(self, more=DURABLE, cluster=None):
+        self.cluster = cluster or wardmote_server.Cluster(more)
+        self.cluster.setup()
+        self.host = wardmote_server.make_administrator(self.cluster)
+        self.keys = wardmote_server.make_keys(self.cluster)
+
+
 class Site:
     """`through` stands between server and cluster: something with uri(role, database) and folder."""
 
     def __init__(self, cluster=None, through=None, **settings):
-        self.cluster = cluster or wardmote_server.Cluster(DURABLE)
-        self.cluster.setup()
-        self.host = wardmote_server.make_administrator(self.cluster)
-        self.keys = wardmote_server.make_keys(self.cluster)
+        prepared = cluster if isinstance(cluster, Prepared) else Prepared(cluster=cluster)
+        self.cluster, self.host, self.keys = prepared.cluster, prepared.host, prepared.keys
         settings = {"workers": 2, "lane_read": 2, "lane_write": 4, "lane_heavy": 1, "lane_stream": 1, "access_token_seconds": TOKEN_SECONDS, **settings}
         self.server = wardmote_server.Server(through(self.cluster) if through else self.cluster, self.keys, **settings)
         self.public = Client(self.server, None, None)

@@ -72,6 +72,15 @@ class FaultProxy:
             self._turned.clear()
             self._turned.wait()
 
+    def lead(self, cluster):
+        """From now on to another one; what goes to this one is cut."""
+        self._cluster = cluster
+        cuts, links = self.cuts, len(self._links)
+        self.cut()
+        while links and self.cuts == cuts:
+            self._turned.clear()
+            self._turned.wait()
+
     def cut(self):
         """All connections, now."""
         with self._lock:

@@ -108,11 +108,14 @@ static void test_the_fence_is_only_raised(void **state)
 {
 	(void)state;
 	struct db_fence fence = { 0 };
-	assert_standing(&fence, answer("0000000A", "f", "f"), STANDING_GOOD, 10);
-	assert_standing(&fence, answer("00000009", "f", "f"), STANDING_PAST, 9);
-	assert_standing(&fence, answer("0000000A", "f", "f"), STANDING_GOOD, 10);
-	assert_standing(&fence, answer("FFFFFFFE", "f", "f"), STANDING_GOOD, 0xfffffffe);
-	assert_standing(&fence, answer("0000000A", "f", "f"), STANDING_PAST, 10);
+	assert_standing(&fence, answer("10", "f", "f"), STANDING_GOOD, 10);
+	assert_standing(&fence, answer("9", "f", "f"), STANDING_PAST, 9);
+	assert_standing(&fence, answer("10", "f", "f"), STANDING_GOOD, 10);
+	assert_standing(&fence, answer("4294967294", "f", "f"), STANDING_GOOD, 0xfffffffe);
+	assert_standing(&fence, answer("10", "f", "f"), STANDING_PAST, 10);
+	char name[12];
+	fence_name(&fence, name, sizeof name);
+	assert_string_equal(name, "4294967294");
 	assert_true(fence_is_past(&fence, 10));
 	assert_false(fence_is_past(&fence, 0xfffffffe));
 	assert_false(fence_is_past(&fence, 0)); /* not told */
@@ -123,9 +126,9 @@ static void test_who_answers(void **state)
 	(void)state;
 	struct db_fence fence = { 0 };
 	assert_standing(&fence, answer("", "t", "f"), STANDING_STANDBY, 0);
-	assert_standing(&fence, answer("00000002", "t", "f"), STANDING_READ_ONLY, 2);
-	assert_standing(&fence, answer("00000002", "f", "t"), STANDING_WAITING, 2);
-	assert_standing(&fence, answer("00000001", "t", "t"), STANDING_PAST, 1);
+	assert_standing(&fence, answer("2", "t", "f"), STANDING_READ_ONLY, 2);
+	assert_standing(&fence, answer("2", "f", "t"), STANDING_WAITING, 2);
+	assert_standing(&fence, answer("1", "t", "t"), STANDING_PAST, 1);
 	assert_standing(&fence, PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR), STANDING_UNTOLD, 0);
 	assert_standing(&fence, PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK), STANDING_UNTOLD, 0);
 	assert_standing(&fence, NULL, STANDING_UNTOLD, 0);
