@@ -80,6 +80,7 @@ static void check_type(struct check *check, const struct field *field)
 		fail(check, "a position or box is given in a parameter alone");
 		break;
 	case T_OBJECTS:
+	case T_OBJECT:
 		expect(check, field->members != NULL && field->members[0].name != NULL, "objects without members");
 		break;
 	case T_UUID:

@@ -31,6 +31,7 @@ static enum cell cell_in_json(enum field_type type)
 	case T_INT:
 	case T_DECIMAL:
 	case T_OBJECTS:
+	case T_OBJECT:
 	case T_GEOMETRY:
 	case T_POINT:
 		return CELL_PLAIN;
@@ -42,7 +43,7 @@ static enum cell cell_in_json(enum field_type type)
 static enum cell cell_in_csv(enum field_type type)
 {
 	enum cell cell = cell_in_json(type);
-	return cell == CELL_ARRAY || type == T_OBJECTS ? CELL_TEXT : cell;
+	return cell == CELL_ARRAY || type == T_OBJECTS || type == T_OBJECT ? CELL_TEXT : cell;
 }
 
 static void add_columns(const struct sql *sql, struct view *view)
