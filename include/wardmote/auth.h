@@ -49,9 +49,9 @@ bool auth_has_scope(const struct auth_claims *claims, const char *scope);
 
 struct auth_policy {
 	const char *issuer, *audience;
+	long leeway_seconds; /* 30 */
 	/* NULL, or what an assertion's aud may be beside the issuer: old clients send the URL of the token endpoint. */
 	const char *token_endpoint;
-	long leeway_seconds; /* 30 */
 };
 
 /* Signs with the newest key that may sign. 0 or negative errno; -ENOMEM says nothing of the claims. */

@@ -138,7 +138,7 @@ static void check_field(struct check *check, const struct field *field, const ch
 	const char *name = check->where;
 	for (const struct field *member = field->members; member != NULL && member->name != NULL; member++) {
 		check_field(check, member, name);
-		expect(check, member->members == NULL, "objects within objects");
+		expect(check, member->members == NULL || (field->type == T_OBJECT && member->type == T_OBJECTS), "objects within objects");
 		expect(check, !(member->flags & F_PERSONAL) || field->flags & F_PERSONAL, "personal within a field that is not");
 	}
 	check->where = name;

@@ -148,7 +148,7 @@ int flow_client_parse(struct arena *arena, struct slice authorization, struct sl
 	if (authorization.ptr != NULL) {
 		if (basic_parse(arena, authorization, &client) != 0)
 			return refuse(ret_refusal, flow_client_refused(&(struct flow_client){ .method = FLOW_BASIC }));
-		if (proofs.client_id != NULL && strcmp(proofs.client_id, client.client_id) != 0)
+		if (proofs.client_id != NULL && (client.client_id == NULL || strcmp(proofs.client_id, client.client_id) != 0))
 			return refuse(ret_refusal, two_methods);
 	} else {
 		client = (struct flow_client){ proofs.secret != NULL ? FLOW_POST : FLOW_NOBODY, proofs.client_id, proofs.secret, NULL };
