@@ -84,7 +84,7 @@ CREATE TABLE wardmote.account (
 	-- NULL: everything that the role allows.
 	scopes text[] CONSTRAINT account_scopes CHECK (cardinality(scopes) <= 40),
 	-- Public keys of a program: it signs assertions with their private halves, instead of a secret or beside it.
-	jwks jsonb CONSTRAINT account_jwks CHECK (kind = 'service' AND wardmote.public_jwks(jwks)),
+	jwks jsonb CONSTRAINT account_jwks CHECK (jwks IS NULL OR (kind = 'service' AND wardmote.public_jwks(jwks))),
 	disabled boolean NOT NULL DEFAULT false,
 	-- Reserved for accounts that a trusted outside identity provider vouches for.
 	issuer text CONSTRAINT account_issuer CHECK (char_length(issuer) BETWEEN 1 AND 500),

@@ -390,7 +390,7 @@ static void test_what_is_too_long_is_not_issued(void **state)
 	struct forge *forge = *state;
 	char *issuer = arena_alloc(&forge->arena, LONG_ISSUER + 1);
 	memset(issuer, 'i', LONG_ISSUER);
-	const struct auth_policy wide = { issuer, "https://wardmote.example", 30 };
+	const struct auth_policy wide = { issuer, "https://wardmote.example", 30, NULL };
 	const char *token = NULL;
 	assert_int_equal(auth_token_sign(&forge->arena, forge->keys, &wide, &claims, &token), -E2BIG);
 	assert_null(token);
