@@ -51,14 +51,19 @@ class Key:
         return b64(self.private.sign(data))
 
 
+def ahead(seconds):
+    return lambda now: now + seconds
+
+
 def assertion(key, client_id, audience, header=None, claims=None, signed_by=None):
-    """One that is good but for the members replaced, or left out where the value is ...; a text in place of a part is taken as it is."""
+    """One that is good but for the members replaced, or left out where the value is ...; a text in place of a part is taken as it is. A time may be `ahead(seconds)`."""
     now = int(time.time())
 
     def part(base, change):
         if isinstance(change, str):
             return b64(change.encode())
-        return b64(json.dumps({name: value for name, value in {**base, **(change or {})}.items() if value is not ...}).encode())
+        members = {**base, **(change or {})}
+        return b64(json.dumps({name: value(now) if callable(value) else value for name, value in members.items() if value is not ...}).encode())
 
     text = (part({"alg": key.algorithm, "kid": key.kid, "typ": "JWT"}, header) + "."
             + part({"iss": client_id, "sub": client_id, "aud": audience, "jti": str(uuid.uuid4()), "iat": now, "exp": now + 60}, claims))
