@@ -267,9 +267,8 @@ def identity_cases(site):
     def introspect():
         return site.form("/oauth/introspect", token=site.partner.officer.token, client_id=site.service["client_id"], client_secret=site.service["client_secret"])
 
-    def keys():
-        record = site.records.account_record(site.partner.id, "viewer")
-        return site.json("PATCH", f"/v1/accounts/{record['id']}", site.partner.manager, {"jwks": {"keys": [key.jwk]}}, If_Match="*")
+    def keys(**members):
+        return site.json("PATCH", f"/v1/accounts/{signer['id']}?dry_run=true", site.partner.manager, {"jwks": {"keys": [{**key.jwk, "kid": "another", **members}]}}, If_Match="*")
 
     def new_token():
         return site.get(f"/v1/communities/{site.community['id']}", site.officer.as_token(site.records.administrator.token_for(
@@ -287,4 +286,5 @@ def identity_cases(site):
         Case("secret", secret, volatile=True, slow=True), Case("token by assertion", signed, volatile=True, again=(401,), slow=True),
         Case("foreign: assertion of another key", lambda: signed(Key("ES256")), slow=True), Case("introspect", introspect, slow=True),
         Case("keys of a client", keys, volatile=True, slow=True),
+        Case("keys that are none", lambda: keys(x="A" * 43), slow=True),
     ]
