@@ -56,7 +56,7 @@ static bool is_typed(const json_t *header)
 static const char *gate_header(struct arena *arena, const json_t *header, struct auth_assertion *assertion)
 {
 	static const char *const refused[] = { "crit", "b64", "zip", "jku", "jwk", "x5u", "x5c" };
-	assertion->algorithm = jws_algorithm(json_string_value(json_object_get(header, "alg")));
+	assertion->algorithm = (int)jws_algorithm(json_string_value(json_object_get(header, "alg")));
 	if (assertion->algorithm == JWS_UNKNOWN)
 		return "alg is not one of RS256, PS256, ES256, EdDSA, Ed25519";
 	if (!is_typed(header))

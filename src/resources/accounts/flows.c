@@ -249,16 +249,21 @@ struct slice flow_metadata(struct arena *arena, const char *issuer, const char *
 	add_url(&text, "jwks_uri", base_url, "/.well-known/jwks.json");
 	add_url(&text, "service_documentation", base_url, "/openapi.json");
 	/* No authorization endpoint: programs use client_credentials, people log in at /v1/sessions. */
-	buffer_text(&text,
-		    ",\"response_types_supported\":[],\"grant_types_supported\":[\"client_credentials\",\"refresh_token\"]," METHODS("toke"
-																     "n") ",\"none\"]," ALGORITHMS(
-			"token") "," METHODS("introspection") "]," ALGORITHMS("introspection") "," METHODS("revocation") ",\"none\"]"
-															 "," ALGORITHMS("re"
-																	"vo"
-																	"ca"
-																	"ti"
-																	"o"
-																	"n") ",\"scopes_supported\":[");
+	buffer_text(
+	    &text,
+	    ",\"response_types_supported\":[],\"grant_types_supported\":[\"client_credentials\",\"refresh_token\"]," METHODS(
+		"toke"
+		"n") ",\"none\"]," ALGORITHMS("token") "," METHODS("introspection") "]," ALGORITHMS("introspection") "," METHODS("revocatio"
+																 "n") ",\"n"
+																      "one"
+																      "\"]"
+																      "," ALGORITHMS(
+																	  "re"
+																	  "vo"
+																	  "ca"
+																	  "ti"
+																	  "o"
+																	  "n") ",\"scopes_supported\":[");
 	for (const char *at = scopes; *at != '\0';) {
 		size_t span = strcspn(at, " ");
 		if (at != scopes)
