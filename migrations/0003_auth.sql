@@ -60,6 +60,20 @@ SELECT wardmote.refers('partner', 'parent_id', 'partner', false);
 
 -- --- accounts: their partner's managers run them ---
 
+-- Is this a set of public keys (RFC 7517), each with a name of its own and one algorithm, and nothing private in it? That the numbers are good keys is the server's to say.
+CREATE FUNCTION wardmote.public_jwks(jwks jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog
+AS $$
+	SELECT CASE WHEN jsonb_typeof(jwks) = 'object' AND jsonb_typeof(jwks -> 'keys') = 'array' AND length(jwks::text) <= 32768 THEN
+		jsonb_array_length(jwks -> 'keys') BETWEEN 1 AND 10
+		AND (SELECT bool_and(CASE WHEN jsonb_typeof(k) = 'object' THEN char_length(k ->> 'kid') BETWEEN 1 AND 128
+				AND (k ->> 'kty', k ->> 'alg') IN (('RSA', 'RS256'), ('RSA', 'PS256'), ('EC', 'ES256'), ('OKP', 'EdDSA'), ('OKP', 'Ed25519'))
+				AND NOT k ?| '{d,p,q,dp,dq,qi,oth,k}' ELSE false END) AND count(DISTINCT k ->> 'kid') = count(*)
+			FROM jsonb_array_elements(jwks -> 'keys') k)
+		ELSE false END
+$$;
+GRANT EXECUTE ON FUNCTION wardmote.public_jwks(jsonb) TO wardmote_api;
+
 CREATE TABLE wardmote.account (
 	id uuid PRIMARY KEY DEFAULT wardmote.uuid7(),
 	partner_id uuid NOT NULL,
@@ -69,6 +83,8 @@ CREATE TABLE wardmote.account (
 	login text CONSTRAINT account_login CHECK (login = lower(login) AND char_length(login) BETWEEN 3 AND 200 AND login !~ '[[:space:]]'),
 	-- NULL: everything that the role allows.
 	scopes text[] CONSTRAINT account_scopes CHECK (cardinality(scopes) <= 40),
+	-- Public keys of a program: it signs assertions with their private halves, instead of a secret or beside it.
+	jwks jsonb CONSTRAINT account_jwks CHECK (jwks IS NULL OR (kind = 'service' AND wardmote.public_jwks(jwks))),
 	disabled boolean NOT NULL DEFAULT false,
 	-- Reserved for accounts that a trusted outside identity provider vouches for.
 	issuer text CONSTRAINT account_issuer CHECK (char_length(issuer) BETWEEN 1 AND 500),
@@ -251,6 +267,10 @@ BEGIN
 	IF NEW.role = 'administrator' AND NOT coalesce(home.host, false) THEN
 		RAISE EXCEPTION 'administrators belong to the host' USING ERRCODE = 'WM403';
 	END IF;
+	-- A key is a credential: a token with scopes gives none to an account that may do more.
+	IF NEW.jwks IS NOT NULL AND (TG_OP = 'INSERT' OR NEW.jwks IS DISTINCT FROM OLD.jwks) AND NOT wardmote.within_scopes(NEW.scopes) THEN
+		RAISE EXCEPTION 'the account has wider scopes' USING ERRCODE = 'WM403';
+	END IF;
 	IF TG_OP = 'INSERT' THEN
 		NEW.suspended := coalesce(home.status <> 'active', false);
 		NEW.epoch := 1;
@@ -259,6 +279,11 @@ BEGIN
 	NEW.epoch := greatest(NEW.epoch, OLD.epoch);
 	IF NEW.epoch = OLD.epoch AND (OLD.role, OLD.scopes, OLD.partner_id, OLD.disabled, OLD.suspended)
 		IS DISTINCT FROM (NEW.role, NEW.scopes, NEW.partner_id, NEW.disabled, NEW.suspended) THEN
+		NEW.epoch := OLD.epoch + 1;
+	END IF;
+	-- A key that is taken away is not trusted any more: nor is what was obtained with it.
+	IF NEW.epoch = OLD.epoch AND EXISTS (SELECT k FROM jsonb_array_elements(OLD.jwks -> 'keys') k
+		EXCEPT SELECT k FROM jsonb_array_elements(NEW.jwks -> 'keys') k) THEN
 		NEW.epoch := OLD.epoch + 1;
 	END IF;
 	IF OLD.role = 'administrator' AND NOT OLD.disabled AND (NEW.role <> 'administrator' OR NEW.disabled) THEN

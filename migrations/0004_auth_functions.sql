@@ -403,7 +403,7 @@ BEGIN
 		END IF;
 		DELETE FROM auth.secret s WHERE s.account_id = target.id;
 		DELETE FROM auth.password p WHERE p.account_id = target.id;
-		UPDATE wardmote.account a SET name = 'erased', login = NULL, issuer = NULL, subject = NULL, disabled = true,
+		UPDATE wardmote.account a SET name = 'erased', login = NULL, issuer = NULL, subject = NULL, jwks = NULL, disabled = true,
 			erased_at = now(), epoch = a.epoch + 1
 		WHERE a.id = target.id;
 		DELETE FROM auth.session s WHERE s.account_id = target.id;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The only code that knows libjwt, and (with its folder) libsodium and libcrypto: signing keys, access tokens behind a strict gate, the cache of
- * verified tokens, sealed cursors, secrets, passwords on one helper thread. It knows neither HTTP nor SQL; statements that issue tokens are in
+/* The only code that knows libsodium and libcrypto: signing keys, access tokens behind a strict gate, the cache of verified tokens, the keys and assertions
+ * of clients, sealed cursors, secrets, passwords on one helper thread. It knows neither HTTP nor SQL; statements that issue tokens are in
  * src/resources/accounts and are driven by src/server. */
 #ifndef WARDMOTE_AUTH_H
 #define WARDMOTE_AUTH_H
@@ -13,7 +13,7 @@
 /* Before anything else, where want of memory is to be told from everything else that can fail (the server). */
 void auth_start(void);
 
-enum { UUID_TEXT = 37, AUTH_SCOPES_MAX = 512 };
+enum { UUID_TEXT = 37, AUTH_SCOPES_MAX = 512, AUTH_CLIENT_MAX = 63 };
 
 /* --- key folder: signing keys as PEM files (0600) named <kid>.pem, kid = RFC 7638 thumbprint; cursor.key: 32 bytes --- */
 struct auth_keys; /* const after loading; reference-counted, swapped whole on reload */
@@ -50,6 +50,8 @@ bool auth_has_scope(const struct auth_claims *claims, const char *scope);
 struct auth_policy {
 	const char *issuer, *audience;
 	long leeway_seconds; /* 30 */
+	/* NULL, or what an assertion's aud may be beside the issuer: old clients send the URL of the token endpoint. */
+	const char *token_endpoint;
 };
 
 /* Signs with the newest key that may sign. 0 or negative errno; -ENOMEM says nothing of the claims. */
@@ -73,6 +75,33 @@ int auth_cache_find(struct auth_cache *cache, struct auth_keys *keys, const stru
 /* The database did not know the account at this epoch any more. */
 void auth_cache_drop(struct auth_cache *cache, struct slice token);
 void auth_cache_stats(const struct auth_cache *cache, uint64_t *ret_hits, uint64_t *ret_misses);
+
+/* --- clients' own keys, and the assertions that they sign with them (RFC 7523) --- */
+struct auth_jwk_fault {
+	const char *member, *code, *detail;
+};
+
+/* Is this JSON object a public key that a client may sign with: RSA of 2,048 to 4,096 bits for RS256 or PS256, P-256 for ES256, Ed25519? 0; -EINVAL with what is
+ * wrong, or -ENOMEM. */
+int auth_jwk_check(struct slice text, struct auth_jwk_fault *ret_fault);
+
+struct auth_assertion {
+	const char *client_id;
+	const char *kid; /* NULL: it names none */
+	const char *digest; /* SHA-256 of client and jti, in hex: it counts once */
+	int64_t expires; /* seconds */
+	int algorithm;
+	struct slice signed_text;
+	const unsigned char *signature;
+	size_t signature_len;
+};
+
+/* All that an assertion shows by itself. 0, -EACCES with what is wrong, for its sender to read, or -ENOMEM. It refers to `text`. */
+int auth_assertion_parse(struct arena *arena, const struct auth_policy *policy, struct slice text, int64_t now,
+			 struct auth_assertion *ret_assertion, const char **ret_why);
+/* Was it signed with this key (a JWK that passed auth_jwk_check) and that key's algorithm? Without a key (len 0) it never was, and that takes as long. 0, -EACCES
+ * or -ENOMEM. */
+int auth_assertion_verify(const struct auth_assertion *assertion, struct slice key);
 
 /* --- sealing (cursors): XSalsa20-Poly1305 with the key folder's cursor key, base64url; the same text gives the same seal --- */
 struct slice auth_seal(struct arena *arena, const struct auth_keys *keys, struct slice plain);

@@ -53,6 +53,7 @@ struct config {
 	const char *key_dir; /* signing keys and the cursor key */
 	const char *issuer; /* default public_url */
 	const char *audience; /* default public_url */
+	bool assertion_to_endpoint; /* clients may address assertions to the token endpoint, too: false */
 	long access_token_seconds; /* 600 */
 	long refresh_token_seconds; /* 30 days */
 	/* limits */

@@ -22,6 +22,7 @@ enum field_type {
 	T_CODES, /* text[] of codes in list `code_list` that the caller can see; min..max items, no repeats */
 	T_TEXTS, /* text[]; min..max items of 1..200 characters */
 	T_OBJECTS, /* jsonb array of objects described by `members`; min..max items */
+	T_OBJECT, /* jsonb object described by `members`, stored as it is sent */
 	T_GEOMETRY, /* geometry(MultiPolygon,4326); GeoJSON Polygon or MultiPolygon in, MultiPolygon out */
 	T_POINT, /* geometry(Point,4326); GeoJSON Point */
 	T_URL, /* text; absolute http or https URL, at most 2,000 characters */
@@ -72,7 +73,7 @@ struct field {
 	const char *const *values; /* T_ENUM: NULL-terminated */
 	const char *refers; /* T_REF, T_REFS, and the uuid member of T_OBJECTS: name of the resource ("localities") */
 	const char *code_list; /* T_CODES: name of the list ("topic") */
-	const struct field *members; /* T_OBJECTS: fields of one object, ended by a row without name */
+	const struct field *members; /* T_OBJECTS, T_OBJECT: fields of one object, ended by a row without name */
 	const char *include_name; /* F_INCLUDE: "partner", "localities" */
 	const char *
 	    common; /* T_ENUM: the value that lists ask for most. Indexes of its own hold these records alone, so it stands in a statement's text */

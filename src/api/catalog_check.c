@@ -80,6 +80,7 @@ static void check_type(struct check *check, const struct field *field)
 		fail(check, "a position or box is given in a parameter alone");
 		break;
 	case T_OBJECTS:
+	case T_OBJECT:
 		expect(check, field->members != NULL && field->members[0].name != NULL, "objects without members");
 		break;
 	case T_UUID:
@@ -139,7 +140,7 @@ static void check_field(struct check *check, const struct field *field, const ch
 	const char *name = check->where;
 	for (const struct field *member = field->members; member != NULL && member->name != NULL; member++) {
 		check_field(check, member, name);
-		expect(check, member->members == NULL, "objects within objects");
+		expect(check, member->members == NULL || (field->type == T_OBJECT && member->type == T_OBJECTS), "objects within objects");
 		expect(check, !(member->flags & F_PERSONAL) || field->flags & F_PERSONAL, "personal within a field that is not");
 	}
 	check->where = name;

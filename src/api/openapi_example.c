@@ -40,6 +40,8 @@ static json_t *by_type(const struct field *field)
 		return openapi_pack("[s]", "text");
 	case T_OBJECTS:
 		return openapi_pack("[o]", example_object(field->members));
+	case T_OBJECT:
+		return example_object(field->members);
 	case T_GEOMETRY:
 		return openapi_load("{\"type\":\"MultiPolygon\",\"coordinates\":[[[[1.2,52.6],[1.3,52.6],[1.3,52.7],[1.2,52.6]]]]}",
 				    "geometry");

@@ -41,7 +41,8 @@ static void add_tag(struct openapi *doc, const struct operation *operation, cons
 static json_t *security_of(const struct operation *operation)
 {
 	json_t *security = openapi_pack("[]");
-	if (operation->native == NATIVE_TOKEN) {
+	if (operation->flags & OP_OAUTH) {
+		/* An assertion and a secret in the body are no scheme that OpenAPI knows. */
 		openapi_add(security, openapi_pack("{s[]}", "client"));
 		openapi_add(security, openapi_pack("{}"));
 	} else if (operation->least > CALLER_ANONYMOUS || operation->scope != NULL) {

@@ -87,6 +87,8 @@ static json_t *plain_value(const struct openapi *doc, const struct field *field,
 		return array_schema(field, text_schema(1, ITEM_MAX), false);
 	case T_OBJECTS:
 		return array_schema(field, openapi_object(doc, field->members, purpose == FOR_PATCH ? FOR_INPUT : purpose), false);
+	case T_OBJECT: /* as it was sent: what was left out stays out */
+		return openapi_object(doc, field->members, FOR_INPUT);
 	case T_GEOMETRY:
 	case T_POINT:
 		return place_schema(doc, field, purpose);

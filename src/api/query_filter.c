@@ -38,6 +38,7 @@ unsigned query_operators(const struct field *field)
 		return 1U << FILTER_EQUAL | null;
 	case T_TEXTS:
 	case T_OBJECTS:
+	case T_OBJECT:
 	case T_GEOMETRY:
 	case T_POINT:
 		return null;

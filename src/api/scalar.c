@@ -24,6 +24,7 @@ int64_t field_max(const struct field *field)
 	case T_TEXTS:
 	case T_OBJECTS:
 		return ITEMS_MAX;
+	case T_OBJECT:
 	case T_UUID:
 	case T_ENUM:
 	case T_BOOL:
@@ -222,6 +223,7 @@ struct verdict scalar_verdict(struct arena *arena, const struct field *field, st
 	case T_BOX:
 		return box_verdict(text, field->max == BOX_WITH_HEIGHTS);
 	case T_OBJECTS:
+	case T_OBJECT:
 	case T_GEOMETRY:
 	case T_POINT:
 		break;

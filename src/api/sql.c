@@ -72,6 +72,7 @@ const char *sql_type(const struct field *field)
 	case T_TIMESTAMP:
 		return "timestamptz";
 	case T_OBJECTS:
+	case T_OBJECT:
 		return "jsonb";
 	case T_GEOMETRY:
 	case T_POINT:

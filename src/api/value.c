@@ -142,21 +142,32 @@ static void check_strings(const struct check *check, const struct field *field, 
 		check_repeats(check, field->type, value, path);
 }
 
+/* The members of an object; `rows` has room for them. */
+static struct fieldset fieldset_of(const struct field *field, const struct field **rows)
+{
+	struct fieldset members = { rows, 0 };
+	for (const struct field *row = field->members; row->name != NULL && members.n < FIELDS_MAX; row++)
+		rows[members.n++] = row;
+	return members;
+}
+
+static void check_one_object(const struct check *check, const struct field *field, json_t *value, const struct path *path)
+{
+	const struct field *rows[FIELDS_MAX];
+	struct fieldset members = fieldset_of(field, rows);
+	if (json_is_object(value))
+		check_object(check, &members, MODE_CREATE, value, path, NULL);
+	else
+		check_fault(check, path, "type", "This must be an object.");
+}
+
 static void check_objects(const struct check *check, const struct field *field, const json_t *value, const struct path *path)
 {
 	if (!check_items(check, field, value, path))
 		return;
-	const struct field *rows[FIELDS_MAX];
-	struct fieldset members = { rows, 0 };
-	for (const struct field *row = field->members; row->name != NULL && members.n < FIELDS_MAX; row++)
-		rows[members.n++] = row;
 	for (size_t i = 0; i < json_array_size(value); i++) {
 		struct path item = { .up = path, .index = i };
-		json_t *object = json_array_get(value, i);
-		if (json_is_object(object))
-			check_object(check, &members, MODE_CREATE, object, &item, NULL);
-		else
-			check_fault(check, &item, "type", "This must be an object.");
+		check_one_object(check, field, json_array_get(value, i), &item);
 	}
 }
 
@@ -190,6 +201,9 @@ static void check_value(const struct check *check, const struct field *field, co
 		return;
 	case T_OBJECTS:
 		check_objects(check, field, value, path);
+		return;
+	case T_OBJECT:
+		check_one_object(check, field, (json_t *)(uintptr_t)value, path);
 		return;
 	case T_GEOMETRY:
 	case T_POINT:

@@ -28,6 +28,7 @@ static enum cell cell_in_json(enum field_type type)
 	case T_REF:
 	case T_DATE:
 		return CELL_WORD;
+	case T_OBJECT:
 	case T_OBJECTS:
 		return CELL_JSON;
 	case T_INT:
@@ -43,7 +44,7 @@ static enum cell cell_in_json(enum field_type type)
 static enum cell cell_in_csv(enum field_type type)
 {
 	enum cell cell = cell_in_json(type);
-	return cell == CELL_ARRAY || type == T_OBJECTS ? CELL_TEXT : cell;
+	return cell == CELL_ARRAY || type == T_OBJECTS || type == T_OBJECT ? CELL_TEXT : cell;
 }
 
 static void add_columns(const struct sql *sql, struct view *view)

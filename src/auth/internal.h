@@ -16,7 +16,7 @@ enum {
 	TAGS_SECRET_LEN = 192,
 	KEY_FILE_MAX = 16 << 10,
 	SIGNATURE_LEN = 64, /* r and s */
-	PEM_MAX = 1024, /* a P-256 key as PEM, private or public, with its NUL */
+	PEM_MAX = 1024, /* a private P-256 key as PEM, with its NUL */
 	SIGN_DELAY_SECONDS = 600, /* a further key is published this long before it signs: every node has read it by then */
 };
 
@@ -24,8 +24,8 @@ struct auth_key {
 	char kid[KID_TEXT];
 	int64_t signs_from;
 	unsigned char x[COORDINATE_LEN], y[COORDINATE_LEN];
-	/* Written anew from the parsed key, so that libjwt sees nothing but our own text. */
-	char private_pem[PEM_MAX], public_pem[PEM_MAX];
+	/* Written anew from the parsed key. */
+	char private_pem[PEM_MAX];
 };
 
 struct auth_keys {

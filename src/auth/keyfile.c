@@ -53,14 +53,12 @@ static int render(BIO *bio, char *ret_text)
 	return 0;
 }
 
-static int render_both(EVP_PKEY *key, struct auth_key *ret_key)
+static int render_private(EVP_PKEY *key, struct auth_key *ret_key)
 {
-	BIO *private = BIO_new(BIO_s_secmem()), *public = BIO_new(BIO_s_mem());
-	bool written = private != NULL && public != NULL && PEM_write_bio_PKCS8PrivateKey(private, key, NULL, NULL, 0, NULL, NULL) == 1 &&
-		       PEM_write_bio_PUBKEY(public, key) == 1;
-	int r = written && render(private, ret_key->private_pem) == 0 && render(public, ret_key->public_pem) == 0 ? 0 : -EINVAL;
+	BIO *private = BIO_new(BIO_s_secmem());
+	bool written = private != NULL && PEM_write_bio_PKCS8PrivateKey(private, key, NULL, NULL, 0, NULL, NULL) == 1;
+	int r = written && render(private, ret_key->private_pem) == 0 ? 0 : -EINVAL;
 	BIO_free(private);
-	BIO_free(public);
 	return r;
 }
 
@@ -84,7 +82,7 @@ static int adopt(EVP_PKEY *key, struct auth_key *ret_key, const char **ret_why)
 	if (*ret_why != NULL)
 		return -EINVAL;
 	if (coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, ret_key->x) != 0 || coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, ret_key->y) != 0 ||
-	    render_both(key, ret_key) != 0) {
+	    render_private(key, ret_key) != 0) {
 		*ret_why = "cannot be taken apart";
 		return -EINVAL;
 	}

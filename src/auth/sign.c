@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* ES256 (RFC 7518 section 3.4): ECDSA on P-256 with SHA-256, r and s side by side. libjwt 1.10.2 would do it, but it ends the process when memory is
- * short. */
+/* ES256 (RFC 7518 section 3.4): ECDSA on P-256 with SHA-256, r and s side by side. The only algorithm of our own keys. */
 #include <errno.h>
 #include <stdlib.h>
 

@@ -91,6 +91,8 @@ static const struct setting settings[] = {
 	{ MEMBER(issuer), .initial = "", .check = check_url_or_empty, .allowed = "an http or https URL without a slash at its end",
 	  .meaning = "issuer of access tokens; empty: public_url" },
 	{ MEMBER(audience), .initial = "", .meaning = "audience of access tokens; empty: public_url" },
+	{ MEMBER(assertion_to_endpoint), .type = SETTING_SWITCH, .initial = "false",
+	  .meaning = "take assertions of old clients whose aud is the URL of the token endpoint instead of the issuer" },
 	{ MEMBER(access_token_seconds), .type = SETTING_NUMBER, .initial = "600", .min = 10, .max = 86400,
 	  .meaning = "life of an access token" },
 	{ MEMBER(refresh_token_seconds), .type = SETTING_NUMBER, .initial = "2592000", .min = 60, .max = 31536000,

@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Tokens and sessions: between the pure steps of src/resources/accounts/flows.h this file sends segments, waits for the password helper, and signs. */
+/* Sessions of people, and what a grant is answered: between the pure steps of src/resources/accounts/flows.h this file sends segments,
+ * waits for the password helper, and signs. Clients are in native_client.c. */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "../resources/accounts/flows.h"
-#include "native.h"
+#include "native_auth.h"
 #include "wardmote/clock.h"
 #include "wardmote/network.h"
-
-/* What happens with the row of the segment in flight (without one its status is 0), or with the finished hash. */
-typedef void (*row_fn)(struct request *request, const struct db_result *result);
-typedef void (*hash_fn)(struct request *request);
-
-struct auth_flow {
-	struct flow_token_request token;
-	struct flow_login login;
-	const char *refresh_token; /* a new one, shown if the grant comes */
-	const char *name, *password, *new_password;
-	row_fn row;
-	hash_fn hashed;
-	struct auth_hash_job hash;
-};
 
 /* --- steps --- */
 
@@ -37,7 +23,7 @@ static void flow_done(struct db_job *job, const struct db_result *result)
 	}
 }
 
-static void ask(struct request *request, row_fn row, bool write, const char *text, const char *const *parameters, size_t n)
+void flow_ask(struct request *request, row_fn row, bool write, const char *text, const char *const *parameters, size_t n)
 {
 	const char **copy = arena_alloc(request->arena, (n + 1) * sizeof *copy);
 	for (size_t i = 0; i < n; i++)
@@ -47,10 +33,6 @@ static void ask(struct request *request, row_fn row, bool write, const char *tex
 	segment_add(request, text, n, copy, true);
 	segment_send(request, flow_done);
 }
-
-#define ASK(request, row, write, text, ...)                                                                                                \
-	ask((request), (row), (write), (text), (const char *const[]){ __VA_ARGS__ },                                                       \
-	    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
 static void hash(struct request *request, hash_fn hashed, const char *password, const char *stored)
 {
@@ -97,12 +79,12 @@ static const char *address(struct request *request)
 	return key;
 }
 
-static const char *digest(struct request *request, const char *secret)
+const char *flow_digest(struct request *request, const char *secret)
 {
 	return auth_sha256(request->arena, slice_of(secret));
 }
 
-static const char *seconds(struct request *request)
+const char *flow_session_seconds(struct request *request)
 {
 	return arena_printf(request->arena, "%ld", request->worker->server->config->refresh_token_seconds);
 }
@@ -118,7 +100,7 @@ static void throttled(struct request *request, const struct db_result *result)
 	respond_problem(request, PROBLEM_TOO_MANY_REQUESTS, "Too many attempts for this login or from this address.");
 }
 
-static void refuse(struct request *request, const struct flow_refusal *refusal)
+void flow_refuse(struct request *request, const struct flow_refusal *refusal)
 {
 	struct http_answer answer;
 	respond_start(request, &answer, refusal->status);
@@ -130,7 +112,7 @@ static void refuse(struct request *request, const struct flow_refusal *refusal)
 	respond_send(request, &answer);
 }
 
-static void grant(struct request *request, const struct db_result *result)
+void flow_answer_grant(struct request *request, const struct db_result *result)
 {
 	const struct server *server = request->worker->server;
 	struct auth_flow *flow = request->flow;
@@ -138,7 +120,7 @@ static void grant(struct request *request, const struct db_result *result)
 	const char *known = flow_scopes(request->arena, server->catalog), *token = NULL;
 	int error = flow_grant(result->body, flow->token.scope, known, &claims);
 	if (error == -EACCES) {
-		refuse(request, &flow_scope_refused);
+		flow_refuse(request, &flow_scope_refused);
 		return;
 	}
 	if (error == 0) {
@@ -165,73 +147,12 @@ static int read_login(struct request *request, const struct db_result *result)
 	return error;
 }
 
-/* --- token endpoint --- */
-
-static void token_row(struct request *request, const struct db_result *result)
-{
-	if (result->status == 200) {
-		grant(request, result);
-		return;
-	}
-	struct flow_refusal refusal = flow_token_refused(&request->flow->token, result->status);
-	refuse(request, &refusal);
-}
-
-static void run_token(struct request *request, struct slice form)
-{
-	struct auth_flow *flow = request->flow;
-	struct flow_refusal refusal;
-	if (flow_token_parse(request->arena, http_header(request->exchange, "authorization"), form, &flow->token, &refusal) < 0) {
-		refuse(request, &refusal);
-		return;
-	}
-	if (!flow->token.refresh) {
-		ASK(request, token_row, false, flow_client_sql, flow->token.client_id, digest(request, flow->token.client_secret));
-		return;
-	}
-	if (flow->token.scope != NULL &&
-	    !flow_scopes_known(flow->token.scope, flow_scopes(request->arena, request->worker->server->catalog))) {
-		refuse(request, &flow_scope_refused);
-		return;
-	}
-	flow->refresh_token = auth_secret(request->arena, "wmr_");
-	ASK(request, token_row, true, flow_refresh_sql, digest(request, flow->token.refresh_token), digest(request, flow->refresh_token),
-	    seconds(request));
-}
-
-static void revoked_row(struct request *request, const struct db_result *result)
-{
-	(void)result; /* RFC 7009: an unknown token is answered alike */
-	respond_body(request, 200, NULL, SLICE(""), "no-store");
-}
-
-static void run_revoke(struct request *request, struct slice form)
-{
-	const char *token, *why;
-	struct flow_refusal refusal;
-	struct auth_claims claims = { .session = "" };
-	const struct worker *worker = request->worker;
-	if (flow_revoke_parse(request->arena, form, &token, &refusal) < 0) {
-		refuse(request, &refusal);
-		return;
-	}
-	int error = auth_token_verify(worker->keys, &worker->server->policy, slice_of(token), clock_wall_seconds(), &claims, &why);
-	bool access = error == 0;
-	if (error == -ENOMEM)
-		arena_lack(request->arena);
-	if (access && claims.session[0] != '\0')
-		ASK(request, revoked_row, true, flow_session_end_sql, arena_copy(request->arena, slice_of(claims.account)),
-		    arena_copy(request->arena, slice_of(claims.session)));
-	else
-		ASK(request, revoked_row, true, flow_revoke_sql, digest(request, token));
-}
-
 /* --- people --- */
 
 static void login_finished(struct request *request, const struct db_result *result)
 {
 	if (result->status == 200)
-		grant(request, result);
+		flow_answer_grant(request, result);
 	else
 		respond_problem(request, PROBLEM_UNAUTHENTICATED, "Login or password is wrong, or the account may not act.");
 }
@@ -242,7 +163,7 @@ static void login_hashed(struct request *request)
 	bool matched = flow->hash.result == AUTH_HASH_MATCH && flow->login.hash != NULL;
 	flow->refresh_token = auth_secret(request->arena, "wmr_");
 	ASK(request, login_finished, true, flow_login_finish_sql, flow->login.account, flow->login.hash, matched ? "true" : "false",
-	    flow->name, address(request), digest(request, flow->refresh_token), seconds(request));
+	    flow->name, address(request), flow_digest(request, flow->refresh_token), flow_session_seconds(request));
 }
 
 static void login_begun(struct request *request, const struct db_result *result)
@@ -271,7 +192,7 @@ static void run_login(struct request *request)
 static void enrol_finished(struct request *request, const struct db_result *result)
 {
 	if (result->status == 200)
-		grant(request, result);
+		flow_answer_grant(request, result);
 	else
 		respond_faults(request, PROBLEM_UNPROCESSABLE, NULL, FLOW_CODE_ERRORS);
 }
@@ -280,8 +201,8 @@ static void enrol_hashed(struct request *request)
 {
 	struct auth_flow *flow = request->flow;
 	flow->refresh_token = auth_secret(request->arena, "wmr_");
-	ASK(request, enrol_finished, true, flow_enrol_finish_sql, digest(request, flow->name), flow->hash.hash, address(request),
-	    digest(request, flow->refresh_token), seconds(request));
+	ASK(request, enrol_finished, true, flow_enrol_finish_sql, flow_digest(request, flow->name), flow->hash.hash, address(request),
+	    flow_digest(request, flow->refresh_token), flow_session_seconds(request));
 }
 
 static void enrol_begun(struct request *request, const struct db_result *result)
@@ -299,7 +220,7 @@ static void run_enrol(struct request *request)
 	struct auth_flow *flow = request->flow;
 	flow->name = body_text(request->arena, &request->call.body, "code");
 	flow->password = body_text(request->arena, &request->call.body, "password");
-	ASK(request, enrol_begun, true, flow_enrol_begin_sql, digest(request, flow->name), address(request));
+	ASK(request, enrol_begun, true, flow_enrol_begin_sql, flow_digest(request, flow->name), address(request));
 }
 
 /* --- the caller's own account --- */
@@ -384,10 +305,9 @@ void native_auth(struct request *request, struct slice body)
 	request->flow = arena_alloc(request->arena, sizeof *request->flow);
 	switch (request_operation(request)->native) {
 	case NATIVE_TOKEN:
-		run_token(request, body);
-		break;
 	case NATIVE_REVOKE:
-		run_revoke(request, body);
+	case NATIVE_INTROSPECT:
+		native_client(request, body);
 		break;
 	case NATIVE_SESSION_CREATE:
 		run_login(request);
@@ -408,7 +328,7 @@ void native_auth(struct request *request, struct slice body)
 		ASK(request, respond_row, false, flow_sessions_sql, session_of(request));
 		break;
 	case NATIVE_ME_SESSIONS_DELETE:
-		ask(request, respond_row, true, flow_sessions_end_sql, NULL, 0);
+		flow_ask(request, respond_row, true, flow_sessions_end_sql, NULL, 0);
 		break;
 	case NATIVE_JWKS:
 		run_jwks(request);

@@ -331,7 +331,9 @@ static bool check_body(struct request *request, struct slice bytes)
 		return true;
 	if (operation->body != NULL)
 		return body_validate_fields(request->arena, operation->body, bytes, &request->call.body, &request->faults) == 0;
-	return validate_resource(request, bytes);
+	bool good = validate_resource(request, bytes);
+	client_keys_check(request, bytes);
+	return good;
 }
 
 static void standard_done(struct db_job *job, const struct db_result *result)

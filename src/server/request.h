@@ -168,6 +168,14 @@ void replay_claim(struct request *request);
 /* Fetches the stored answer in a segment of its own. */
 void replay_start(struct request *request);
 
+/* --- public keys of accounts (client_keys.c) --- */
+
+enum { CLIENT_KEYS_MAX = 10 };
+/* Has the body, which passed, public keys? */
+bool client_keys_given(const struct request *request);
+/* Adds faults of the keys in the body of an account. */
+void client_keys_check(struct request *request, struct slice bytes);
+
 /* --- secrets shown once (secret.c) --- */
 /* Makes one and adds the step that hands its hash to the statement. */
 void secret_prepare(struct request *request);

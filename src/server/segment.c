@@ -16,6 +16,8 @@
 #define ACT_READ ", set_config('transaction_read_only', 'on', true)"
 #define LIMIT_TIME "set_config('statement_timeout', $1, true)"
 #define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
+/* A session ends as a whole; a program's token may have ended by itself. */
+#define ACT_TOKEN " AND NOT EXISTS (SELECT FROM api.revoked_token r WHERE r.jti = $4::uuid)"
 #define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
 
 /* How many records have a word or a topic can be planned for only when it is known: one plan for all would fetch and sort most of the table for a common one.
@@ -53,14 +55,14 @@ static void act(struct request *request, enum lane lane, bool write)
 	request->actor[1] = arena_printf(request->arena, "%ld", request->claims.epoch);
 	/* A token with no scope at all still counts as narrowed. */
 	request->actor[2] = !request->claims.scoped ? "" : request->claims.scopes[0] == '\0' ? "-" : request->claims.scopes;
-	request->actor[3] = request->claims.session;
 	bool session = request->claims.session[0] != '\0';
+	request->actor[3] = session ? request->claims.session : request->claims.jti;
 	step->parameters = request->actor;
-	step->n_parameters = session ? 4 : 3;
+	step->n_parameters = 4;
 	if (write)
-		step->text = session ? ACT_CONTEXT ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_FROM;
+		step->text = session ? ACT_CONTEXT ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_FROM ACT_TOKEN;
 	else
-		step->text = session ? ACT_CONTEXT ACT_READ ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_READ ACT_FROM;
+		step->text = session ? ACT_CONTEXT ACT_READ ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_READ ACT_FROM ACT_TOKEN;
 }
 
 void segment_begin(struct request *request, enum lane lane, bool write)

@@ -86,6 +86,8 @@ int server_init(struct server *server, const struct config *config, const char *
 	server->config = config;
 	describe_settings(server);
 	server->policy = (struct auth_policy){ .issuer = config->issuer, .audience = config->audience, .leeway_seconds = 30 };
+	if (config->assertion_to_endpoint)
+		server->policy.token_endpoint = arena_printf(&server->arena, "%s/oauth/token", config->public_url);
 	int error = catalog_new(resources_all, resources_general, &server->catalog, ret_error);
 	if (error < 0)
 		return error;

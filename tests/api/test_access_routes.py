@@ -18,7 +18,7 @@ CREATED = [resource for resource in RESOURCES if "post" in CONTRACT.document["pa
 ANY = {"If-Match": "*"}
 REHEARSAL = {"dry_run": "true"}
 # What an allowed request is answered: gates and dependants may speak against it, access does not. Other words of a record: OTHERS.
-ALLOWED = {"read": {200}, "change": {200}, "delete": {204, 409}, "transitions": {200, 409}, "secrets": {201, 409}, "enrolments": {201, 409}, "erasure": {204},
+ALLOWED = {"read": {200}, "change": {200}, "delete": {204, 409}, "transitions": {200, 409}, "secrets": {201, 204, 409}, "enrolments": {201, 409}, "erasure": {204},
            "lineage-imports": {422}}
 OTHERS = {200, 201, 202}
 
@@ -167,7 +167,7 @@ def item_request(where, target):
     if where.operation == "read":
         return None, None, params or None
     body = {"change": {"name": f"Another {target.id}"} if target.resource == "accounts" else {"source": f"Another {target.id}"},
-            "transitions": {"to": "planned"}, "secrets": {}}.get(where.operation)
+            "transitions": {"to": "planned"}, "secrets": {} if where.method == "POST" else None}.get(where.operation)
     media = next(iter(documented.get("requestBody", {}).get("content", {"application/json": None})))
     if media in ("application/geo+json", "text/csv"):
         return None, {"Content-Type": media}, params

@@ -265,13 +265,13 @@ def test_auth_15_a_key_from_the_header_is_not_fetched(site):
 def test_auth_16_critical_members(site):
     f = site.forge
     extras = ({"crit": ["exp"]}, {"crit": []}, {"b64": False}, {"crit": ["b64"], "b64": False}, {"zip": "DEF"}, {"unknown": 1})
-    site.refused(*(f.token(extra) for extra in extras), f.token('{"alg":"ES256","alg":"ES256","typ":"JWT","kid":"%s"}' % f.kid))
+    site.refused(*(f.token(extra) for extra in extras), f.token('{"alg":"ES256","alg":"ES256","typ":"at+jwt","kid":"%s"}' % f.kid))
 
 
 def test_auth_17_another_class_of_token(site):
     f = site.forge
     site.refused(*(f.token(claims={"token_use": value}) for value in ("refresh", "id", "", None, 1, ["access"], ...)),
-                 *(f.token({"typ": value}) for value in ("at+jwt", "jwt", "JWE", "", None, "logout+jwt", ...)), "wmr_" + "A" * 43, "wms_" + "A" * 43)
+                 *(f.token({"typ": value}) for value in ("JWT", "jwt", "JWE", "", None, "logout+jwt", ...)), "wmr_" + "A" * 43, "wms_" + "A" * 43)
 
 
 def test_auth_18_another_installation(site, server, administrator):

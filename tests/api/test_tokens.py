@@ -43,7 +43,7 @@ def test_secret_by_header_or_in_the_body(anonymous, service):
 def test_claims(anonymous, service, server):
     token = grant(anonymous, service).json()["access_token"]
     keys = anonymous.get("/.well-known/jwks.json").json()["keys"]
-    assert part(token, 0) == {"alg": "ES256", "typ": "JWT", "kid": keys[0]["kid"]}
+    assert part(token, 0) == {"alg": "ES256", "typ": "at+jwt", "kid": keys[0]["kid"]}
     claims = part(token, 1)
     assert claims["iss"] == claims["aud"] == server.url
     assert (claims["sub"], claims["client_id"], claims["partner"]) == (service["id"], service["client_id"], service["partner_id"])

@@ -353,11 +353,11 @@ def test_whose_versions_each_view_shows(wall, records, partner, other, host, adm
 
 # What the server's role may call: the doors, and what its statements and the views are made of.
 CALLED = {
-    "auth": "client_credentials enrol_begin enrol_finish enrolment_create erase login_begin login_finish my_sessions my_sessions_end password_begin password_change"
-            " refresh revoke secret_rotate session_end sweep",
+    "auth": "client_assertion client_credentials client_key enrol_begin enrol_finish enrolment_create erase introspect login_begin login_finish my_sessions my_sessions_end password_begin password_change"
+            " refresh revoke revoke_token secret_rotate secrets_end session_end sweep",
     "wardmote": "again claim_key code_uses consultation_gates consultation_moves consultation_place ctx_account ctx_partner ctx_rank expect_timeline forget_keys granted"
                 " has_manager key_lifetime may_administer may_manage may_write moved_on owns risk_register_scored risk_scale_has risk_scale_lost risk_scale_misses role_rank"
-                " sequence_changes today uuid7 within_scopes around axes_swapped box may_read position prune prune_next public_url descendants"
+                " sequence_changes today uuid7 within_scopes around axes_swapped box may_read position prune prune_next public_jwks public_url descendants"
                 " localities_at localities_meeting localities_near national postcode_key postcode_point simplified matched matches overlap_step sharing"
                 " import_apply import_begin import_fail import_stage import_touch"
                 " may_fill locality_and_above hsds_id hsds_organization hsds_contacts hsds_service_areas hsds_attributes hsds_locations hsds_service hsds_page"

@@ -9,10 +9,10 @@
 #include "wardmote/resources.h"
 
 static const char *const types[] = {
-	[T_UUID] = "uuid",   [T_TEXT] = "text",       [T_ENUM] = "enum",           [T_BOOL] = "bool",         [T_INT] = "int",
-	[T_DATE] = "date",   [T_TIME] = "time",       [T_TIMESTAMP] = "timestamp", [T_REF] = "ref",           [T_REFS] = "refs",
-	[T_CODES] = "codes", [T_TEXTS] = "texts",     [T_OBJECTS] = "objects",     [T_GEOMETRY] = "geometry", [T_POINT] = "point",
-	[T_URL] = "url",     [T_DECIMAL] = "decimal",
+	[T_UUID] = "uuid",   [T_TEXT] = "text",   [T_ENUM] = "enum",           [T_BOOL] = "bool",     [T_INT] = "int",
+	[T_DATE] = "date",   [T_TIME] = "time",   [T_TIMESTAMP] = "timestamp", [T_REF] = "ref",       [T_REFS] = "refs",
+	[T_CODES] = "codes", [T_TEXTS] = "texts", [T_OBJECTS] = "objects",     [T_OBJECT] = "object", [T_GEOMETRY] = "geometry",
+	[T_POINT] = "point", [T_URL] = "url",     [T_DECIMAL] = "decimal",
 };
 
 /* The name of the member that refers, of a list of objects. */

@@ -11,7 +11,7 @@ import pytest
 import wardmote_server
 
 TYPES = {"uuid": "uuid", "ref": "uuid", "text": "text", "url": "text", "enum": "text", "bool": "boolean", "date": "date", "time": "time without time zone",
-         "timestamp": "timestamp with time zone", "refs": "uuid[]", "codes": "text[]", "texts": "text[]", "objects": "jsonb",
+         "timestamp": "timestamp with time zone", "refs": "uuid[]", "codes": "text[]", "texts": "text[]", "objects": "jsonb", "object": "jsonb",
          "geometry": "geometry(MultiPolygon,4326)", "point": "geometry(Point,4326)"}
 URL_MAX = 2000
 

@@ -23,7 +23,7 @@ TYPES_ONLY = {("resources", "auth")}  # the claims of a token, which statements 
 FOREIGN = [
     (r"libpq-fe\.h|postgres.*", {"db"}),
     (r"microhttpd\.h|zlib\.h", {"http"}),
-    (r"jwt\.h|sodium\.h|xxhash\.h|openssl/.*", {"auth"}),
+    (r"sodium\.h|xxhash\.h|openssl/.*", {"auth"}),
     (r"curl/.*", {"server"}),
     (r"jansson\.h", {"api", "auth", "resources", "server"}),
 ]

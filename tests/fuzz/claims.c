@@ -44,7 +44,7 @@ static void check_header(struct forge *forge, struct slice part)
 	unsigned char space[PART_MAX];
 	json_t *header = json_loadb((const char *)space, decode(part, space), JSON_REJECT_DUPLICATES, NULL);
 	HOLDS(json_is_object(header) && json_object_size(header) == 3);
-	HOLDS(is(header, "alg", "ES256") && is(header, "typ", "JWT") && is(header, "kid", forge->kid));
+	HOLDS(is(header, "alg", "ES256") && is(header, "typ", "at+jwt") && is(header, "kid", forge->kid));
 	json_decref(header);
 }
 

@@ -24,7 +24,7 @@
 
 enum { BODY_CAP = 1 << 16, ROUNDS_MAX = 200, TOKENS_MAX = 256, INPUT_LIMIT = 1 << 14 };
 
-static const struct auth_policy policy = { "https://w.example", "https://w.example", CLAIMS_LEEWAY };
+static const struct auth_policy policy = { "https://w.example", "https://w.example", CLAIMS_LEEWAY, NULL };
 
 /* What is made once. */
 struct app {

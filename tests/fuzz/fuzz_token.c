@@ -7,7 +7,7 @@
 
 enum { MODES = 3 };
 
-static const struct auth_policy policy = { "i", "a", CLAIMS_LEEWAY };
+static const struct auth_policy policy = { "i", "a", CLAIMS_LEEWAY, NULL };
 
 /* libFuzzer has no set-up of its own: made at the first input and kept for the process. */
 static struct forge *forge_once(void)

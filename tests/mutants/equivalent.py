@@ -6,15 +6,12 @@ PROOFS = {
     # is answered 403 where it is not so: the row of the fault about the reference is never made.
     "field:localities.boundary_set_id:any reference": "the writer was asked for the same right before",
     # --- where the next condition refuses the same, in the same words ---
-    "src/auth/token.c part_object: base64url_decode(space, size, part, &len) != 0 -> false #c393ef": "libsodium gives no bytes where it fails, and nothing is no JSON",
+    "src/auth/jws.c jws_object: base64url_decode(space, size, part, &len) != 0 -> false #c393ef": "libsodium gives no bytes where it fails, and nothing is no JSON",
     "src/auth/token.c auth_token_verify: base64url_decode(signature, sizeof(signature), parts.signature, &signature_len) != 0 -> false #06913d":
         "libsodium gives no bytes where it fails, which is no signature's length",
     "src/auth/token.c take_text: !json_is_string(value) -> false #b36180": "what is no string is 0 long, which is refused",
-    "src/auth/token.c take_time: !json_is_integer(value) -> false #fc10aa": "what is no integer is 0, which is refused",
-    "src/auth/token.c signed_by: key_len == 0 -> false #7782b6": "without a key libjwt forgets the algorithm too, which is refused (test_a_key_without_a_text_verifies_nothing)",
-    "src/auth/token.c signed_by: jwt_get_alg(jwt) == JWT_ALG_ES256 -> true #fd38cb":
-        "a header that says anything but ES256 was refused, and the empty key that makes libjwt forget it, too",
-    "src/resources/accounts/flows.c flow_token_parse: form_text(arena, form, \"grant_type\", 64, &grant) != 0 -> false #485900": "grant is still NULL, which is refused",
+    "src/auth/jws.c jws_time: !json_is_integer(value) -> false #fc10aa": "what is no integer is 0, which is refused",
+    "src/resources/accounts/clients.c flow_token_parse: form_text(arena, form, \"grant_type\", 64, &grant) != 0 -> false #485900": "grant is still NULL, which is refused",
     "src/resources/accounts/flows.c narrow: span == 0 -> false #38a7ec": "has_word() finds no empty word in any list",
     "src/server/request.c bearer: field.len < 8 -> false #ae0f95": "a field ends in NUL and has no blank before it: a shorter one differs from 'Bearer ' there",
     # --- claims of who is not signed in are zero: not scoped ---

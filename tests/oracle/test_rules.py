@@ -19,7 +19,7 @@ BODIES = {"PATCH": {"source": "Another"}, "POST": {"to": "planned"}}
 
 def send(client, method, path, identifier):
     """One operation by id, as it would be sent about a record that is there."""
-    body = {"name": "Another"} if method == "PATCH" and "/accounts/" in path else {} if path.endswith("/secrets") else BODIES.get(method)
+    body = {"name": "Another"} if method == "PATCH" and "/accounts/" in path else {} if path.endswith("/secrets") and method == "POST" else BODIES.get(method)
     operation = next(operation for operation in CONTRACT.operations.values() if (operation["method"], operation["path"]) == (method, path))
     headers = {"X-Request-Id": "the-same-for-both", **(ANY if method in ("PATCH", "DELETE") or path.endswith("/transitions") else {})}
     target, params = CONTRACT.path(operation, id=identifier), CONTRACT.required_query(operation)

@@ -8,6 +8,7 @@ import os
 import urllib.parse
 
 from torture import Wire
+from wardmote_oauth import Key, assertion, proof
 
 PASSWORD = "correct horse battery staple"
 _numbers = itertools.count(1)
@@ -256,6 +257,19 @@ def identity_cases(site):
         record = site.records.account_record(site.partner.id, "viewer")
         return site.json("POST", f"/v1/accounts/{record['id']}/secrets", site.partner.manager, {})
 
+    key = Key("ES256")
+    signer = site.records.administrator.post("/v1/accounts", {"partner_id": site.partner.id, "kind": "service", "role": "officer", "name": name(),
+                                                              "jwks": {"keys": [key.jwk]}}).json()
+
+    def signed(by=key):
+        return site.form("/oauth/token", grant_type="client_credentials", **proof(assertion(key, signer["client_id"], site.anonymous.server.url, signed_by=by)))
+
+    def introspect():
+        return site.form("/oauth/introspect", token=site.partner.officer.token, client_id=site.service["client_id"], client_secret=site.service["client_secret"])
+
+    def keys(**members):
+        return site.json("PATCH", f"/v1/accounts/{signer['id']}?dry_run=true", site.partner.manager, {"jwks": {"keys": [{**key.jwk, "kid": "another", **members}]}}, If_Match="*")
+
     def new_token():
         return site.get(f"/v1/communities/{site.community['id']}", site.officer.as_token(site.records.administrator.token_for(
             site.service["client_id"], site.service["client_secret"])))
@@ -269,5 +283,8 @@ def identity_cases(site):
         Case("refresh", refresh, volatile=True, again=(400,), slow=True), Case("revoke", revoke, effect=ended, slow=True),
         Case("login", login, volatile=True, again=(429,), slow=True), Case("foreign: wrong password", lambda: login("not the right one"), again=(429,), slow=True),
         Case("enrolment", enrol, volatile=True, again=(422,), slow=True), Case("password", change, volatile=True, again=(401, 422, 409, 429), slow=True),
-        Case("secret", secret, volatile=True, slow=True),
+        Case("secret", secret, volatile=True, slow=True), Case("token by assertion", signed, volatile=True, again=(401,), slow=True),
+        Case("foreign: assertion of another key", lambda: signed(Key("ES256")), slow=True), Case("introspect", introspect, slow=True),
+        Case("keys of a client", keys, volatile=True, slow=True),
+        Case("keys that are none", lambda: keys(x="A" * 43), slow=True),
     ]

@@ -72,7 +72,7 @@ const char *forge_base64url(struct arena *arena, struct slice bytes)
 
 const char *forge_header(struct forge *forge)
 {
-	return arena_printf(&forge->arena, "{\"alg\":\"ES256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", forge->kid);
+	return arena_printf(&forge->arena, "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"%s\"}", forge->kid);
 }
 
 /* r and s, each as long as the curve's order. */

@@ -28,7 +28,7 @@ const char *forge_token(struct forge *forge, const char *header, const char *pay
 /* HS256 with these bytes as the secret. */
 const char *forge_hmac(struct forge *forge, const char *header, const char *payload, struct slice secret);
 const char *forge_base64url(struct arena *arena, struct slice bytes);
-/* {"alg":"ES256","typ":"JWT","kid":...} */
+/* {"alg":"ES256","typ":"at+jwt","kid":...} */
 const char *forge_header(struct forge *forge);
 
 #endif

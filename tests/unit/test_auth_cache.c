@@ -14,7 +14,7 @@
 
 enum { NOW = 1800000000 };
 
-static const struct auth_policy policy = { "https://wardmote.example", "https://wardmote.example/api", 30 };
+static const struct auth_policy policy = { "https://wardmote.example", "https://wardmote.example/api", 30, NULL };
 
 static int setup(void **state)
 {

@@ -75,14 +75,14 @@ static struct flow_token_request parsed(struct arena *arena, struct slice header
 static void test_client_credentials(void **state)
 {
 	struct flow_token_request request = parsed(*state, no_header, "grant_type=client_credentials&client_id=wmc_1&client_secret=wms_2");
-	assert_false(request.refresh || request.basic);
-	assert_string_equal(request.client_id, "wmc_1");
-	assert_string_equal(request.client_secret, "wms_2");
+	assert_false(request.refresh || request.client.method == FLOW_BASIC);
+	assert_string_equal(request.client.client_id, "wmc_1");
+	assert_string_equal(request.client.secret, "wms_2");
 	assert_null(request.scope);
 	request = parsed(*state, basic(*state, "wmc_1:wms_2"), "grant_type=client_credentials&scope=risks%3Aread+codes%3Aread");
-	assert_true(request.basic);
-	assert_string_equal(request.client_id, "wmc_1");
-	assert_string_equal(request.client_secret, "wms_2");
+	assert_true(request.client.method == FLOW_BASIC);
+	assert_string_equal(request.client.client_id, "wmc_1");
+	assert_string_equal(request.client.secret, "wms_2");
 	assert_string_equal(request.scope, "risks:read codes:read");
 	request = parsed(*state, basic(*state, "wmc_1:wms_2"), "grant_type=client_credentials&client_id=wmc_1&scope=&x=1");
 	assert_null(request.scope);
@@ -92,11 +92,11 @@ static void test_client_credentials(void **state)
 static void test_basic_is_form_encoded(void **state)
 {
 	struct flow_token_request request = parsed(*state, basic(*state, "a%3Ab:c%3Ad+e:f"), "grant_type=client_credentials");
-	assert_string_equal(request.client_id, "a:b");
-	assert_string_equal(request.client_secret, "c:d e:f");
+	assert_string_equal(request.client.client_id, "a:b");
+	assert_string_equal(request.client.secret, "c:d e:f");
 	static const char *const lengths[] = { "a:b", "a:bc", "a:bcd", "a:bcde" };
 	for (size_t i = 0; i < 4; i++)
-		assert_string_equal(parsed(*state, basic(*state, lengths[i]), "grant_type=client_credentials").client_secret,
+		assert_string_equal(parsed(*state, basic(*state, lengths[i]), "grant_type=client_credentials").client.secret,
 				    lengths[i] + 2);
 }
 
@@ -105,7 +105,7 @@ static void test_refresh(void **state)
 	struct flow_token_request request = parsed(*state, no_header, "grant_type=refresh_token&refresh_token=wmr_1");
 	assert_true(request.refresh);
 	assert_string_equal(request.refresh_token, "wmr_1");
-	assert_null(request.client_id);
+	assert_null(request.client.client_id);
 }
 
 static void test_refusals(void **state)
@@ -145,10 +145,67 @@ static void test_refusals(void **state)
 	refused(arena, basic(arena, "a:b"), "grant_type=client_credentials&client_id=other", 400, "invalid_request", false);
 }
 
+#define ASSERTED "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+
+/* One way of proving itself, and the parts of an assertion go together. */
+static void test_assertions(void **state)
+{
+	struct arena *arena = *state;
+	struct flow_refusal refusal;
+	struct flow_token_request request = parsed(arena, no_header, "grant_type=client_credentials&" ASSERTED "&client_assertion=a.b.c");
+	assert_int_equal(request.client.method, FLOW_ASSERTION);
+	assert_string_equal(request.client.assertion, "a.b.c");
+	assert_true(flow_client_has_proof(&request.client) && flow_client_agrees(&request.client, "wmc_1", &refusal));
+	request = parsed(arena, no_header, "grant_type=client_credentials&client_id=wmc_1&" ASSERTED "&client_assertion=a.b.c");
+	assert_true(flow_client_agrees(&request.client, "wmc_1", &refusal));
+	assert_false(flow_client_agrees(&request.client, "wmc_2", &refusal));
+	assert_string_equal(refusal.code, "invalid_request");
+	static const char *const wrong[] = { ASSERTED,
+					     "client_assertion=a.b.c",
+					     ASSERTED "x&client_assertion=a.b.c",
+					     "client_assertion_type=saml&client_assertion=a.b.c",
+					     ASSERTED "&client_assertion=a&client_assertion=b",
+					     ASSERTED "&client_assertion=a.b.c&client_id=a&client_secret=b" };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		refused(arena, no_header, arena_printf(arena, "grant_type=client_credentials&%s", wrong[i]), 400, "invalid_request", false);
+	refused(arena, basic(arena, "a:b"), "grant_type=client_credentials&" ASSERTED "&client_assertion=a.b.c", 400, "invalid_request",
+		false);
+	refused(arena, no_header, arena_printf(arena, "grant_type=client_credentials&%s&client_assertion=%04097d", ASSERTED, 0), 400,
+		"invalid_request", false);
+}
+
+static void test_introspected(void **state)
+{
+	static const struct auth_policy policy = { "https://i.example", "https://a.example", 30, NULL };
+	struct auth_claims claims = { .account = "a",
+				      .partner = "p",
+				      .jti = "j",
+				      .client_id = "c",
+				      .role = CALLER_OFFICER,
+				      .issued = 5,
+				      .expires = 9,
+				      .scoped = true,
+				      .scopes = "risks:read" };
+	struct slice text = flow_introspected(*state, &policy, NULL, NULL);
+	assert_string_equal(text.ptr, "{\"active\":false}");
+	text = flow_introspected(*state, &policy, &claims, "ada \"x\"");
+	json_t *object = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL);
+	assert_true(json_is_true(json_object_get(object, "active")));
+	assert_string_equal(json_string_value(json_object_get(object, "username")), "ada \"x\"");
+	assert_string_equal(json_string_value(json_object_get(object, "scope")), "risks:read");
+	assert_int_equal(json_integer_value(json_object_get(object, "exp")), 9);
+	assert_int_equal(json_object_size(object), 14);
+	json_decref(object);
+	claims.scoped = false;
+	text = flow_introspected(*state, &policy, &claims, NULL);
+	assert_null(strstr(text.ptr, "username"));
+	assert_null(strstr(text.ptr, "scope"));
+}
+
 static void test_what_rows_mean(void **state)
 {
 	(void)state;
-	struct flow_token_request client = { .basic = true }, refresh = { .refresh = true };
+	struct flow_token_request client = { .client = { .method = FLOW_BASIC } }, refresh = { .refresh = true };
 	struct flow_refusal refusal = flow_token_refused(&client, 401);
 	assert_string_equal(refusal.code, "invalid_client");
 	assert_true(refusal.challenge && refusal.status == 401);
@@ -170,11 +227,17 @@ static void test_revocation(void **state)
 {
 	const char *token;
 	struct flow_refusal refusal;
-	assert_int_equal(flow_revoke_parse(*state, SLICE("token=wmr_1&token_type_hint=refresh_token"), &token, &refusal), 0);
+	struct flow_client client;
+	assert_int_equal(flow_about_parse(*state, no_header, SLICE("token=wmr_1&token_type_hint=refresh_token"), &client, &token, &refusal),
+			 0);
 	assert_string_equal(token, "wmr_1");
-	assert_int_equal(flow_revoke_parse(*state, SLICE("token="), &token, &refusal), -EINVAL);
+	assert_int_equal(client.method, FLOW_NOBODY);
+	assert_false(flow_client_has_proof(&client));
+	assert_int_equal(flow_about_parse(*state, basic(*state, "a:b"), SLICE("token=c"), &client, &token, &refusal), 0);
+	assert_true(client.method == FLOW_BASIC && flow_client_has_proof(&client));
+	assert_int_equal(flow_about_parse(*state, no_header, SLICE("token="), &client, &token, &refusal), -EINVAL);
 	assert_string_equal(refusal.code, "invalid_request");
-	assert_int_equal(flow_revoke_parse(*state, SLICE("token=a&token=b"), &token, &refusal), -EINVAL);
+	assert_int_equal(flow_about_parse(*state, no_header, SLICE("token=a&token=b"), &client, &token, &refusal), -EINVAL);
 }
 
 #define GRANT(scopes)                                                                                                                      \
@@ -347,6 +410,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_each_member_of_a_grant_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_login_rows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_assertions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_introspected, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scopes_of_accounts_are_those_of_the_resources, setup, teardown),
 	};

@@ -17,7 +17,7 @@
 #include "forge.h"
 #include "wardmote/clock.h"
 
-static const struct auth_policy policy = { "https://wardmote.example", "https://wardmote.example", 30 };
+static const struct auth_policy policy = { "https://wardmote.example", "https://wardmote.example", 30, NULL };
 
 static int setup(void **state)
 {

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <jwt.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -117,14 +116,22 @@ WRAP(EVP_PKEY *, PEM_read_bio_PrivateKey, NULL, (BIO * bio, EVP_PKEY **key, pem_
 WRAP(int, PEM_write_bio_PKCS8PrivateKey, 0,
      (BIO * bio, const EVP_PKEY *key, const EVP_CIPHER *cipher, const char *text, int len, pem_password_cb *password, void *context),
      (bio, key, cipher, text, len, password, context))
-WRAP(int, PEM_write_bio_PUBKEY, 0, (BIO * bio, const EVP_PKEY *key), (bio, key))
 WRAP(EVP_MD_CTX *, EVP_MD_CTX_new, NULL, (void), ())
 WRAP(int, EVP_DigestSignInit, 0, (EVP_MD_CTX * context, EVP_PKEY_CTX **key, const EVP_MD *digest, ENGINE *engine, EVP_PKEY *with),
      (context, key, digest, engine, with))
 WRAP(int, EVP_DigestSign, 0, (EVP_MD_CTX * context, unsigned char *signature, size_t *len, const unsigned char *text, size_t text_len),
      (context, signature, len, text, text_len))
 WRAP(ECDSA_SIG *, d2i_ECDSA_SIG, NULL, (ECDSA_SIG * *signature, const unsigned char **bytes, long len), (signature, bytes, len))
-WRAP(jwt_alg_t, jwt_get_alg, JWT_ALG_NONE, (jwt_t * jwt), (jwt))
+WRAP(int, EVP_PKEY_fromdata_init, 0, (EVP_PKEY_CTX * context), (context))
+WRAP(int, EVP_PKEY_fromdata, 0, (EVP_PKEY_CTX * context, EVP_PKEY **key, int selection, OSSL_PARAM parameters[]),
+     (context, key, selection, parameters))
+WRAP(int, EVP_DigestVerifyInit, 0, (EVP_MD_CTX * context, EVP_PKEY_CTX **key, const EVP_MD *digest, ENGINE *engine, EVP_PKEY *with),
+     (context, key, digest, engine, with))
+WRAP(int, EVP_DigestVerify, 0,
+     (EVP_MD_CTX * context, const unsigned char *signature, size_t len, const unsigned char *text, size_t text_len),
+     (context, signature, len, text, text_len))
+WRAP(int, ECDSA_SIG_set0, 0, (ECDSA_SIG * pair, BIGNUM *r, BIGNUM *s), (pair, r, s))
+WRAP(int, i2d_ECDSA_SIG, 0, (const ECDSA_SIG *pair, unsigned char **der), (pair, der))
 /* Memory has been short since the last look. */
 WRAP(uint64_t, memory_lacks, __real_memory_lacks() + 1, (void), ())
 

@@ -17,6 +17,12 @@ SELECT format('/scopes/%s', s.at - 1), 'duplicate', 'a scope is named once'
 FROM new CROSS JOIN LATERAL unnest(new.scopes) WITH ORDINALITY AS s (scope, at)
 WHERE EXISTS (SELECT FROM unnest(new.scopes) WITH ORDINALITY AS t (scope, at) WHERE t.at < s.at AND t.scope = s.scope)
 UNION ALL
+SELECT '/jwks', 'not_allowed', 'only a service account has keys; a person has a password' FROM new WHERE new.kind = 'person' AND new.jwks IS NOT NULL
+UNION ALL
+SELECT '/jwks', 'not_allowed', 'a token with scopes gives no key to an account that has more than it has itself'
+FROM new LEFT JOIN cur ON true
+WHERE new.jwks IS NOT NULL AND NOT wardmote.within_scopes(new.scopes) AND new.jwks IS DISTINCT FROM cur.jwks
+UNION ALL
 SELECT '/scopes', 'not_allowed', 'a token with scopes gives no account more than it has itself'
 FROM new LEFT JOIN cur ON true
 WHERE NOT wardmote.within_scopes(new.scopes) AND (cur.id IS NULL OR new.scopes IS DISTINCT FROM cur.scopes)

@@ -8,6 +8,7 @@
 extern const char account_check_sql[];
 extern const char account_gate_sql[];
 extern const char account_secret_sql[];
+extern const char account_secrets_end_sql[];
 extern const char account_enrolment_sql[];
 extern const char account_erasure_sql[];
 
@@ -19,6 +20,72 @@ extern const char account_erasure_sql[];
 
 static const char *const kinds[] = { "person", "service", NULL };
 static const char *const roles[] = { "viewer", "officer", "manager", "administrator", NULL };
+
+static const char *const key_types[] = { "RSA", "EC", "OKP", NULL };
+static const char *const key_algorithms[] = { "RS256", "PS256", "ES256", "EdDSA", "Ed25519", NULL };
+static const char *const key_uses[] = { "sig", NULL };
+static const char *const curves[] = { "P-256", "Ed25519", NULL };
+
+/* RFC 7517. What src/auth says of the numbers is asked in src/server. */
+static const struct field key_members[] = {
+	{ .name = "kty", .type = T_ENUM, .values = key_types, .flags = F_REQUIRED, .doc = "Kind of key.", .example = "\"EC\"" },
+	{ .name = "kid",
+	  .type = T_TEXT,
+	  .flags = F_REQUIRED,
+	  .min = 1,
+	  .max = 128,
+	  .doc = "Name of the key, unique in the account; an assertion's header names the key by it.",
+	  .example = "\"2026-11\"" },
+	{ .name = "alg",
+	  .type = T_ENUM,
+	  .values = key_algorithms,
+	  .flags = F_REQUIRED,
+	  .doc = "The one algorithm that the key is used with: RS256 or PS256 for RSA, ES256 for P-256, EdDSA (also called Ed25519) for "
+		 "Ed25519.",
+	  .example = "\"ES256\"" },
+	{ .name = "use", .type = T_ENUM, .values = key_uses, .doc = "What the key is for: signing.", .example = "\"sig\"" },
+	{ .name = "crv", .type = T_ENUM, .values = curves, .doc = "Curve of an EC or OKP key.", .example = "\"P-256\"" },
+	{ .name = "x",
+	  .type = T_TEXT,
+	  .min = 43,
+	  .max = 43,
+	  .doc = "Coordinate of an EC key, or the whole of an OKP key, in base64url.",
+	  .example = "\"HU47UxprmlP5MY0y66D5kdFcbH1V0LahKl4rUKiNCuI\"" },
+	{ .name = "y",
+	  .type = T_TEXT,
+	  .min = 43,
+	  .max = 43,
+	  .doc = "Other coordinate of an EC key, in base64url.",
+	  .example = "\"iJxudMOGIKr7d2QXs8gg2fgrMbL1p_0JAnESj7Jrg-U\"" },
+	{ .name = "n",
+	  .type = T_TEXT,
+	  .min = 342,
+	  .max = 683,
+	  .doc = "Modulus of an RSA key of 2,048 to 4,096 bits, in base64url.",
+	  .example =
+	      "\"20VT8v_a9OR5_09JaUKkANnXU7Cxy3yVzCodOLdD1Qv1nTmu6t0WHWYHNWiWOWHuoJc_PM7o9DdOCS0RlNWBI5_LeDY5w1U1KFw-"
+	      "obKVMpmqzcrToZwyu7144LVFQCQRZOErzwvtMp0LPMK8sIkvLY7cSNJMfPjrO-PnExK1mlbkq4Tg_pBMC5KdbFPeznj51--ItqWk0iai9c4hiRqOrwP5KSL"
+	      "AcO967tffbZpqwAyCnI0g3du8nERDp2IBMGTj0EWVp3Mh0tz4Z0OzE5lUeud5vnRSIxNtFIPDpNIEqRRBU2yZiNCKoMGb1j9X4MJNW-hdNC1wmPq2CtQZeq"
+	      "fT0w\"" },
+	{ .name = "e",
+	  .type = T_TEXT,
+	  .min = 4,
+	  .max = 6,
+	  .doc = "Exponent of an RSA key, in base64url; mostly AQAB.",
+	  .example = "\"AQAB\"" },
+	{ 0 },
+};
+
+static const struct field jwks_members[] = {
+	{ .name = "keys",
+	  .type = T_OBJECTS,
+	  .members = key_members,
+	  .flags = F_REQUIRED,
+	  .min = 1,
+	  .max = 10,
+	  .doc = "The keys, each with a kid of its own; two while one replaces the other." },
+	{ 0 },
+};
 
 static const struct field fields[] = {
 	{ .name = "partner_id",
@@ -80,6 +147,18 @@ static const struct field fields[] = {
 	  .doc =
 	      "Narrows the role to these scopes (\"consultations:read\", \"consultations:write\"); null: everything that the role allows.",
 	  .example = "[\"consultations:read\"]" },
+	{ .name = "jwks",
+	  .type = T_OBJECT,
+	  .members = jwks_members,
+	  .flags = F_NULLABLE,
+	  .audience = A_PARTNER,
+	  .doc = "Public keys of a service (a JWK Set, RFC 7517), which proves itself at the token endpoint by assertions signed with "
+		 "their private "
+		 "halves (`private_key_jwt`), instead of a secret or beside it. Sent whole: a key that is left out or changed ends, and "
+		 "the tokens "
+		 "of the account too. Created with keys, a service starts without a secret. Private parts of a key are refused.",
+	  .example = "{\"keys\":[{\"kty\":\"EC\",\"kid\":\"2026-11\",\"alg\":\"ES256\",\"use\":\"sig\",\"crv\":\"P-256\",\"x\":\""
+		     "HU47UxprmlP5MY0y66D5kdFcbH1V0LahKl4rUKiNCuI\",\"y\":\"iJxudMOGIKr7d2QXs8gg2fgrMbL1p_0JAnESj7Jrg-U\"}]}" },
 	{ .name = "disabled",
 	  .type = T_BOOL,
 	  .flags = F_FILTER,
@@ -166,9 +245,9 @@ static const struct operation operations[] = {
 	  .flags = OP_IDEMPOTENT | OP_DRY_RUN | OP_CREATES | OP_SECRET | OP_NO_STORE,
 	  .body_kind = BODY_JSON,
 	  .summary = "Create an account",
-	  .doc =
-	      "The answer shows once what the account starts with: `client_secret` of a service, or `enrolment_code` of a person, which is "
-	      "good for 72 hours at `POST /v1/sessions/enrolments`. The server sends no mail: hand it over yourself." },
+	  .doc = "The answer shows once what the account starts with: `client_secret` of a service (null when it has `jwks`), or "
+		 "`enrolment_code` of a person, which is "
+		 "good for 72 hours at `POST /v1/sessions/enrolments`. The server sends no mail: hand it over yourself." },
 	{ .id = "create_account_secret",
 	  .method = "POST",
 	  .path = "/v1/accounts/{id}/secrets",
@@ -185,6 +264,22 @@ static const struct operation operations[] = {
 	  .statuses = conflict,
 	  .summary = "Rotate the secret of a service account",
 	  .doc = "The answer shows the new `client_secret` once. The one before it works until `previous_expires_at`." },
+	{ .id = "delete_account_secrets",
+	  .method = "DELETE",
+	  .path = "/v1/accounts/{id}/secrets",
+	  .verb = V_SQL,
+	  .resource = &account_resource,
+	  .least = CALLER_MANAGER,
+	  .scope = "accounts:write",
+	  .lane = LANE_WRITE,
+	  .flags = OP_ITEM | OP_DRY_RUN | OP_NO_CONTENT,
+	  .body_kind = BODY_NONE,
+	  .sql = account_secrets_end_sql,
+	  .statuses = conflict,
+	  .summary = "End every secret of a service account",
+	  .doc = "They and the tokens of the account end at once: from then on it has its keys (`jwks`) alone, or, without keys, no way to "
+		 "prove "
+		 "itself. Again does no harm." },
 	{ .id = "create_account_enrolment",
 	  .method = "POST",
 	  .path = "/v1/accounts/{id}/enrolments",

@@ -8,11 +8,13 @@
  * peer's. All are writes (lane write) but flow_client_sql, flow_me_sql and flow_sessions_sql.
  *
  *   POST /oauth/token        flow_token_parse(Authorization, form) -> refusal (OAuth form), or a request:
- *                              client_credentials  flow_client_sql   row 401 -> invalid_client
+ *                              client_credentials  CLIENT
  *                              refresh_token       flow_refresh_sql  row 400 -> invalid_grant
  *                            row 200 -> GRANT, the wanted scope narrows it; a client's answer has no refresh token
- *   POST /oauth/revoke       flow_revoke_parse(form) -> refusal, or a token: one with two dots that auth_token_verify takes and that has a session ->
- *                            flow_session_end_sql; otherwise flow_revoke_sql. Always 200 without body, whatever the row (RFC 7009).
+ *   POST /oauth/revoke       flow_about_parse(Authorization, form) -> refusal, or a token; CLIENT where there is one. A token that auth_token_verify takes:
+ *                            with a session flow_session_end_sql, else flow_revoke_token_sql; otherwise flow_revoke_sql. 200 without body, whatever the row (RFC 7009).
+ *   POST /oauth/introspect   flow_about_parse -> refusal, or a token; CLIENT. A token that auth_token_verify takes: flow_introspect_sql -> 200: active;
+ *                            whatever else: inactive
  *   POST /v1/sessions        anonymous. flow_login_begin_sql -> 429, or 200 with flow_login(body): hash job comparing with hash, or with
  *                            auth_hasher_decoy() when it is NULL -> flow_login_finish_sql: 401 (PROBLEM_UNAUTHENTICATED), or 200 -> GRANT
  *   POST /v1/sessions/enrolments  anonymous. flow_enrol_begin_sql -> 429, 422 (FLOW_CODE_ERRORS), or 200: hash job making a hash ->
@@ -25,6 +27,9 @@
  *   GET /v1/me/sessions      acts. flow_sessions_sql: 200, the body is the answer
  *   DELETE /v1/me/sessions   acts. flow_sessions_end_sql: 204
  *   GET /.well-known/...     flow_metadata, auth_jwks
+ *
+ * CLIENT: a secret: flow_client_sql. An assertion: auth_assertion_parse -> refusal; flow_key_sql, auth_assertion_verify with its body -> refusal;
+ * flow_assertion_sql. Both: 401 -> invalid_client, or 200 with the body of a grant.
  *
  * GRANT: flow_grant(body, wanted scope) fills the claims (400 invalid_scope when it refuses); the caller adds jti (auth_uuid), issued and expires,
  * signs with auth_token_sign, and answers flow_token_answer with Cache-Control: no-store.
@@ -39,6 +44,14 @@
 
 /* $1 client_id, $2 sha256 of the secret */
 extern const char flow_client_sql[];
+/* $1 client_id, $2 kid (NULL: none). 200, the body is the key, or empty */
+extern const char flow_key_sql[];
+/* $1 client_id, $2 the key, $3 sha256 of client and jti, $4 when it may be forgotten, in seconds since 1970 */
+extern const char flow_assertion_sql[];
+/* $1 the client's account, $2 may it read accounts: "true" or "false", $3 to $6 account, epoch, session (NULL: none) and jti of the token */
+extern const char flow_introspect_sql[];
+/* $1 jti, $2 when it may be forgotten, in seconds since 1970 */
+extern const char flow_revoke_token_sql[];
 /* $1 sha256 of the token, $2 sha256 of the new one, $3 seconds */
 extern const char flow_refresh_sql[];
 /* $1 sha256 of the token */
@@ -75,10 +88,18 @@ struct flow_refusal {
 	bool challenge; /* 401 to a client that used Basic: WWW-Authenticate: Basic realm="wardmote" */
 };
 
+/* How a client proves itself. */
+enum flow_method { FLOW_NOBODY, FLOW_BASIC, FLOW_POST, FLOW_ASSERTION };
+
+struct flow_client {
+	enum flow_method method;
+	const char *client_id, *secret;
+	const char *assertion; /* a JWT; client_id beside it may be NULL */
+};
+
 struct flow_token_request {
 	bool refresh; /* refresh_token; otherwise client_credentials */
-	bool basic; /* the client used HTTP Basic */
-	const char *client_id, *client_secret;
+	struct flow_client client;
 	const char *refresh_token;
 	const char *scope; /* NULL: all that the account has */
 };
@@ -86,8 +107,20 @@ struct flow_token_request {
 /* 0, or -EINVAL with a refusal. `authorization` is the header's value (ptr NULL: none), `form` the body. */
 int flow_token_parse(struct arena *arena, struct slice authorization, struct slice form, struct flow_token_request *ret_request,
 		     struct flow_refusal *ret_refusal);
-/* The token of a revocation. 0, or -EINVAL with a refusal. */
-int flow_revoke_parse(struct arena *arena, struct slice form, const char **ret_token, struct flow_refusal *ret_refusal);
+/* What a revocation or an introspection is about, and who asks. 0, or -EINVAL with a refusal. */
+int flow_about_parse(struct arena *arena, struct slice authorization, struct slice form, struct flow_client *ret_client,
+		     const char **ret_token, struct flow_refusal *ret_refusal);
+int flow_client_parse(struct arena *arena, struct slice authorization, struct slice form, struct flow_client *ret_client,
+		      struct flow_refusal *ret_refusal);
+/* An assertion, or client_id and secret. */
+bool flow_client_has_proof(const struct flow_client *client);
+/* Is a client_id beside the assertion the assertion's own? Else with a refusal. */
+bool flow_client_agrees(const struct flow_client *client, const char *asserted, struct flow_refusal *ret_refusal);
+/* The client did not prove itself; the second says what an assertion shows by itself. */
+struct flow_refusal flow_client_refused(const struct flow_client *client);
+struct flow_refusal flow_assertion_refused(struct arena *arena, const char *why);
+/* RFC 7662; `claims` NULL: inactive. `login` NULL: none. */
+struct slice flow_introspected(struct arena *arena, const struct auth_policy *policy, const struct auth_claims *claims, const char *login);
 /* What a row without a grant means at the token endpoint. */
 struct flow_refusal flow_token_refused(const struct flow_token_request *request, int status);
 extern const struct flow_refusal flow_scope_refused;
@@ -97,6 +130,8 @@ struct slice flow_refusal_render(struct arena *arena, const struct flow_refusal 
 struct flow_login {
 	const char *account, *hash; /* NULL: there is none */
 };
+/* The login in the row of an introspection; NULL: a service has none. 0, -EBADMSG or -ENOMEM. */
+int flow_username(struct arena *arena, struct slice body, const char **ret_login);
 /* Reads the body of a *_begin row. 0, -EBADMSG when it is not one of ours, or -ENOMEM. */
 int flow_login(struct arena *arena, struct slice body, struct flow_login *ret_login);
 

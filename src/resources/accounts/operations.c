@@ -13,6 +13,35 @@ enum {
 static const char *const grant_types[] = { "client_credentials", "refresh_token", NULL };
 static const char *const token_hints[] = { "access_token", "refresh_token", NULL };
 
+static const char *const assertion_types[] = { "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", NULL };
+
+/* clang-format off */
+#define CLIENT_PROOFS(when)                                                                                                                \
+	{ .name = "client_id",                                                                                                             \
+	  .type = T_TEXT,                                                                                                                  \
+	  .min = 1,                                                                                                                        \
+	  .max = 64,                                                                                                                       \
+	  .doc = when " unless HTTP Basic or an assertion carries it; beside one it must be the same.",                                   \
+	  .example = "\"wmc_019ab3c45d6e7f8091a2b3c4d5e6f708\"" },                                                                         \
+	    { .name = "client_secret",                                                                                                     \
+	      .type = T_TEXT,                                                                                                              \
+	      .min = 1,                                                                                                                    \
+	      .max = SECRET_CHARS,                                                                                                         \
+	      .doc = when " unless HTTP Basic carries it, or the client signs an assertion.",                                             \
+	      .example = "\"wms_8bJ0dZr3VfQyT1o6kHcX2uNwEaLpS5mGiR9tYx4BvKs\"" },                                                          \
+	    { .name = "client_assertion_type",                                                                                             \
+	      .type = T_ENUM,                                                                                                              \
+	      .values = assertion_types,                                                                                                   \
+	      .doc = "With client_assertion (RFC 7523): the client proves itself by a signature (`private_key_jwt`).",                    \
+	      .example = "\"urn:ietf:params:oauth:client-assertion-type:jwt-bearer\"" },                                                   \
+	{                                                                                                                                  \
+		.name = "client_assertion", .type = T_TEXT, .min = 1, .max = 4096,                                                         \
+		.doc = "A JWT signed with a key of the account's jwks: iss and sub are the client_id, aud is the issuer alone, exp at most 5 " \
+		       "minutes ahead, jti used once; kid names the key.",                                                                 \
+		.example = "\"eyJhbGciOiJFUzI1NiIsImtpZCI6IjIwMjYtMTEifQ.e30.c2lnbmF0dXJl\""                                                \
+	}
+/* clang-format on */
+
 const struct field auth_token_body[] = {
 	{ .name = "grant_type",
 	  .type = T_ENUM,
@@ -20,18 +49,7 @@ const struct field auth_token_body[] = {
 	  .flags = F_REQUIRED,
 	  .doc = "How the client proves itself.",
 	  .example = "\"client_credentials\"" },
-	{ .name = "client_id",
-	  .type = T_TEXT,
-	  .min = 1,
-	  .max = 64,
-	  .doc = "For client_credentials, unless HTTP Basic carries it.",
-	  .example = "\"wmc_019ab3c45d6e7f8091a2b3c4d5e6f708\"" },
-	{ .name = "client_secret",
-	  .type = T_TEXT,
-	  .min = 1,
-	  .max = SECRET_CHARS,
-	  .doc = "For client_credentials, unless HTTP Basic carries it.",
-	  .example = "\"wms_8bJ0dZr3VfQyT1o6kHcX2uNwEaLpS5mGiR9tYx4BvKs\"" },
+	CLIENT_PROOFS("For client_credentials,"),
 	{ .name = "refresh_token",
 	  .type = T_TEXT,
 	  .min = 1,
@@ -53,13 +71,31 @@ const struct field auth_revoke_body[] = {
 	  .flags = F_REQUIRED,
 	  .min = 1,
 	  .max = 4096,
-	  .doc = "A refresh token, or an access token of a session: the session ends.",
+	  .doc = "A refresh token, or an access token of a session: the session ends. An access token of a service: that token ends.",
 	  .example = "\"wmr_8bJ0dZr3VfQyT1o6kHcX2uNwEaLpS5mGiR9tYx4BvKs\"" },
 	{ .name = "token_type_hint",
 	  .type = T_ENUM,
 	  .values = token_hints,
 	  .doc = "Not needed: tokens tell by their form.",
 	  .example = "\"refresh_token\"" },
+	CLIENT_PROOFS("Not needed: who has the token may end it. What is sent must be right;"),
+	{ 0 },
+};
+
+const struct field auth_introspect_body[] = {
+	{ .name = "token",
+	  .type = T_TEXT,
+	  .flags = F_REQUIRED,
+	  .min = 1,
+	  .max = 4096,
+	  .doc = "An access token. Whatever is none that holds is told as inactive; refresh tokens always are.",
+	  .example = "\"eyJhbGciOiJFUzI1NiIsImtpZCI6IjEiLCJ0eXAiOiJhdCtqd3QifQ.e30.c2lnbmF0dXJl\"" },
+	{ .name = "token_type_hint",
+	  .type = T_ENUM,
+	  .values = token_hints,
+	  .doc = "Not needed: tokens tell by their form.",
+	  .example = "\"access_token\"" },
+	CLIENT_PROOFS("Who asks,"),
 	{ 0 },
 };
 

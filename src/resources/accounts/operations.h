@@ -5,7 +5,8 @@
 
 #include "wardmote/operation.h"
 
-extern const struct field auth_token_body[], auth_revoke_body[], auth_login_body[], auth_enrol_body[], auth_password_body[];
+extern const struct field auth_token_body[], auth_revoke_body[], auth_introspect_body[], auth_login_body[], auth_enrol_body[],
+    auth_password_body[];
 extern const int auth_wrong_code[], auth_wrong_password[], auth_no_session[];
 
 #endif
