@@ -80,7 +80,8 @@ class Maker:
 
     def _number(self, schema, depth):
         del depth
-        return self.draw(st.sampled_from([schema.get("minimum", 0), schema.get("maximum", 1), 1.25, 52.6]))
+        low, high = schema.get("minimum", 0), schema.get("maximum", 1000)
+        return self.draw(st.sampled_from([low, high, *(value for value in (0.25, 1.25, 52.6) if low <= value <= high)]))
 
     def _string(self, schema, depth):
         del depth

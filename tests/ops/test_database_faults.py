@@ -348,6 +348,7 @@ def test_a_database_that_takes_no_writes_for_a_while(cluster, keys, host, anonym
     try:
         client = world.client()
         assert client.post("/v1/partners", partner(unique("Before"))).status == 201
+        eventually(lambda: world.server.metric("db_connections") == 5)
         with contextlib.closing(cluster.connect("postgres")) as admin, admin.cursor() as cursor:
             cursor.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             cursor.execute("SELECT pg_reload_conf()")
