@@ -22,7 +22,7 @@ struct config {
 	const char *admin_listen; /* "127.0.0.1:0" */
 	const char *public_url; /* absolute base of links and issuer; default http://<listen>, with TLS https://<listen> */
 	const char *tls_certificate, *tls_key; /* files in PEM: the API's listener speaks TLS; empty: it does not */
-	long hsts_seconds; /* of Strict-Transport-Security, where it does: 31536000; 0: not sent */
+	long hsts_seconds; /* of Strict-Transport-Security, where public_url is https: 31536000; 0: not sent */
 	/* database */
 	const char *database; /* libpq URI of the server's role; secret */
 	const char *database_direct; /* the same without the pooler that `database` is; default database; secret */

@@ -54,7 +54,6 @@ struct http_callbacks {
 /* Certificate and key of our own listener, shared by the servers of a process. */
 struct http_tls_settings {
 	const char *certificate, *key; /* files in PEM; the certificate's holds the chain, the server's own first */
-	long hsts_seconds; /* of Strict-Transport-Security, which every answer carries then; 0: not sent */
 };
 
 struct http_tls_state {

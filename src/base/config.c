@@ -36,7 +36,7 @@ static const struct setting settings[] = {
 	{ MEMBER(tls_key), .initial = "",
 	  .meaning = "file in PEM with the private key of tls_certificate, without a pass phrase, not readable by everybody" },
 	{ MEMBER(hsts_seconds), .type = SETTING_NUMBER, .initial = "31536000", .min = 0, .max = 63072000,
-	  .meaning = "how long browsers are to insist on TLS (Strict-Transport-Security), where tls_certificate is set; 0: not said" },
+	  .meaning = "how long browsers are to insist on TLS (Strict-Transport-Security), where public_url is https; 0: not said" },
 	{ MEMBER(database), .initial = "", .secret = true, .meaning = "libpq URI of the database, with the role that the command needs" },
 	{ MEMBER(database_direct), .initial = "", .secret = true,
 	  .meaning = "where database is a pooler: libpq URI of the same database without it, for the commands and the threads that hold a "

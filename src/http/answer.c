@@ -82,12 +82,7 @@ static struct MHD_Response *response_with_body(struct http_exchange *exchange, c
 	return response_of(&gzip, 1, (struct release){ free, (void *)(uintptr_t)gzip.ptr });
 }
 
-static bool add_hsts(struct MHD_Response *response, const char *hsts)
-{
-	return hsts == NULL || MHD_add_response_header(response, "Strict-Transport-Security", hsts) == MHD_YES;
-}
-
-struct MHD_Response *answer_lacking(struct slice body, const char *hsts)
+struct MHD_Response *answer_lacking(struct slice body)
 {
 	static const struct http_answer fields = {
 		.fields = { { "Content-Type", "application/problem+json" },
@@ -99,7 +94,7 @@ struct MHD_Response *answer_lacking(struct slice body, const char *hsts)
 		.n_fields = 6,
 	};
 	struct MHD_Response *response = MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_PERSISTENT);
-	if (response != NULL && !(add_fields(response, &fields, NULL) && add_hsts(response, hsts))) {
+	if (response != NULL && !add_fields(response, &fields, NULL)) {
 		MHD_destroy_response(response);
 		response = NULL;
 	}
@@ -127,7 +122,6 @@ void answer_build(struct http_exchange *exchange, const struct http_answer *answ
 	bool close = answer->close || exchange->connection->server->draining || exchange->expected.chunked;
 	/* An answer without one of its fields might say the opposite of what was meant: rather another one. */
 	if (!add_fields(response, answer, vary_of(exchange, answer)) ||
-	    !add_hsts(response, tls_hsts(exchange->connection->server->callbacks.tls)) ||
 	    (gzipped && MHD_add_response_header(response, "Content-Encoding", "gzip") != MHD_YES) ||
 	    (close && MHD_add_response_header(response, "Connection", "close") != MHD_YES)) {
 		MHD_destroy_response(response);

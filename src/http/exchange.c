@@ -207,8 +207,6 @@ void exchange_refuse_raw(struct http_connection *connection, const struct gate_v
 		      MHD_get_reason_phrase_for((unsigned)verdict->status), date, body.len);
 	for (size_t i = 0; i < answer.n_fields; i++)
 		buffer_format(&text, "%s: %s\r\n", answer.fields[i].name, answer.fields[i].value);
-	if (tls_hsts(callbacks->tls) != NULL)
-		buffer_format(&text, "Strict-Transport-Security: %s\r\n", tls_hsts(callbacks->tls));
 	buffer_text(&text, "\r\n");
 	buffer_add(&text, body);
 	/* A client that has not even read its earlier answers loses this one. */

@@ -195,8 +195,6 @@ bool tls_session_wants_write(const struct http_connection *connection);
 ssize_t tls_session_send(const struct http_connection *connection, struct slice bytes);
 void tls_session_bye(const struct http_connection *connection);
 void tls_count(struct http_tls *tls, bool good);
-/* The value of Strict-Transport-Security; NULL: none. `tls` may be NULL. */
-const char *tls_hsts(const struct http_tls *tls);
 
 /* handshake.c: between two steps of a handshake the library does not see the connection. */
 int handshakes_start(struct http_server *server);
@@ -233,7 +231,7 @@ void pressure_release(struct http_exchange *exchange);
 /* answer.c: sets exchange->response and what belongs to it. When that cannot be made it is the server's `lacking`. */
 void answer_build(struct http_exchange *exchange, const struct http_answer *answer);
 /* The 503 that is sent when no other answer can be made; NULL: no memory. */
-struct MHD_Response *answer_lacking(struct slice body, const char *hsts);
+struct MHD_Response *answer_lacking(struct slice body);
 
 /* stream.c */
 /* Makes exchange->stream. NULL: no memory. */

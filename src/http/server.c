@@ -155,7 +155,7 @@ int http_server_new(int listen_fd, const struct http_limits *limits, const struc
 		free(server);
 		return -error;
 	}
-	server->lacking = answer_lacking(callbacks->lacking, tls_hsts(callbacks->tls));
+	server->lacking = answer_lacking(callbacks->lacking);
 	server->daemon = server->lacking == NULL ? NULL : start_daemon(server);
 	const union MHD_DaemonInfo *info = server->daemon == NULL ? NULL : MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	server->epoll_fd = info == NULL ? -1 : info->epoll_fd;

@@ -6,13 +6,10 @@
 #include <gnutls/x509.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "internal.h"
-
-enum { HSTS_MAX = 40 };
 
 struct tls_pair {
 	gnutls_certificate_credentials_t credentials;
@@ -22,7 +19,6 @@ struct tls_pair {
 
 struct http_tls {
 	const char *certificate, *key; /* files */
-	char hsts[HSTS_MAX];
 	gnutls_datum_t ticket_key; /* of tickets with which a client takes a session up again */
 	pthread_mutex_t lock; /* guards the pointer below */
 	struct tls_pair *pair;
@@ -149,8 +145,6 @@ int http_tls_new(const struct http_tls_settings *settings, struct arena *arena, 
 		return -ENOMEM;
 	tls->certificate = settings->certificate;
 	tls->key = settings->key;
-	if (settings->hsts_seconds > 0)
-		snprintf(tls->hsts, sizeof tls->hsts, "max-age=%ld", settings->hsts_seconds);
 	pthread_mutex_init(&tls->lock, NULL);
 	int error = gnutls_session_ticket_key_generate(&tls->ticket_key) < 0 ? -ENOMEM : 0;
 	if (error == 0)
@@ -194,11 +188,6 @@ void http_tls_free(struct http_tls *tls)
 	gnutls_free(tls->ticket_key.data);
 	pthread_mutex_destroy(&tls->lock);
 	free(tls);
-}
-
-const char *tls_hsts(const struct http_tls *tls)
-{
-	return tls == NULL || tls->hsts[0] == '\0' ? NULL : tls->hsts;
 }
 
 void tls_count(struct http_tls *tls, bool good)

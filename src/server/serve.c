@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "certificate.h"
 #include "commands.h"
 #include "connections.h"
 #include "imports.h"
@@ -90,6 +91,8 @@ int server_init(struct server *server, const struct config *config, const char *
 	if (error < 0)
 		return error;
 	error = server_reload_keys(server, &server->arena, ret_error);
+	if (error == 0)
+		error = certificate_open(server, ret_error);
 	if (error < 0)
 		return error;
 	server->rates = rate_table_new();
@@ -112,6 +115,7 @@ void server_done(struct server *server)
 {
 	auth_hasher_free(server->hasher);
 	imports_free(server->imports);
+	http_tls_free(server->tls);
 	auth_keys_unref(server->keys);
 	rate_table_free(server->rates);
 	catalog_free(server->catalog);
@@ -226,6 +230,7 @@ static void reload_at_signal(struct server *server)
 {
 	notify_reloading(&server->notifier);
 	reload_log_level(server);
+	certificate_reload(server);
 }
 
 /* Until SIGTERM or SIGINT. */
@@ -299,6 +304,16 @@ static void drain(struct server *server, struct admin *admin, int signals, long 
 	server->n_workers = 0;
 }
 
+/* Somebody between us and the database could read it all, or be taken for it. */
+static void warn_of_path(const struct db_session *session, struct arena *arena)
+{
+	struct db_path path;
+	db_session_path(session, arena, &path);
+	if (!path.local && strcmp(path.sslmode, "verify-full") != 0)
+		log_message(LOG_LEVEL_WARNING, "the database is on another machine and nothing makes sure which: use sslmode=verify-full",
+			    "sslmode", path.sslmode);
+}
+
 /* A database that does not answer is no reason not to start: the server waits for it. */
 static int check_room(struct server *server, const char **ret_error)
 {
@@ -312,6 +327,8 @@ static int check_room(struct server *server, const char **ret_error)
 		fault = connections_fault(server->config, left, &server->arena);
 	else
 		log_message(LOG_LEVEL_WARNING, "whether the database has room for our connections is not known", "error", error);
+	if (connected == 0)
+		warn_of_path(session, &server->arena);
 	if (error == NULL)
 		server->first_session = session;
 	else
@@ -400,6 +417,7 @@ static int run(struct server *server, int signals, const char **ret_error)
 		log_begin(&line, LOG_LEVEL_INFO, "listening");
 		log_text(&line, "address", listeners.public_address);
 		log_text(&line, "admin_address", listeners.admin_address);
+		log_text(&line, "protocol", server->tls == NULL ? "http" : "https");
 		log_text(&line, "version", WARDMOTE_VERSION);
 		log_int(&line, "workers", (int64_t)server->n_workers);
 		log_int(&line, "database_connections", config_connections(server->config));

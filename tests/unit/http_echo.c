@@ -342,7 +342,7 @@ static const char *value_of(const char *name, int argc, char **argv)
 
 static bool open_tls(struct echo *echo, struct arena *arena, int argc, char **argv)
 {
-	struct http_tls_settings settings = { value_of("certificate", argc, argv), value_of("key", argc, argv), 100 };
+	struct http_tls_settings settings = { value_of("certificate", argc, argv), value_of("key", argc, argv) };
 	const char *error;
 	if (settings.certificate == NULL || http_tls_new(&settings, arena, &echo->tls, &error) == 0)
 		return true;
