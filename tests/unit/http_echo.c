@@ -303,6 +303,7 @@ static void reload(struct echo *echo)
 	arena_init(&arena);
 	if (http_tls_reload(echo->tls, &arena, &error) < 0)
 		printf("%s\n", error);
+	fflush(stdout);
 	arena_done(&arena);
 }
 
