@@ -36,6 +36,7 @@ def secure(authority, stem="server", **limits):
     with serving(certificate=certificate, key=key, **limits) as server:
         server.files = (certificate, key)
         server.address.context = ssl.create_default_context(cafile=authority.path)
+        server.address.context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # an end that was not announced is an error
         yield server
 
 
@@ -132,7 +133,7 @@ def test_the_gate_sees_the_same_bytes(echo, plain, row):
 
 
 def test_long_bodies_both_ways(echo):
-    size = 15 << 20
+    size = 3 << 20
     with Client(echo.address) as client:
         client.send(request(b"Content-Length: %d\r\n" % size, b"POST", b"/large", body=b"x" * size))
         assert json.loads(client.answer().body)["length"] == size
@@ -185,8 +186,7 @@ def test_renegotiation_is_refused(echo):
         client.stdin.write(b"R\n")
         client.stdin.flush()
         said = client.communicate(timeout=10)[0]
-    assert b"RENEGOTIATING" in said and client.returncode != 0
-    assert Client(echo.address).close() is None
+    assert said.rstrip().endswith(b"RENEGOTIATING\nclosed"), said
 
 
 def test_plain_http_on_the_port_is_no_request(echo):
@@ -248,7 +248,8 @@ def test_a_handshake_byte_by_byte(echo):
         while b"}" not in answer:
             incoming.write(raw.recv(65536))
             with contextlib.suppress(ssl.SSLWantReadError):
-                answer += session.read()
+                while True:
+                    answer += session.read()
         assert answer.startswith(b"HTTP/1.1 200")
 
 
