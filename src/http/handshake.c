@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -61,8 +62,11 @@ static void run_remove(struct http_connection *connection)
 	connection->handshake = HANDSHAKE_NONE;
 }
 
+/* Its messages are small and go out one after another: with Nagle's algorithm each would wait for the client's late acknowledgement of the one before. */
 void handshake_begin(struct http_connection *connection)
 {
+	int on = 1;
+	(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	run_insert(connection);
 	if (!tls_session_begin(connection))
 		connection_cut(connection, false);

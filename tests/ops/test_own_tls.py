@@ -76,7 +76,7 @@ def doctor(cluster, keys, *settings):
     return done.stdout
 
 
-@pytest.mark.parametrize("days, level, said", [((-1, 90), "ok", "for 89 days still"), ((-1, 5), "warn", "expires in 4 days"), ((-9, -1), "fail", "has expired"),
+@pytest.mark.parametrize("days, level, said", [((-1, 90.5), "ok", "for 90 days still"), ((-1, 5.5), "warn", "expires in 5 days"), ((-9, -1), "fail", "has expired"),
                                                ((1, 9), "fail", "is not valid yet")])
 def test_what_the_doctor_says_of_it(cluster, keys, authority, days, level, said):
     certificate, key = authority.issue("seen", days=days)
