@@ -141,6 +141,7 @@ struct http_connection *connection_new(struct http_server *server, struct MHD_Co
 	connection->fd = fd;
 	format_peer(mhd, connection->peer, sizeof connection->peer);
 	server->connections++;
+	server->accepted++;
 	connection->over = above_soft_limit(server);
 	connection->phase = PHASE_FRESH;
 	connection->since = clock_monotonic_us();

@@ -102,6 +102,7 @@ struct http_server {
 	    *spare; /* exchanges that are over, for the next ones: allocating one costs more than all that libc does else */
 	size_t n_spare;
 	size_t connections;
+	uint64_t accepted; /* ever */
 	size_t lingering;
 	size_t active;
 	size_t lingering_max;

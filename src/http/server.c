@@ -188,11 +188,11 @@ int http_server_timeout(struct http_server *server)
 
 /* When the library cannot accept, for want of descriptors or memory, it tries again without a pause where it has no connection; else it leaves the
  * listener alone until one of those that it has is closed, and idle ones can last a minute. */
-static void help_if_stuck(struct http_server *server, size_t connections)
+static void help_if_stuck(struct http_server *server, uint64_t accepted)
 {
 	struct pollfd listening = { .fd = server->listen_fd, .events = POLLIN };
 	bool full = server->connections >= (size_t)server->limits.connections;
-	if (server->listen_fd < 0 || full || server->connections != connections || poll(&listening, 1, 0) != 1) {
+	if (server->listen_fd < 0 || full || server->accepted != accepted || poll(&listening, 1, 0) != 1) {
 		server->stuck = 0;
 		return;
 	}
@@ -209,12 +209,12 @@ static void help_if_stuck(struct http_server *server, size_t connections)
 
 void http_server_run(struct http_server *server)
 {
-	size_t connections = server->connections;
+	uint64_t accepted = server->accepted;
 	handshakes_wake(server);
 	server->resumed = false;
 	MHD_run(server->daemon);
 	handshakes_settle(server);
-	help_if_stuck(server, connections);
+	help_if_stuck(server, accepted);
 	connections_check(server);
 }
 
