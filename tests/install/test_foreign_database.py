@@ -5,10 +5,12 @@ import contextlib
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -25,7 +27,6 @@ NAME = "engagement"  # of the database
 
 
 def postgres_ids():
-    import pwd  # pylint: disable=import-outside-toplevel
     entry = pwd.getpwnam("postgres")
     return entry.pw_uid, entry.pw_gid
 
@@ -94,7 +95,6 @@ def wardmote(*arguments, **environment):
 
 @pytest.fixture(scope="module", name="database")
 def _database():
-    import tempfile  # pylint: disable=import-outside-toplevel
     foreign = Foreign(tempfile.mkdtemp(prefix="wmx-", dir="/tmp"))
     script = wardmote("setup", "--database-name", NAME)
     assert script.returncode == 0

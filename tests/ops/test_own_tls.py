@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import ssl
+import subprocess
 
 import pytest
 
@@ -67,11 +68,10 @@ def test_a_new_certificate_at_a_signal(secure, authority):
     assert ask(secure).serial == serial
     pathlib.Path(secure.files[1]).write_bytes(kept)
     assert secure.metric("tls_handshakes_total", 'result="done"') >= 3
-    assert secure.metric("tls_handshakes_total", 'result="failed"') >= 0
 
 
 def doctor(cluster, keys, *settings):
-    done = wardmote_server.subprocess.run([wardmote_server.binary(), "doctor", "--database", cluster.uri("wardmote_api"), "--key-dir", keys, *settings],
+    done = subprocess.run([wardmote_server.binary(), "doctor", "--database", cluster.uri("wardmote_api"), "--key-dir", keys, *settings],
                                           capture_output=True, text=True, timeout=60, check=False)
     return done.stdout
 
