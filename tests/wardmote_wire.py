@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 
@@ -27,12 +28,22 @@ def echo_binary():
     return max(found, key=os.path.getmtime)
 
 
+class TlsAddress(tuple):
+    """A host and port where TLS is spoken; `context` is what a client there uses."""
+    context = None
+
+
 class Server:
+    """With `certificate` and `key`, files in PEM, it speaks TLS; clients trust that certificate."""
+
     def __init__(self, **limits):
         self.process = subprocess.Popen([echo_binary()] + [f"{name}={value}" for name, value in limits.items()], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         host, _, port = self.process.stdout.readline().strip().rpartition(":")
         self.address = (host, int(port))
+        if "certificate" in limits:
+            self.address = TlsAddress(self.address)
+            self.address.context = ssl.create_default_context(cafile=limits["certificate"])
 
     def stop(self):
         """Drains it; its counters must agree, and it must leave without a word."""
@@ -110,6 +121,8 @@ class Client:
             self.socket.connect(address)
         else:
             self.socket = socket.create_connection(address, timeout=timeout)
+        if isinstance(address, TlsAddress):
+            self.socket = address.context.wrap_socket(self.socket, server_hostname="localhost")
         self.rest = b""
 
     def send(self, data):

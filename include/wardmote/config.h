@@ -11,7 +11,7 @@
 
 #include "wardmote/arena.h"
 
-enum { CONFIG_SETTINGS_MAX = 48 };
+enum { CONFIG_SETTINGS_MAX = 64 };
 
 /* Database connections of the threads beside the workers: one for each row of `starters` in src/server/serve.c. */
 enum { CONFIG_BACKGROUND = 3 };
@@ -20,7 +20,9 @@ struct config {
 	/* where it listens */
 	const char *listen; /* "127.0.0.1:8080"; host:port, [v6]:port; inherited sockets (LISTEN_FDS) win */
 	const char *admin_listen; /* "127.0.0.1:0" */
-	const char *public_url; /* absolute base of links and issuer; default http://<listen> */
+	const char *public_url; /* absolute base of links and issuer; default http://<listen>, with TLS https://<listen> */
+	const char *tls_certificate, *tls_key; /* files in PEM: the API's listener speaks TLS; empty: it does not */
+	long hsts_seconds; /* of Strict-Transport-Security, where public_url is https: 31536000; 0: not sent */
 	/* database */
 	const char *database; /* libpq URI of the server's role; secret */
 	const char *database_direct; /* the same without the pooler that `database` is; default database; secret */

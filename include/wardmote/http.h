@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The only code that knows libmicrohttpd. One `struct http_server` per worker: an MHD daemon in external-epoll mode on a shared listening socket, the
+/* The only code that knows libmicrohttpd and GnuTLS. One `struct http_server` per worker: an MHD daemon in external-epoll mode on a shared listening socket, the
  * gate that refuses what the library lets through, absolute deadlines, body collection under a cap, content coding, and connection counting.
  * It never logs; it reports through the callbacks. All calls happen on the worker's thread.
  *
@@ -18,6 +18,7 @@
 
 struct http_server;
 struct http_exchange;
+struct http_tls;
 
 struct http_limits {
 	long connections; /* hard limit of this daemon; from 90 % of it on, new requests get 503 and close */
@@ -45,14 +46,34 @@ struct http_callbacks {
 	struct slice (*refused)(void *context, struct arena *arena, enum problem problem, const char *rule, const char *detail);
 	/* Backs the arenas of exchanges; NULL: without memory the process ends. Lives longer than the server. */
 	struct arena_reserve *reserve;
+	/* NULL: plain HTTP. Lives longer than the server. */
+	struct http_tls *tls;
 	/* What is said with 503 when there is no memory to say more: application/problem+json that may hold for any request. Lives longer than the server. */
 	struct slice lacking;
 };
 
+/* Certificate and key of our own listener, shared by the servers of a process. */
+struct http_tls_settings {
+	const char *certificate, *key; /* files in PEM; the certificate's holds the chain, the server's own first */
+};
+
+struct http_tls_state {
+	int64_t not_before, not_after; /* of the server's own certificate, seconds since 1970 */
+	uint64_t handshakes, failed; /* that succeeded; that did not, whoever ended them */
+};
+
+/* 0, or a negative errno with a message for the user in the arena. */
+int http_tls_new(const struct http_tls_settings *settings, struct arena *arena, struct http_tls **ret_tls, const char **ret_error);
+/* Reads the two files again: the next handshakes use them. When they cannot be used, what was there stays. From any one thread. */
+int http_tls_reload(struct http_tls *tls, struct arena *arena, const char **ret_error);
+void http_tls_state(struct http_tls *tls, struct http_tls_state *ret_state);
+/* After all servers that use it. */
+void http_tls_free(struct http_tls *tls);
+
 /* The socket is shared, non-blocking, already listening; it stays the caller's. 0 or a negative errno. */
 int http_server_new(int listen_fd, const struct http_limits *limits, const struct http_callbacks *callbacks,
 		    struct http_server **ret_server);
-/* The epoll descriptor to watch (readable: call http_server_run). */
+/* A descriptor to watch, of epoll (readable: call http_server_run). */
 int http_server_fd(const struct http_server *server);
 /* Milliseconds until http_server_run wants to be called even without an event; -1: no limit. */
 int http_server_timeout(struct http_server *server);

@@ -30,7 +30,13 @@ static const struct setting settings[] = {
 	{ MEMBER(admin_listen), .initial = "127.0.0.1:0", .check = check_address, .allowed = "host:port or [v6]:port",
 	  .meaning = "address of /livez, /readyz and /metrics; port 0 is a free one" },
 	{ MEMBER(public_url), .initial = "", .check = check_url_or_empty, .allowed = "an http or https URL without a slash at its end",
-	  .meaning = "absolute base of links; empty: http://<listen>" },
+	  .meaning = "absolute base of links; empty: http://<listen>, with tls_certificate https://<listen>" },
+	{ MEMBER(tls_certificate), .initial = "",
+	  .meaning = "file in PEM with the certificate of the API's listener, then its chain, read again on SIGHUP; empty: plain HTTP" },
+	{ MEMBER(tls_key), .initial = "",
+	  .meaning = "file in PEM with the private key of tls_certificate, without a pass phrase, not readable by everybody" },
+	{ MEMBER(hsts_seconds), .type = SETTING_NUMBER, .initial = "31536000", .min = 0, .max = 63072000,
+	  .meaning = "how long browsers are to insist on TLS (Strict-Transport-Security), where public_url is https; 0: not said" },
 	{ MEMBER(database), .initial = "", .secret = true, .meaning = "libpq URI of the database, with the role that the command needs" },
 	{ MEMBER(database_direct), .initial = "", .secret = true,
 	  .meaning = "where database is a pooler: libpq URI of the same database without it, for the commands and the threads that hold a "
@@ -363,7 +369,7 @@ static int apply(struct loader *loader, const struct setting *setting, const str
 static void derive(struct config *config, struct arena *arena)
 {
 	if (config->public_url[0] == '\0')
-		config->public_url = arena_printf(arena, "http://%s", config->listen);
+		config->public_url = arena_printf(arena, "%s://%s", config->tls_certificate[0] == '\0' ? "http" : "https", config->listen);
 	if (config->database_direct[0] == '\0')
 		config->database_direct = config->database;
 	if (config->issuer[0] == '\0')
@@ -401,6 +407,8 @@ int config_load(struct config *config, struct arena *arena, int argc, char **arg
 	if (loaded.pooled && loaded.database_direct[0] == '\0')
 		return refuse(&loader, "pooler: `transaction`: database_direct must be set too: the commands and the threads that hold a "
 				       "session go past the pooler");
+	if ((loaded.tls_certificate[0] == '\0') != (loaded.tls_key[0] == '\0'))
+		return refuse(&loader, "tls_certificate and tls_key go together: one of them is not set");
 	derive(&loaded, arena);
 	*config = loaded;
 	if (ret_rest != NULL)

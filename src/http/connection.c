@@ -150,17 +150,21 @@ struct http_connection *connection_new(struct http_server *server, struct MHD_Co
 	connection->fd = fd;
 	format_peer(mhd, connection->peer, sizeof connection->peer);
 	server->connections++;
+	server->accepted++;
 	connection->over = above_soft_limit(server);
 	connection->phase = PHASE_FRESH;
 	connection->since = clock_monotonic_us();
 	connection->due = connection->since + server->phases[PHASE_FRESH].period;
 	list_append(&server->phases[PHASE_FRESH], connection);
+	if (server->callbacks.tls != NULL)
+		handshake_begin(connection);
 	return connection;
 }
 
 static void connection_free(struct http_connection *connection)
 {
 	list_remove(&connection->server->phases[connection->phase], connection);
+	tls_pair_unref(connection->pair);
 	free(connection->target);
 	free(connection);
 }
@@ -175,6 +179,8 @@ static bool linger_begin(struct http_connection *connection)
 	int fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
+	if (connection->pair != NULL)
+		shutdown(fd, SHUT_WR); /* with TLS the library leaves it at an alert */
 	connection->fd = fd;
 	connection->mhd = NULL;
 	server->lingering++;
@@ -192,18 +198,38 @@ static void linger_end(struct http_connection *connection)
 void connection_closed(struct http_connection *connection)
 {
 	connection->server->connections--;
+	handshake_forget(connection);
 	if (!linger_begin(connection))
 		connection_free(connection);
 }
 
+void connection_tell(struct http_connection *connection, struct slice bytes)
+{
+	if (connection->pair == NULL)
+		(void)!send(connection->fd, bytes.ptr, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else if (connection->handshake == HANDSHAKE_NONE)
+		(void)tls_session_send(connection, bytes);
+}
+
+/* With TLS an end that was not announced could be anybody's doing, and clients say so. In the middle of an answer it is meant to look like that. */
+static void announce_end(struct http_connection *connection)
+{
+	bool answering = connection->phase == PHASE_ANSWER || connection->phase == PHASE_WORK || connection->phase == PHASE_CUT;
+	if (connection->pair != NULL && connection->handshake == HANDSHAKE_NONE && !answering)
+		tls_session_bye(connection);
+}
+
 void connection_cut(struct http_connection *connection, bool reset)
 {
+	if (!reset)
+		announce_end(connection);
 	if (reset) {
 		struct linger now = { .l_onoff = 1, .l_linger = 0 };
 		setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 	}
 	shutdown(connection->fd, SHUT_RDWR);
 	connection_enter(connection, PHASE_CUT);
+	handshake_wake(connection);
 }
 
 static void check_linger(struct http_connection *connection, int64_t now)

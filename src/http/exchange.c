@@ -211,7 +211,7 @@ void exchange_refuse_raw(struct http_connection *connection, const struct gate_v
 	buffer_add(&text, body);
 	/* A client that has not even read its earlier answers loses this one. */
 	if (text.len <= RAW_MAX)
-		(void)!send(connection->fd, text.ptr, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		connection_tell(connection, buffer_slice(&text));
 	connection->linger = true;
 	if (connection->exchange != NULL)
 		connection->exchange->refused_status = verdict->status;

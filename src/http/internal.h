@@ -73,6 +73,10 @@ struct http_connection {
 	size_t target_len;
 	const char *target_at; /* where the library holds it */
 	struct http_exchange *exchange;
+	struct tls_pair *pair; /* what its handshake uses; NULL: plain */
+	enum { HANDSHAKE_NONE, HANDSHAKE_RUNS, HANDSHAKE_WAITS } handshake;
+	bool finished_in, finished_out; /* the client, and we, have sent the last message of the handshake */
+	struct http_connection *prev_run, *next_run; /* HANDSHAKE_RUNS */
 	const char *head_at; /* where the library held the last head, */
 	uint64_t taken; /* and how many bytes all requests had that it has taken in */
 	char peer[INET6_ADDRSTRLEN];
@@ -89,7 +93,8 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	struct MHD_Response *lacking; /* made at the start: the answer that needs no memory */
 	int listen_fd; /* our duplicate; -1 after quiesce */
-	int epoll_fd;
+	int epoll_fd; /* the library's; with TLS ours, which watches that and handshakes */
+	struct http_connection *runs; /* whose handshake the library may go on with in its next run */
 	struct http_limits limits;
 	struct http_callbacks callbacks;
 	struct phase_list phases[PHASES];
@@ -97,6 +102,7 @@ struct http_server {
 	    *spare; /* exchanges that are over, for the next ones: allocating one costs more than all that libc does else */
 	size_t n_spare;
 	size_t connections;
+	uint64_t accepted; /* ever */
 	size_t lingering;
 	size_t active;
 	size_t lingering_max;
@@ -173,8 +179,35 @@ void connections_close_unused(struct http_server *server, bool fresh);
 void connections_free_lingering(struct http_server *server);
 /* Ends the connection that has been idle for longest, if there is one. */
 void connections_make_room(struct http_server *server);
+/* To the client, past the library, as far as there is room at once. */
+void connection_tell(struct http_connection *connection, struct slice bytes);
 struct tcp_info;
 bool connection_tcp_info(const struct http_connection *connection, struct tcp_info *ret_info);
+
+/* tls.c: the certificate in use, and a connection's session. */
+struct tls_pair;
+struct tls_pair *tls_pair_ref(struct http_tls *tls);
+void tls_pair_unref(struct tls_pair *pair);
+/* What the library needs to begin with TLS. */
+extern const char tls_priorities[];
+int tls_no_certificate(void); /* MHD_OPTION_HTTPS_CERT_CALLBACK2: each session is given ours instead */
+bool tls_session_begin(struct http_connection *connection);
+bool tls_session_wants_write(const struct http_connection *connection);
+ssize_t tls_session_send(const struct http_connection *connection, struct slice bytes);
+void tls_session_bye(const struct http_connection *connection);
+void tls_count(struct http_tls *tls, bool good);
+
+/* handshake.c: between two steps of a handshake the library does not see the connection. */
+int handshakes_start(struct http_server *server);
+void handshakes_stop(struct http_server *server);
+/* Before, and after the library's run. */
+void handshakes_wake(struct http_server *server);
+void handshakes_settle(struct http_server *server);
+void handshake_begin(struct http_connection *connection);
+/* The library is to look at it, which may have been shut down. */
+void handshake_wake(struct http_connection *connection);
+/* The library has closed it. */
+void handshake_forget(struct http_connection *connection);
 
 /* rest.c: counts what the library takes in, and gives back the memory of a connection that has been idle for a while. */
 void rest_note_head(struct http_connection *connection, const char *method);

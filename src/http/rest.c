@@ -30,6 +30,8 @@ void rest_begin(struct http_connection *connection)
 	struct tcp_info info;
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	uintptr_t pool = (uintptr_t)connection->head_at;
+	if (connection->pair != NULL) /* what the kernel counts is not what the library got */
+		return;
 	if (!connection->server->layout_known || pool == 0 || pool % page != 0 || CONNECTION_MEMORY < page)
 		return;
 	/* A kernel that does not count says 0. */

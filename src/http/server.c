@@ -99,11 +99,17 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
 	if (server->listen_fd < 0)
 		flags |= MHD_USE_NO_LISTEN_SOCKET; /* connections are handed over one by one */
-	struct MHD_OptionItem listening[] = {
-		{ server->listen_fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL },
-		{ MHD_OPTION_END, 0, NULL },
-	};
-	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_ARRAY, listening, MHD_OPTION_CONNECTION_LIMIT,
+	struct MHD_OptionItem more[4] = { { MHD_OPTION_END, 0, NULL } }; /* the last one stays an end */
+	size_t n = 0;
+	if (server->listen_fd >= 0)
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL };
+	if (server->callbacks.tls != NULL) {
+		flags |= MHD_USE_TLS;
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities };
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)tls_no_certificate };
+	}
+	more[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
+	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_ARRAY, more, MHD_OPTION_CONNECTION_LIMIT,
 				(unsigned)server->limits.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 				MHD_OPTION_STRICT_FOR_CLIENT, (int)STRICTNESS, MHD_OPTION_URI_LOG_CALLBACK, notify_target, server,
 				MHD_OPTION_NOTIFY_COMPLETED, notify_completed, server, MHD_OPTION_NOTIFY_CONNECTION, notify_connection,
@@ -152,14 +158,14 @@ int http_server_new(int listen_fd, const struct http_limits *limits, const struc
 	server->lacking = answer_lacking(callbacks->lacking);
 	server->daemon = server->lacking == NULL ? NULL : start_daemon(server);
 	const union MHD_DaemonInfo *info = server->daemon == NULL ? NULL : MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (info == NULL) {
+	server->epoll_fd = info == NULL ? -1 : info->epoll_fd;
+	if (info == NULL || (callbacks->tls != NULL && handshakes_start(server) < 0)) {
 		MHD_stop_daemon(server->daemon);
 		if (server->lacking != NULL)
 			MHD_destroy_response(server->lacking);
 		free(server);
 		return -EIO;
 	}
-	server->epoll_fd = info->epoll_fd;
 	*ret_server = server;
 	return 0;
 }
@@ -182,11 +188,11 @@ int http_server_timeout(struct http_server *server)
 
 /* When the library cannot accept, for want of descriptors or memory, it tries again without a pause where it has no connection; else it leaves the
  * listener alone until one of those that it has is closed, and idle ones can last a minute. */
-static void help_if_stuck(struct http_server *server, size_t connections)
+static void help_if_stuck(struct http_server *server, uint64_t accepted)
 {
 	struct pollfd listening = { .fd = server->listen_fd, .events = POLLIN };
 	bool full = server->connections >= (size_t)server->limits.connections;
-	if (server->listen_fd < 0 || full || server->connections != connections || poll(&listening, 1, 0) != 1) {
+	if (server->listen_fd < 0 || full || server->accepted != accepted || poll(&listening, 1, 0) != 1) {
 		server->stuck = 0;
 		return;
 	}
@@ -203,10 +209,12 @@ static void help_if_stuck(struct http_server *server, size_t connections)
 
 void http_server_run(struct http_server *server)
 {
+	uint64_t accepted = server->accepted;
+	handshakes_wake(server);
 	server->resumed = false;
-	size_t connections = server->connections;
 	MHD_run(server->daemon);
-	help_if_stuck(server, connections);
+	handshakes_settle(server);
+	help_if_stuck(server, accepted);
 	connections_check(server);
 }
 
@@ -250,7 +258,10 @@ void http_server_free(struct http_server *server)
 		if (exchange != NULL && ((exchange->suspended && !exchange->replied) || stream_is_starved(exchange)))
 			MHD_resume_connection(connection->mhd);
 	}
+	handshakes_stop(server);
 	MHD_stop_daemon(server->daemon);
+	if (server->callbacks.tls != NULL)
+		close(server->epoll_fd);
 	connections_free_lingering(server);
 	exchanges_free_spare(server);
 	MHD_destroy_response(server->lacking);

@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "certificate.h"
 #include "doctor.h"
 #include "wardmote/auth.h"
 #include "wardmote/network.h"
@@ -33,13 +34,16 @@ static bool files_are_short(const struct config *config)
 static void look_at_settings(struct doctor *doctor)
 {
 	const struct config *config = doctor->config;
+	bool tls = config->tls_certificate[0] != '\0';
 	bool https = strncmp(config->public_url, "https:", 6) == 0;
 	const struct concern concerns[] = {
-		{ !https && !is_local(config->public_url), "public_url is not https: tokens cross the network in plain text",
-		  "put a proxy that ends TLS before the server, and give its https URL" },
+		{ !https && tls, "the listener speaks TLS, but public_url is not https: links and tokens name another server",
+		  "give public_url the https URL" },
+		{ !https && !tls && !is_local(config->public_url), "public_url is not https: tokens cross the network in plain text",
+		  "set tls_certificate, or put a proxy that ends TLS before the server; and give the https URL" },
 		{ is_local(config->public_url) && !is_local(config->listen),
 		  "public_url names this machine: links lead elsewhere for others", "set public_url to what clients call the server" },
-		{ https && config->trusted_proxies[0] == '\0', "no proxy is trusted: all clients behind it share one limit",
+		{ https && !tls && config->trusted_proxies[0] == '\0', "no proxy is trusted: all clients behind it share one limit",
 		  "set trusted_proxies to the addresses of what ends TLS" },
 		{ !is_local(config->admin_listen), "admin_listen can be reached from elsewhere: /metrics asks for no token",
 		  "bind it to a loopback address, or let a firewall guard it" },
@@ -83,4 +87,5 @@ void doctor_look_at_host(struct doctor *doctor)
 {
 	look_at_settings(doctor);
 	look_at_keys(doctor);
+	certificate_look(doctor);
 }

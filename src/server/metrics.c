@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "certificate.h"
 #include "server.h"
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
@@ -257,6 +258,7 @@ struct slice metrics_render(struct arena *arena, struct server *server)
 	      (uint64_t)atomic_load(&server->overlaps_pending));
 	head(&out, "overlap_seconds", "gauge", "What comparing the last pair of boundary sets took in this process.");
 	buffer_format(&out, "wardmote_overlap_seconds %.6f\n", (double)atomic_load(&server->overlap_us) / 1e6);
+	certificate_metrics(&out, server);
 	process(&out);
 	return buffer_slice(&out);
 }

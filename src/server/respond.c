@@ -70,9 +70,10 @@ void respond_start(struct request *request, struct http_answer *answer, int stat
 	respond_field(answer, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 	respond_field(answer, "Referrer-Policy", "no-referrer");
 	respond_field(answer, "Cross-Origin-Resource-Policy", "same-origin");
-	/* TLS ends at the proxy in front; that it is there is known from the address under which the server is reached. */
-	if (strncmp(request->worker->server->config->public_url, "https://", 8) == 0)
-		respond_field(answer, "Strict-Transport-Security", "max-age=31536000");
+	/* Where TLS ends at a proxy in front, that it is there is known from the address under which the server is reached. */
+	const struct config *config = request->worker->server->config;
+	if (config->hsts_seconds > 0 && strncmp(config->public_url, "https://", 8) == 0)
+		respond_field(answer, "Strict-Transport-Security", arena_printf(request->arena, "max-age=%ld", config->hsts_seconds));
 	respond_field(answer, "Vary", "Accept, Authorization, Origin");
 	add_cors(request, answer, slice_is(http_method(request->exchange), "OPTIONS"));
 	add_rate(request, answer);

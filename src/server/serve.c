@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "certificate.h"
 #include "commands.h"
 #include "connections.h"
 #include "imports.h"
@@ -92,6 +93,8 @@ int server_init(struct server *server, const struct config *config, const char *
 	if (error < 0)
 		return error;
 	error = server_reload_keys(server, &server->arena, ret_error);
+	if (error == 0)
+		error = certificate_open(server, ret_error);
 	if (error < 0)
 		return error;
 	server->rates = rate_table_new();
@@ -114,6 +117,7 @@ void server_done(struct server *server)
 {
 	auth_hasher_free(server->hasher);
 	imports_free(server->imports);
+	http_tls_free(server->tls);
 	auth_keys_unref(server->keys);
 	rate_table_free(server->rates);
 	catalog_free(server->catalog);
@@ -226,18 +230,25 @@ static int64_t oldest_beat(const struct server *server)
 	return oldest_us;
 }
 
-/* What a supervisor is told of a server that serves: by whether the settings are those of before (1), and the keys (2). */
+enum { OLD_LOG_LEVEL = 1, OLD_KEYS = 2, OLD_CERTIFICATE = 4 };
+
+/* What a supervisor is told of a server that serves. */
+#define OLD_STAYS "serving; could not be read, so the old stays: "
 static const char *const serving[] = {
-	"serving",
-	"serving, with the old log level: the settings could not be read",
-	"serving, with the old keys: the new ones could not be read",
-	"serving, with the old keys and log level: neither could be read",
+	[0] = "serving",
+	[OLD_LOG_LEVEL] = OLD_STAYS "log level",
+	[OLD_KEYS] = OLD_STAYS "keys",
+	[OLD_LOG_LEVEL | OLD_KEYS] = OLD_STAYS "log level, keys",
+	[OLD_CERTIFICATE] = OLD_STAYS "certificate",
+	[OLD_LOG_LEVEL | OLD_CERTIFICATE] = OLD_STAYS "log level, certificate",
+	[OLD_KEYS | OLD_CERTIFICATE] = OLD_STAYS "keys, certificate",
+	[OLD_LOG_LEVEL | OLD_KEYS | OLD_CERTIFICATE] = OLD_STAYS "log level, keys, certificate",
 };
 
 static unsigned reload_at_signal(struct server *server)
 {
 	notify_reloading(&server->notifier);
-	return reload_log_level(server) ? 0 : 1;
+	return (reload_log_level(server) ? 0 : OLD_LOG_LEVEL) | (certificate_reload(server) ? 0 : OLD_CERTIFICATE);
 }
 
 /* Until SIGTERM or SIGINT. */
@@ -262,7 +273,7 @@ static void wait_for_stop(struct server *server, struct admin *admin, int signal
 		int64_t now_us = clock_monotonic_us();
 		if (signalled || now != folder || (failed_us != 0 && now_us - failed_us > KEY_RETRY_US))
 			failed_us = reload(server) ? 0 : now_us;
-		unsigned state = old_settings + (failed_us == 0 ? 0 : 2);
+		unsigned state = old_settings | (failed_us == 0 ? 0 : OLD_KEYS);
 		if (signalled)
 			notify_ready(&server->notifier, serving[state]);
 		else if (state != told)
@@ -315,6 +326,16 @@ static void drain(struct server *server, struct admin *admin, int signals, long 
 	server->n_workers = 0;
 }
 
+/* Somebody between us and the database could read it all, or be taken for it. */
+static void warn_of_path(const struct db_session *session, struct arena *arena)
+{
+	struct db_path path;
+	db_session_path(session, arena, &path);
+	if (!path.local && strcmp(path.sslmode, "verify-full") != 0)
+		log_message(LOG_LEVEL_WARNING, "the database is on another machine and nothing makes sure which: use sslmode=verify-full",
+			    "sslmode", path.sslmode);
+}
+
 /* A database that does not answer is no reason not to start: the server waits for it. */
 static int check_room(struct server *server, const char **ret_error)
 {
@@ -328,6 +349,8 @@ static int check_room(struct server *server, const char **ret_error)
 		fault = connections_fault(server->config, left, &server->arena);
 	else
 		log_message(LOG_LEVEL_WARNING, "whether the database has room for our connections is not known", "error", error);
+	if (connected == 0)
+		warn_of_path(session, &server->arena);
 	if (error == NULL)
 		server->first_session = session;
 	else
@@ -416,6 +439,7 @@ static int run(struct server *server, int signals, const char **ret_error)
 		log_begin(&line, LOG_LEVEL_INFO, "listening");
 		log_text(&line, "address", listeners.public_address);
 		log_text(&line, "admin_address", listeners.admin_address);
+		log_text(&line, "protocol", server->tls == NULL ? "http" : "https");
 		log_text(&line, "version", WARDMOTE_VERSION);
 		log_int(&line, "workers", (int64_t)server->n_workers);
 		log_int(&line, "database_connections", config_connections(server->config));

@@ -34,6 +34,7 @@ struct server {
 	struct catalog *catalog;
 	struct auth_policy policy;
 	struct auth_hasher *hasher;
+	struct http_tls *tls; /* of the API's listener; NULL: plain HTTP */
 	struct rate_table *rates;
 	struct db_fence fence; /* the newest timeline of the database that any thread saw */
 	struct db_setting database_settings[SERVER_SETTINGS + 1]; /* what is handed to our SQL functions */

@@ -14,17 +14,21 @@ WHERE has_parameter_privilege(current_user, name, 'SET') \g /dev/null
 
 -- wardmote_owner owns all tables and functions; only `wardmote migrate` and `wardmote account create` use it.
 SELECT 'CREATE ROLE wardmote_owner' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wardmote_owner') \gexec
-ALTER ROLE wardmote_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+ALTER ROLE wardmote_owner LOGIN;
 \if :{?owner_password}
 ALTER ROLE wardmote_owner PASSWORD :'owner_password';
 \endif
 
 -- wardmote_api is what the server connects as: it owns nothing and sees rows through views and policies only.
 SELECT 'CREATE ROLE wardmote_api' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wardmote_api') \gexec
-ALTER ROLE wardmote_api LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+ALTER ROLE wardmote_api LOGIN;
 \if :{?api_password}
 ALTER ROLE wardmote_api PASSWORD :'api_password';
 \endif
+
+-- Neither may do more than that. Only a superuser may so much as mention these attributes, so they are left alone where they are as they should be.
+SELECT format('ALTER ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', rolname) FROM pg_roles
+WHERE rolname IN ('wardmote_owner', 'wardmote_api') AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls) \gexec
 
 -- What people write must not reach the database's log: the values of parameters, nor "Key (login)=(...) already exists." The message and the statement's
 -- text, which holds no value, stay. `wardmote doctor` says where this could not be set.

@@ -167,6 +167,7 @@ static int open_http(struct worker *worker, int listen_fd)
 		.wanted = export_wanted,
 		.end = request_end,
 		.reserve = worker->reserve,
+		.tls = worker->server->tls,
 		.lacking = worker->server->lacking,
 		.refused = request_refused,
 	};

@@ -297,6 +297,22 @@ def test_who_could_read_the_connection(sound, listening):
         assert [(row["level"], row["finding"]) for row in findings if row["check"] == "connection"] == [(level, finding)]
 
 
+def test_the_server_warns_of_it_once(listening, keys):
+    """A mode that does not make sure who answers, at the start of `wardmote serve`."""
+    uri, certificate = listening
+    for options, warnings in (("sslmode=require", 1), (f"sslmode=verify-full&sslrootcert={certificate}", 0)):
+        with subprocess.Popen([wardmote_server.binary(), "serve", "--database", f"{uri}?{options}", "--key-dir", keys, "--listen", "127.0.0.1:0",
+                               "--workers", "1", "--drain-timeout-ms", "0"], stderr=subprocess.PIPE, text=True) as process:
+            log = ""
+            while '"listening"' not in log:
+                line = process.stderr.readline()
+                assert line, log
+                log += line
+            process.terminate()
+            log += process.communicate(timeout=SECONDS)[1]
+        assert log.count("the database is on another machine and nothing makes sure which") == warnings, log
+
+
 def test_connections_are_counted_twice(patient):
     """One worker opens 17; at a restart two processes overlap."""
     for limit, fits in ((34, True), (33, False)):

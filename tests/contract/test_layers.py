@@ -22,7 +22,7 @@ TYPES_ONLY = {("resources", "auth")}  # the claims of a token, which statements 
 # (what a foreign header is called, the folders that may include it)
 FOREIGN = [
     (r"libpq-fe\.h|postgres.*", {"db"}),
-    (r"microhttpd\.h|zlib\.h", {"http"}),
+    (r"microhttpd\.h|gnutls/.*|zlib\.h", {"http"}),
     (r"sodium\.h|xxhash\.h|openssl/.*", {"auth"}),
     (r"curl/.*", {"server"}),
     (r"jansson\.h", {"api", "auth", "resources", "server"}),

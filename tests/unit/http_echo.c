@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A server over http.h alone, for tests of the HTTP layer over raw sockets. Arguments are limits ("connections=10") and "trace=FILE", where each request that was
- * read whole and each refusal becomes a line of JSON. It prints its address; on SIGTERM it drains, prints its counters as JSON and exits 0.
+ * read whole and each refusal becomes a line of JSON. With "certificate=FILE" and "key=FILE" it speaks TLS, and reads them again on SIGHUP. It prints its address; on SIGTERM it drains, prints its counters as JSON and exits 0.
  *
  *   /echo       what arrived, as JSON                          /suspend?ms=N   the same, N ms later
  *   /big?bytes=N[&vectors=3][&gzip]  N bytes, released once    /early          403 before the body
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "wardmote/clock.h"
@@ -24,6 +25,7 @@ enum { SUSPENDED_MAX = 4096, BODY_CAP = 64 << 10, LARGE_CAP = 16 << 20, SPOOL_CA
 
 struct echo {
 	struct http_server *server;
+	struct http_tls *tls;
 	struct request *suspended[SUSPENDED_MAX];
 	size_t n_suspended;
 	size_t begun, ended, sent, made, released, refused;
@@ -57,11 +59,16 @@ static bool has_word(struct slice query, const char *word)
 
 static struct slice stats(struct echo *echo, struct arena *arena)
 {
+	struct http_tls_state tls = { 0 };
+	if (echo->tls != NULL)
+		http_tls_state(echo->tls, &tls);
 	char *text = arena_printf(arena,
 				  "{\"begun\": %zu, \"ended\": %zu, \"sent\": %zu, \"made\": %zu, \"released\": %zu, \"refused\": %zu, "
-				  "\"last_rule\": \"%s\", \"active\": %zu, \"connections\": %zu}\n",
+				  "\"last_rule\": \"%s\", \"active\": %zu, \"connections\": %zu, \"handshakes\": %" PRIu64
+				  ", \"failed\": %" PRIu64 ", \"cpu_ms\": %ld}\n",
 				  echo->begun, echo->ended, echo->sent, echo->made, echo->released, echo->refused, echo->last_rule,
-				  http_server_active(echo->server), http_server_connections(echo->server));
+				  http_server_active(echo->server), http_server_connections(echo->server), tls.handshakes, tls.failed,
+				  (long)(clock() / (CLOCKS_PER_SEC / 1000)));
 	return slice_of(text);
 }
 
@@ -289,6 +296,17 @@ static int answer_due(struct echo *echo, int limit, bool all)
 	return limit;
 }
 
+static void reload(struct echo *echo)
+{
+	struct arena arena;
+	const char *error;
+	arena_init(&arena);
+	if (http_tls_reload(echo->tls, &arena, &error) < 0)
+		printf("%s\n", error);
+	fflush(stdout);
+	arena_done(&arena);
+}
+
 static void run(struct echo *echo, int signals)
 {
 	int64_t stop = 0;
@@ -300,7 +318,10 @@ static void run(struct echo *echo, int signals)
 		if (poll(fds, 2, timeout) < 0 && errno != EINTR)
 			abort();
 		struct signalfd_siginfo info;
-		if (read(signals, &info, sizeof info) == sizeof info) {
+		bool signalled = read(signals, &info, sizeof info) == sizeof info;
+		if (signalled && info.ssi_signo == SIGHUP) {
+			reload(echo);
+		} else if (signalled) {
 			http_server_quiesce(echo->server);
 			stop = clock_monotonic_us() + 3000000;
 		}
@@ -310,13 +331,30 @@ static void run(struct echo *echo, int signals)
 	http_server_run(echo->server);
 }
 
+static const char *value_of(const char *name, int argc, char **argv)
+{
+	size_t len = strlen(name);
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], name, len) == 0 && argv[i][len] == '=')
+			return argv[i] + len + 1;
+	}
+	return NULL;
+}
+
+static bool open_tls(struct echo *echo, struct arena *arena, int argc, char **argv)
+{
+	struct http_tls_settings settings = { value_of("certificate", argc, argv), value_of("key", argc, argv) };
+	const char *error;
+	if (settings.certificate == NULL || http_tls_new(&settings, arena, &echo->tls, &error) == 0)
+		return true;
+	fprintf(stderr, "%s\n", error);
+	return false;
+}
+
 static int open_trace(int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
-		if (strncmp(argv[i], "trace=", 6) == 0)
-			return open(argv[i] + 6, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	}
-	return -1;
+	const char *path = value_of("trace", argc, argv);
+	return path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
 static void set_limits(struct http_limits *limits, int argc, char **argv)
@@ -351,6 +389,7 @@ int main(int argc, char **argv)
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	int signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	struct arena arena;
@@ -358,8 +397,10 @@ int main(int argc, char **argv)
 	int fd = -1;
 	const char *address;
 	struct echo echo = { .trace = open_trace(argc, argv) };
+	if (!open_tls(&echo, &arena, argc, argv))
+		return 1;
 	struct http_callbacks callbacks = {
-		.context = &echo, .begin = begin, .body = on_body, .wanted = wanted, .end = end, .refused = refused
+		.tls = echo.tls, .context = &echo, .begin = begin, .body = on_body, .wanted = wanted, .end = end, .refused = refused
 	};
 	if (signals < 0 || http_listen("127.0.0.1:0", &arena, &fd, &address) != 0 ||
 	    http_server_new(fd, &limits, &callbacks, &echo.server) != 0) {
@@ -371,6 +412,7 @@ int main(int argc, char **argv)
 	run(&echo, signals);
 	http_server_free(echo.server);
 	printf("{\"begun\": %zu, \"ended\": %zu, \"made\": %zu, \"released\": %zu}\n", echo.begun, echo.ended, echo.made, echo.released);
+	http_tls_free(echo.tls);
 	close(fd);
 	close(signals);
 	arena_done(&arena);
