@@ -49,19 +49,21 @@ int certificate_open(struct server *server, const char **ret_error)
 	return failed;
 }
 
-void certificate_reload(struct server *server)
+bool certificate_reload(struct server *server)
 {
 	const char *error = NULL;
 	struct arena arena;
 	if (server->tls == NULL)
-		return;
+		return true;
 	arena_init_reserved(&arena, server->reserve);
-	if (http_tls_reload(server->tls, &arena, &error) == 0)
+	bool good = http_tls_reload(server->tls, &arena, &error) == 0;
+	if (good)
 		log_message(LOG_LEVEL_INFO, "certificate loaded", NULL, NULL);
 	else
 		log_message(LOG_LEVEL_ERROR, "certificate not loaded, the old one stays", "error", error);
 	tell_dates(server, &arena);
 	arena_done(&arena);
+	return good;
 }
 
 void certificate_metrics(struct buffer *out, const struct server *server)

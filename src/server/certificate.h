@@ -8,8 +8,8 @@
 
 /* server->tls, which stays NULL without the setting. 0, or a negative errno with a message for the user. */
 int certificate_open(struct server *server, const char **ret_error);
-/* At SIGHUP; the log says what came of it. */
-void certificate_reload(struct server *server);
+/* At SIGHUP; the log says what came of it. False: the old one stays. */
+bool certificate_reload(struct server *server);
 void certificate_metrics(struct buffer *out, const struct server *server);
 void certificate_look(struct doctor *doctor);
 

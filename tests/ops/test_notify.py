@@ -56,7 +56,7 @@ def test_ready_reload_stop(cluster, keys, supervisor):
     assert supervisor.next() == {"STOPPING": "1", "STATUS": "draining", "EXTEND_TIMEOUT_USEC": "80000000"}
 
 
-OLD_KEYS = "serving, with the old keys: the new ones could not be read"
+OLD_KEYS = "serving; could not be read, so the old stays: keys"
 
 
 def test_a_reload_that_fails_is_told(cluster, keys, supervisor):
@@ -93,10 +93,10 @@ def test_settings_that_cannot_be_read_again_are_told(cluster, keys, supervisor, 
     settings.write_text("log_level = loud\n", encoding="utf-8")
     server.process.send_signal(signal.SIGHUP)
     supervisor.next()
-    assert supervisor.next() == {"READY": "1", "STATUS": "serving, with the old log level: the settings could not be read"}
+    assert supervisor.next() == {"READY": "1", "STATUS": "serving; could not be read, so the old stays: log level"}
     moved = pathlib.Path(keys).rename(keys + ".away")
     try:
-        assert supervisor.next() == {"STATUS": "serving, with the old keys and log level: neither could be read"}
+        assert supervisor.next() == {"STATUS": "serving; could not be read, so the old stays: log level, keys"}
     finally:
         moved.rename(keys)
     settings.write_text("log_level = info\n", encoding="utf-8")
