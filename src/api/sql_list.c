@@ -287,10 +287,10 @@ static struct page page_of(struct sql *sql)
 	return page;
 }
 
-/* How many positions the page may have; 0: as many as there are. */
-static int positions_most(const struct sql *sql)
+/* How many positions the page may have; 0: as many as there are, or it shows none (a table has no boundaries). */
+static int positions_most(const struct sql *sql, const struct view *view)
 {
-	return sql->call->query.all ? 0 : sql_positions_most(sql, sql_shown(sql));
+	return sql->call->query.all || !view_has_dear(sql, view) ? 0 : sql_positions_most(sql, sql_shown(sql));
 }
 
 /* `r`: the rows of the page in their order and one more, or all. */
@@ -298,7 +298,7 @@ static void add_rows(struct sql *sql, const struct page *page, const struct view
 {
 	const char *direction = page->descending ? " DESC" : "";
 	bool all = sql->call->query.all, numbered = !all && view_has_dear(sql, view);
-	int most = positions_most(sql);
+	int most = positions_most(sql, view);
 	if (most > 0)
 		sql_weigh_begin(sql, most);
 	if (numbered)
@@ -355,7 +355,7 @@ void sql_list(struct sql *sql)
 	add_count(sql, &page);
 	if (query->all)
 		sql_add(sql, "SELECT NULL::text");
-	else if (positions_most(sql) > 0)
+	else if (positions_most(sql, &view) > 0)
 		sql_add(sql, "SELECT CASE WHEN r.row_n IS NOT NULL THEN r.%s::text END", page.key);
 	else
 		sql_add(sql, "SELECT r.%s::text", page.key);
