@@ -237,7 +237,8 @@ def test_a_key_beside_a_secret_and_instead_of_it(anonymous, server, partner, rec
     assert partner.manager.post(path + "/erasure").status == 204
 
 
-def test_who_may_set_keys(anonymous, server, administrator, partner, other, records, person_of):
+def test_who_may_set_keys(anonymous, server, administrator, other, records):
+    partner = records.partner()
     account = records.account_record(partner.id, "officer", by=partner.manager)
     path, body = f"/v1/accounts/{account['id']}", {"jwks": {"keys": [KEYS["ES256"].jwk]}}
     assert anonymous.patch(path, body, headers=ANY).status == 401
@@ -245,7 +246,8 @@ def test_who_may_set_keys(anonymous, server, administrator, partner, other, reco
     assert own.patch(path, body, headers=ANY).status == 403 and own.delete(path + "/secrets").status == 403
     for stranger in (other.manager, other.officer):
         assert stranger.patch(path, body, headers=ANY).status == 404 and stranger.delete(path + "/secrets").status == 404
-    person_of(partner)  # from now on the partner's accounts are its own business
+    person = records.person(partner.id, "manager")  # from now on the partner's accounts are its own business
+    assert partner.manager.delete(f"/v1/accounts/{person['id']}/secrets").codes() == [("/kind", "not_a_service")]
     assert administrator.patch(path, body, headers=ANY).status == 403 and administrator.delete(path + "/secrets").status == 403
     assert partner.manager.delete(f"/v1/accounts/{absent_id()}/secrets").status == 404
     # A token with scopes gives no key, and ends no secret, of an account that may do more.
@@ -255,15 +257,6 @@ def test_who_may_set_keys(anonymous, server, administrator, partner, other, reco
     assert client.patch(f"/v1/accounts/{narrow['id']}", body, headers=ANY).status == 200
     assert partner.manager.patch(path, body, headers=ANY).status == 200
     assert ask(anonymous, proof(assertion(KEYS["ES256"], account["client_id"], server.url))).status == 200
-
-
-@pytest.fixture(scope="module", name="person_of")
-def _person_of(records):
-    def make(partner):
-        account = records.person(partner.id, "manager")
-        assert partner.manager.delete(f"/v1/accounts/{account['id']}/secrets").codes() == [("/kind", "not_a_service")]
-        return account
-    return make
 
 
 def test_an_account_that_may_not_act_gets_nothing(anonymous, server, partner):

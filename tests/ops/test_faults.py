@@ -158,6 +158,7 @@ def test_a_read_whose_connection_breaks_is_tried_on_another(start):
     answers = []
     client = here.client.as_token(here.client.token)
     connection = here.cluster.connect("postgres")
+    until(lambda: here.server.metric("db_connections", 'lane="read"') >= 2)
     with locked(here.cluster), connection.cursor() as cursor:
         thread = threading.Thread(target=lambda: answers.append(client.get("/v1/communities")))
         thread.start()
