@@ -15,7 +15,7 @@ import tempfile
 from wardmote_suite import ROOT, until
 
 ROOTS = ROOT / "build/roots"
-SUITE, MIRROR, KEYRING = "bookworm", "http://deb.debian.org/debian", "/usr/share/keyrings/debian-archive-keyring.gpg"
+SUITE, KEYRING = "bookworm", "/usr/share/keyrings/debian-archive-keyring.gpg"
 SECONDS = 900
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 # Packages may not start what they bring while a layer is made, and nothing is worth a sync.
@@ -42,6 +42,15 @@ def _remove(folder):
     assert not os.path.exists(folder), f"{folder} could not be removed"
 
 
+def mirror():
+    """Where this machine has its own packages of that release from."""
+    done = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"], capture_output=True, text=True, timeout=60, check=True)
+    found = [uri for uri, codename in map(str.split, done.stdout.splitlines()) if codename == SUITE]
+    if not found:
+        raise Failed(f"apt has no source of {SUITE}: {done.stdout}")
+    return found[0]
+
+
 def base():
     """A minimal system, as the layers of a Machine: a list of folders, the uppermost first."""
     assert os.geteuid() == 0, "folders of systems are made and entered as root"
@@ -49,7 +58,7 @@ def base():
         made = ROOTS / "base"
         if not made.exists():
             _remove(ROOTS / "base.new")
-            done = subprocess.run(["debootstrap", "--variant=minbase", f"--keyring={KEYRING}", SUITE, ROOTS / "base.new", MIRROR], capture_output=True,
+            done = subprocess.run(["debootstrap", "--variant=minbase", f"--keyring={KEYRING}", SUITE, ROOTS / "base.new", mirror()], capture_output=True,
                                   text=True, timeout=SECONDS, check=False)
             if done.returncode != 0:
                 raise Failed(f"debootstrap: {done.stdout[-2000:]}{done.stderr[-2000:]}")
