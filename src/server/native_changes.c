@@ -59,7 +59,7 @@ static void respond_page(struct request *request, const struct db_result *result
 
 static void refuse_cursor(struct request *request, const char *detail)
 {
-	fault_add(&request->faults, FAULT_PARAMETER, "after", "cursor", detail);
+	fault_add(&request->faults, FAULT_PARAMETER, "after", "cursor", "%s", detail);
 	respond_faults(request, PROBLEM_INVALID_REQUEST, NULL, NULL);
 }
 

@@ -83,7 +83,7 @@ class Linker:
 
     def embed(self, like, name, more=()):
         """As the generated file `like` is made, from the copy's files."""
-        command = [part.replace(f"{ROOT}/", f"{self.tree}/") for part in self._one("/embed", like)]
+        command = [part if part.startswith(f"{BUILD}/") else part.replace(f"{ROOT}/", f"{self.tree}/") for part in self._one("/embed", like)]
         self._run([name if part == like else str(self.tree / "depfile") if part.endswith(".d") else part for part in command] + list(more))
 
     def link(self, like, name, objects):
