@@ -14,7 +14,7 @@ CREATE FUNCTION wardmote.loosely(words text) RETURNS text LANGUAGE sql IMMUTABLE
 	FROM (VALUES (wardmote.bare(words)), (normalize(wardmote.bare(words), NFD))) f (form)
 $$;
 
--- The statement that looks through the versions of one thing. Its columns come from the table itself: every text, list of texts and list of objects, but closed lists
+-- The statement that looks through the versions of one thing. Its columns come from the table itself: every text, list of texts, object and list of objects, but closed lists
 -- (text with a CHECK of its values). $1 the pattern; $2 the least id, not included; $3 how many records at most.
 CREATE FUNCTION wardmote.search_statement(thing text) RETURNS text LANGUAGE sql STABLE AS $body$
 	SELECT format($sql$
@@ -25,12 +25,14 @@ CREATE FUNCTION wardmote.search_statement(thing text) RETURNS text LANGUAGE sql 
 		GROUP BY h.id ORDER BY h.id LIMIT $3$sql$,
 		thing || '_version',
 		string_agg(CASE a.atttypid
-			WHEN 'jsonb'::regtype THEN format($f$SELECT %1$L || '.' || m.key FROM jsonb_array_elements(h.%2$I) e, jsonb_each_text(e) m
-				WHERE m.value ~* $1$f$, a.attname, a.attname)
+			WHEN 'jsonb'::regtype THEN format($f$SELECT %L || '.' || m.key FROM jsonb_array_elements(%s) e, jsonb_each_text(e) m WHERE m.value ~* $1$f$, a.attname, e.objects)
 			ELSE format('SELECT %L WHERE %s ~* $1', a.attname, e.words) END, ' UNION ALL ' ORDER BY a.attnum),
 		CASE WHEN wardmote.has_column(thing, 'partner_id') THEN 'partner_id' ELSE 'id' END,
 		string_agg(e.words, ', ' ORDER BY a.attnum))
-	FROM pg_attribute a CROSS JOIN LATERAL (SELECT CASE a.atttypid WHEN 'jsonb'::regtype THEN format('h.%I::text', a.attname)
+	FROM pg_attribute a
+	CROSS JOIN LATERAL (SELECT format('CASE jsonb_typeof(h.%1$I) WHEN ''array'' THEN h.%1$I WHEN ''object'' THEN jsonb_build_array(h.%1$I) END', a.attname) AS objects) o
+	CROSS JOIN LATERAL (SELECT o.objects, CASE a.atttypid
+		WHEN 'jsonb'::regtype THEN format('(SELECT string_agg(m.value, chr(31)) FROM jsonb_array_elements(%s) e, jsonb_each_text(e) m)', o.objects)
 		WHEN 'text[]'::regtype THEN format('array_to_string(h.%I, chr(31))', a.attname) ELSE format('h.%I', a.attname) END AS words) e
 	WHERE a.attrelid = format('wardmote.%I', thing)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 		AND a.attname NOT IN ('grants', 'visibility') AND a.atttypid IN ('text'::regtype, 'text[]'::regtype, 'jsonb'::regtype)

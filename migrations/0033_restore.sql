@@ -127,6 +127,9 @@ BEGIN
 	INTO is_there USING e.id;
 	IF NOT is_there THEN
 		RETURN 'absent';
+	-- What this database remembers has been done, whatever came after: a new consent, an account that was opened again.
+	ELSIF EXISTS (SELECT FROM wardmote.change c WHERE c.record_id = e.id AND c.at = e.at) THEN
+		RETURN 'known';
 	ELSIF EXISTS (SELECT FROM wardmote.erasures() k WHERE k.id = e.id AND k.at = e.at AND k.fields = e.fields) THEN
 		RETURN 'known';
 	ELSIF thing = 'account' THEN

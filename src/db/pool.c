@@ -301,6 +301,11 @@ static void deal_lane(struct db_pool *pool, enum lane lane, int64_t now_us)
 			return;
 		struct db_job *job = queue_pop(queue);
 		int error = connection_send(connection, job, now_us);
+		if (error == -EPIPE && job->write && pool->settings.bracketed) { /* its COMMIT may have gone out with what was sent */
+			pool->n_queued--;
+			job_fail(pool, job, DB_UNKNOWN);
+			continue;
+		}
 		if (error == -EPIPE && job->tries == 0) {
 			job->tries++;
 			queue_push_front(queue, job); /* once more, on another connection: not on all of them, one after the other */

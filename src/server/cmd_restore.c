@@ -50,25 +50,31 @@ static int print_erasures(struct db_session *session, struct arena *arena, const
 	return status;
 }
 
-/* One line, one transaction: what was done stays done where a later line is wrong. */
+/* One line, one transaction: what was done stays done where another line is wrong, and nobody waits for that one. */
 static int erase_lines(struct db_session *session, struct arena *arena, FILE *file, const char **ret_error)
 {
 	static const char *const outcomes[] = { "done", "known", "absent" };
-	size_t counts[3] = { 0 }, size = 0;
+	size_t counts[3] = { 0 }, size = 0, failed = 0;
 	char *line = NULL;
-	int status = 0;
-	while (status == 0 && getline(&line, &size, file) > 0) {
+	for (size_t n = 1; getline(&line, &size, file) > 0; n++) {
 		const char *parameter = line;
 		struct db_rows rows;
 		if (line[strspn(line, " \r\n")] == '\0')
 			continue;
-		status = db_session_query(session, arena, "SELECT wardmote.erase_again($1::jsonb)", 1, &parameter, &rows, ret_error);
-		for (size_t i = 0; status == 0 && i < 3; i++)
+		if (db_session_query(session, arena, "SELECT wardmote.erase_again($1::jsonb)", 1, &parameter, &rows, ret_error) < 0) {
+			fprintf(stderr, "line %zu: %s\n", n, *ret_error);
+			failed++;
+			continue;
+		}
+		for (size_t i = 0; i < 3; i++)
 			counts[i] += strcmp(rows.cells[0], outcomes[i]) == 0;
 	}
 	free(line);
 	printf("%zu erased again, %zu known, %zu of records that are not there\n", counts[0], counts[1], counts[2]);
-	return status;
+	if (failed == 0)
+		return 0;
+	*ret_error = arena_printf(arena, "lines that could not be done: %zu", failed);
+	return -EIO;
 }
 
 static int run_erasures(const struct config *config, struct arena *arena, const char *path)

@@ -42,7 +42,7 @@ halt() { [ ! -f "$PLACE/server.pid" ] || { kill "$(cat "$PLACE/server.pid")"; wh
 systemctl() {
   case "$*" in
     "start wardmote") serve ;;
-    "stop wardmote") halt ;;
+    "stop wardmote" | "stop wardmote.socket wardmote") halt ;;
     "restart wardmote") halt; serve ;;
     "reload wardmote") kill -HUP "$(cat "$PLACE/server.pid")" ;;
     *" postgresql@15-main") postgres "$1" ;;

@@ -143,7 +143,7 @@ def test_the_list_names_nobody(story, saved):
 def test_a_restored_dump_is_what_it_was(story, saved):
     """Records, versions, history, past, list and feed; what came later is not there, and nobody who was erased."""
     place = story.place
-    place.shell("systemctl stop wardmote\nsudo -u postgres psql -X -q -c 'ALTER DATABASE wardmote RENAME TO wardmote_before'")
+    place.shell("systemctl stop wardmote.socket wardmote\nsudo -u postgres psql -X -q -c 'ALTER DATABASE wardmote RENAME TO wardmote_before'")
     shutil.rmtree(place.folder / "lib")
     (place.folder / "lib").mkdir()
     place.recipe("Restore a dump")
