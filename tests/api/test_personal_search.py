@@ -2,6 +2,7 @@
 """POST /v1/personal-data/searches: where a person is recorded by the own partner, in whatever field, today and earlier."""
 import pytest
 
+from wardmote_oauth import Key
 from wardmote_records import unique
 
 PATH = "/v1/personal-data/searches"
@@ -33,6 +34,12 @@ def make(client, resource, **body):
 def change(client, resource, record, **body):
     answer = client.patch(f"/v1/{resource}/{record['id']}", body, headers=ANY)
     assert answer.status == 200, answer.text()
+
+
+def test_in_an_object(partner, name):
+    """The keys of a program."""
+    account = make(partner.manager, "accounts", kind="service", role="viewer", name="Tool", jwks={"keys": [Key("ES256", f"laptop of {name}").jwk]})
+    assert places(partner.manager, name) == [("accounts", account["id"], ["jwks.keys"], [])]
 
 
 def test_every_kind_of_field_today_and_earlier(partner, name):

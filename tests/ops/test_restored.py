@@ -75,6 +75,23 @@ def test_lines_that_are_none(site, tmp_path):
         assert done.returncode == 1 and said in done.stderr and "0 erased again, 1 known" in done.stdout, (wrong, done.stdout, done.stderr)
 
 
+def test_what_came_after_is_not_undone(site, tmp_path):
+    """An account that was disabled, listed and enabled again: the list of then is known. And a line that fails keeps nobody waiting."""
+    cluster, _, client = site
+    me = client.get("/v1/me").json()
+    made = client.post("/v1/accounts", {"partner_id": me["partner_id"], "kind": "service", "role": "viewer", "name": "Comes back"}).json()
+    path = f"/v1/accounts/{made['id']}"
+    assert client.patch(path, {"disabled": True}, headers={"If-Match": "*"}).status == 200
+    listed = command(cluster, "erasures").stdout
+    assert made["id"] in listed
+    assert client.patch(path, {"disabled": False}, headers={"If-Match": "*"}).status == 200
+    kept = tmp_path / "kept"
+    kept.write_text("{}\n" + listed)
+    done = command(cluster, "erasures", "--again", str(kept))
+    assert done.returncode == 1 and "line 1: " in done.stderr and done.stdout.startswith("0 erased again"), (done.stdout, done.stderr)
+    assert client.get(path).json()["disabled"] is False
+
+
 def test_doctor_notices_another_cluster(site):
     cluster, _, client = site
     with cluster.connect("postgres", DATABASE) as connection, connection.cursor() as cursor:
