@@ -159,7 +159,7 @@ def test_the_service_runs_as_it_says(host):
     assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE) and "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
     assert "ro," in host.run(f"grep ' / / ' /proc/{shown['MainPID']}/mountinfo")
     said = host.run(f"tr '\\0' '\\n' </proc/{shown['MainPID']}/environ")
-    assert "WARDMOTE_DATABASE_FILE=/run/credentials/wardmote.service/database" in said and "a1" not in said
+    assert "WARDMOTE_DATABASE_FILE=/run/credentials/wardmote.service/database" in said and "wardmote_api:" not in said
     with pytest.raises(wardmote_root.Failed):
         host.run("setpriv --reuid=nobody --clear-groups cat /etc/wardmote/database")
     host.run("systemctl reload wardmote")
