@@ -102,6 +102,9 @@ def test_a_former_primary_behind_the_pooler(astray):
     until(lambda: ask(pair.primary, "SHOW synchronous_standby_names") == [("",)])
     until(lambda: ask(pair.primary, "SELECT 1 FROM pg_stat_replication") == [], what="the end of replication")
     late = unique("late")
+    with concurrent.futures.ThreadPoolExecutor(24) as threads:  # the pooler has a connection for each: a new one could not sign in while its answers are held
+        for asked in [threads.submit(astray.create, unique("warm")) for _ in range(24)] + [threads.submit(astray.site.client().get, PATH, params={"limit": "all"}) for _ in range(24)]:
+            asked.result()
     astray.proxy.stall("to_client")
     with concurrent.futures.ThreadPoolExecutor(3) as threads:
         read = threads.submit(astray.site.client().get, astray.path)
