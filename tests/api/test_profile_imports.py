@@ -177,6 +177,14 @@ def test_who_imports(records, anonymous, administrator, request, path, given):
             assert send(partner.officer, path, text, **{key: value for key, value in parameters.items() if key != name}).codes() == [(name, "required")]
 
 
+def test_without_waiting_it_is_accepted(administrator, records, census, imd):
+    for path, parameters in ((PROFILES, census), (DEPRIVATION, imd)):
+        answer = administrator.request("POST", path, body=b"nothing\n", params=parameters, headers={"Content-Type": "text/csv"})
+        assert answer.status == 202 and answer.headers["location"].endswith(answer.json()["id"]), answer.text()
+        assert records.settled(answer, administrator)["state"] == "rejected"
+
+
+
 def test_localities_that_are_hidden_are_none(records, administrator, census):
     """Of a set that the partner sees, a locality that it does not."""
     answer = administrator.post("/v1/localities", {"boundary_set_id": census["boundary_set_id"], "code": unique("H"), "name": "Hidden", "visibility": "private"})
