@@ -8,7 +8,8 @@ import time
 # $1 = 'it''s', $2 = NULL
 PARAMETER = re.compile(r"\$(\d+) = (?:'((?:[^']|'')*)'|(NULL))")
 EXECUTE = re.compile(r"execute w\d+: ", re.ASCII)
-RECORDS = re.compile(r"(WITH total AS .*\) )?SELECT (NULL|r\.\w+)::text, ", re.DOTALL)  # rows of records, not the uniform row
+RECORDS = re.compile(r"(WITH total AS .*\) )?SELECT (NULL::text|r\.\w+::text|CASE WHEN r\.row_n IS NOT NULL THEN r\.\w+::text END), ", re.DOTALL)  # rows of records, not the uniform row
+WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|claim_key)\b")
 SETTINGS = "-c log_destination=jsonlog -c logging_collector=on -c log_directory=log -c log_filename=segments"
 
 
@@ -32,7 +33,7 @@ class Log:
             assert time.monotonic() < patience, "nothing was logged"
             time.sleep(0.05)  # the collector of the log is a process of its own
             before, steps = steps, [step for step in map(_step, self._entries(skip)) if step is not None]
-        write = not any("transaction_read_only" in step["text"] for step in steps)
+        write = WRITES.search(" ".join(step["text"] for step in steps)) is not None
         acts = "api.acting" in steps[0]["text"]
         answer = max((number for number, step in enumerate(steps) if "answer AS" in step["text"]), default=len(steps) - 1)
         records = RECORDS.match(steps[answer]["text"]) is not None

@@ -70,7 +70,7 @@ struct view_rows {
 };
 
 struct view_answer {
-	struct view_bytes body; /* free(ptr) */
+	struct view_bytes body; /* memory_give(ptr) */
 	const char *etag; /* of one record: its version */
 	const char *link; /* of a list with a further page: the keys of the last row (sort key, 0x1f, id) */
 };

@@ -11,6 +11,7 @@ enum { SEGMENTS_MAX = 6, METHODS_MAX = 5 };
 struct path {
 	struct slice segments[SEGMENTS_MAX]; /* of the template; a parameter keeps its braces */
 	size_t n_segments;
+	uint32_t mark; /* tells most others apart at a glance; 0: none */
 	const struct route *routes[METHODS_MAX];
 	size_t n_routes;
 	const char *allow;

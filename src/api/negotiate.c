@@ -158,6 +158,10 @@ int negotiate_format(struct slice accept, const char *suffix, unsigned offered, 
 	}
 	if (suffix != NULL)
 		return -ENOTSUP;
+	if (accept.len == 0 || slice_is(accept, "*/*") || slice_is(accept, "application/json")) {
+		*ret_format = FORMAT_JSON; /* what nearly all say, and what would come out below */
+		return 0;
+	}
 	struct choice best = { 0 };
 	enum format chosen = FORMAT_JSON;
 	size_t ranges = 0;

@@ -106,9 +106,10 @@ static void read_numbers(const char *text, size_t n, double *ret_numbers)
 	}
 }
 
-static void check_position(const double *corners, const char *name, const char *value, struct faults *faults)
+static void check_position(const char *extent, const char *name, const char *value, struct faults *faults)
 {
-	double position[2];
+	double corners[4], position[2];
+	read_numbers(extent, 4, corners);
 	read_numbers(value, 2, position);
 	if (!lies_in(corners, position[0], position[1]) && lies_in(corners, position[1], position[0]))
 		fault_add(faults, FAULT_PARAMETER, name, "axes_swapped",
@@ -119,14 +120,12 @@ void query_check_positions(const struct query *query, const struct route *route,
 {
 	if (extent[0] == '\0')
 		return;
-	double corners[4];
-	read_numbers(extent, 4, corners);
 	const struct clause *clauses = route->shape == NULL ? NULL : route->shape->resource->clauses;
 	for (size_t i = 0; clauses != NULL && clauses[i].name != NULL; i++)
 		if (clauses[i].type == T_POSITION && query->clauses[i] != NULL)
-			check_position(corners, clauses[i].name, query->clauses[i], faults);
+			check_position(extent, clauses[i].name, query->clauses[i], faults);
 	const struct parameter *own = route->operation->parameters;
 	for (size_t i = 0; own != NULL && i < OPERATION_VALUES_MAX && own[i].name != NULL; i++)
 		if (own[i].type == T_POSITION && query->values[i] != NULL)
-			check_position(corners, own[i].name, query->values[i], faults);
+			check_position(extent, own[i].name, query->values[i], faults);
 }

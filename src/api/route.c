@@ -84,6 +84,16 @@ static const char *allowed_methods(struct arena *arena, const struct path *path)
 	return allow.ptr;
 }
 
+/* What paths differ in most: how many segments there are, and the second one ("/v1/..."), or the only one. 0 where that is a parameter. */
+static uint32_t mark_of(const struct slice *segments, size_t n)
+{
+	struct slice telling = n == 0 ? SLICE("/") : segments[n > 1 ? 1 : 0];
+	if (telling.len == 0 || is_parameter(telling))
+		return 0;
+	unsigned char first = (unsigned char)telling.ptr[0], last = (unsigned char)telling.ptr[telling.len - 1];
+	return (uint32_t)(n + 1) << 24 | (uint32_t)(telling.len & 0xff) << 16 | (uint32_t)first << 8 | last;
+}
+
 int catalog_index(struct catalog *catalog, const char **ret_error)
 {
 	catalog->paths = arena_alloc(&catalog->arena, catalog->n_routes * sizeof *catalog->paths);
@@ -111,8 +121,10 @@ int catalog_index(struct catalog *catalog, const char **ret_error)
 		path->has_formats = path->has_formats || record;
 		path->lists_geometry = path->lists_geometry || (record && shape_geometry(route->shape) >= 0);
 	}
-	for (size_t i = 0; i < catalog->n_paths; i++)
+	for (size_t i = 0; i < catalog->n_paths; i++) {
 		catalog->paths[i].allow = allowed_methods(&catalog->arena, &catalog->paths[i]);
+		catalog->paths[i].mark = mark_of(catalog->paths[i].segments, catalog->paths[i].n_segments);
+	}
 	qsort(catalog->paths, catalog->n_paths, sizeof *catalog->paths, compare_paths);
 	return 0;
 }
@@ -132,10 +144,22 @@ static int hex(char c)
 	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+static bool is_plain(struct slice raw)
+{
+	for (size_t i = 0; i < raw.len; i++)
+		if (!is_unreserved((unsigned char)raw.ptr[i]))
+			return false;
+	return raw.len > 0 && raw.ptr[0] != '.';
+}
+
 /* Decodes one segment. -EILSEQ: an escape that is broken, needless or of a separator or control character; a raw byte that may not be there; a dot
  * segment; bad UTF-8. */
 static int decode(struct arena *arena, struct slice raw, struct slice *ret_text)
 {
+	if (is_plain(raw)) {
+		*ret_text = raw;
+		return 0;
+	}
 	char *text = arena_alloc(arena, raw.len + 1);
 	size_t n = 0;
 	for (size_t i = 0; i < raw.len; i++) {
@@ -199,9 +223,12 @@ static bool fits(const struct path *path, const struct slice *segments, size_t n
 
 static const struct path *find(const struct catalog *catalog, const struct slice *segments, size_t n)
 {
-	for (size_t i = 0; i < catalog->n_paths; i++)
-		if (fits(&catalog->paths[i], segments, n))
-			return &catalog->paths[i];
+	uint32_t mark = mark_of(segments, n);
+	for (size_t i = 0; i < catalog->n_paths; i++) {
+		const struct path *path = &catalog->paths[i];
+		if ((path->mark == mark || path->mark == 0 || mark == 0) && fits(path, segments, n))
+			return path;
+	}
 	return NULL;
 }
 

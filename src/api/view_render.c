@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "wardmote/memory.h"
 #include "wardmote/view.h"
 
 /* A count without any record has a row that is all null. */
@@ -68,11 +69,10 @@ int view_render(struct arena *arena, const struct call *call, const struct view_
 		return -EINVAL;
 	if (rows->n == 0 && !list)
 		return -ENOENT;
-	ret_answer->body.ptr = malloc(rows->bytes + 1); /* mostly it needs no more */
-	ret_answer->body.capacity = ret_answer->body.ptr == NULL ? 0 : rows->bytes + 1;
+	ret_answer->body.ptr = memory_take(rows->bytes + 1, &ret_answer->body.capacity); /* mostly it needs no more */
 	int error =
 	    list ? render_list(arena, &view, rows, (size_t)call->query.limit, ret_answer) : render_record(arena, &view, rows, ret_answer);
 	if (error < 0)
-		free(ret_answer->body.ptr);
+		memory_give(ret_answer->body.ptr);
 	return error;
 }

@@ -7,6 +7,11 @@
 /* A block of its own from here on, given back when it is freed; and what may lie free at the end of a heap. */
 enum { OWN_BLOCK = 256 << 10, FREE_AT_END = 1 << 20 };
 
+/* What is worth keeping, and what one thread may keep. */
+enum { SPARE_MIN = 128 << 10, SPARE_MAX = 2 << 20 };
+
+static _Thread_local void *spare;
+
 /* The libraries' hooks take no context, and a failure concerns the thread that it befell. */
 static _Thread_local uint64_t lacks;
 
@@ -37,4 +42,32 @@ void *memory_realloc(void *memory, size_t size)
 uint64_t memory_lacks(void)
 {
 	return lacks;
+}
+
+void *memory_take(size_t size, size_t *ret_size)
+{
+	void *memory = spare;
+	if (memory != NULL && size >= SPARE_MIN && malloc_usable_size(memory) >= size)
+		spare = NULL;
+	else
+		memory = malloc(size);
+	*ret_size = memory == NULL ? 0 : size < SPARE_MIN ? size : malloc_usable_size(memory);
+	return memory;
+}
+
+void memory_give(void *memory)
+{
+	size_t size = malloc_usable_size(memory);
+	if (size >= SPARE_MIN && size <= SPARE_MAX && malloc_usable_size(spare) < size) {
+		memory_rest();
+		spare = memory;
+	} else {
+		free(memory);
+	}
+}
+
+void memory_rest(void)
+{
+	free(spare);
+	spare = NULL;
 }

@@ -13,6 +13,13 @@ void connection_expect(struct connection *connection, struct db_job *job, enum e
 	connection->fifo_n++;
 }
 
+/* libpq may have kept a part of what it was given: whoever gets ENOMEM instead (connection_send) can go on as if nothing had been. */
+static bool not_sent(void)
+{
+	errno = EPIPE;
+	return false;
+}
+
 /* Parses go first in a segment: nothing before them can have aborted it. NULL: it could not be sent. */
 static const struct prepared *send_prepare(struct connection *connection, struct db_job *job, size_t step)
 {
@@ -28,12 +35,16 @@ static const struct prepared *send_prepare(struct connection *connection, struct
 	if (victim != 0) {
 		char command[40];
 		snprintf(command, sizeof command, "DEALLOCATE w%u", victim);
-		if (PQsendQueryParams(connection->pg, command, 0, NULL, NULL, NULL, NULL, 0) != 1)
+		if (PQsendQueryParams(connection->pg, command, 0, NULL, NULL, NULL, NULL, 0) != 1) {
+			not_sent();
 			return NULL;
+		}
 		connection_expect(connection, job, EXPECT_DEALLOCATE, step);
 	}
-	if (PQsendPrepare(connection->pg, row->name, text, 0, NULL) != 1)
+	if (PQsendPrepare(connection->pg, row->name, text, 0, NULL) != 1) {
+		not_sent();
 		return NULL;
+	}
 	connection_expect(connection, job, EXPECT_PREPARE, step);
 	connection->pool->stats.prepares++;
 	return row;
@@ -47,7 +58,7 @@ static bool send_step(struct connection *connection, struct db_job *job, size_t 
 	int sent = row == NULL ? PQsendQueryParams(connection->pg, step->text, n, NULL, step->parameters, NULL, NULL, 0)
 			       : PQsendQueryPrepared(connection->pg, row->name, n, step->parameters, NULL, NULL, 0);
 	if (sent != 1)
-		return false;
+		return not_sent();
 	connection_expect(connection, job, EXPECT_STEP, at);
 	return true;
 }
@@ -56,7 +67,7 @@ static bool send_step(struct connection *connection, struct db_job *job, size_t 
 static bool send_plain(struct connection *connection, struct db_job *job, const char *text, const char *parameter, enum expected_kind kind)
 {
 	if (PQsendQueryParams(connection->pg, text, parameter == NULL ? 0 : 1, NULL, &parameter, NULL, NULL, 0) != 1)
-		return false;
+		return not_sent();
 	connection_expect(connection, job, kind, 0);
 	return true;
 }
@@ -118,7 +129,9 @@ int connection_send(struct connection *connection, struct db_job *job, int64_t n
 		sent = send_step(connection, job, i, rows[i]);
 	if (!sent && errno == ENOMEM && connection->fifo_n == expected && PQstatus(connection->pg) == CONNECTION_OK)
 		return -ENOMEM; /* the name of its first statement could not be kept: the others on this connection need not suffer */
-	if (!sent || !send_closing(connection, job)) {
+	/* Nothing else is under way: the first result to come may be the rows of a stream. */
+	bool first = connection->in_flight == 0;
+	if (!sent || !send_closing(connection, job) || (first && !stream_begin(connection))) {
 		/* The half-sent segment has no Sync: the server rolls it back with the connection. */
 		connection_lose(connection, now_us);
 		return -EPIPE;

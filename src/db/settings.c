@@ -20,6 +20,9 @@ static const struct db_setting planned_each[] = { { "plan_cache_mode", "force_cu
 						  { "max_parallel_workers_per_gather", "0" },
 						  { 0 } };
 static const struct db_setting not_parallel[] = { { "max_parallel_workers_per_gather", "0" }, { 0 } };
+/* A statement that would write fails in every lane but that of writes. There nothing is said of it: the database may be one that takes none just now. */
+static const struct db_setting reads[] = { { "default_transaction_read_only", "on" }, { 0 } };
+static const struct db_setting reads_now[] = { { "transaction_read_only", "on" }, { 0 } }; /* of a transaction that has begun */
 static const struct db_setting nothing[] = { { 0 } };
 
 static const struct db_setting *of_lane(enum lane lane, bool pooled)
@@ -54,6 +57,8 @@ static char *render(const struct db_settings *settings, enum lane lane, const ch
 	fputs(begin, out);
 	append(out, common, form);
 	append(out, own, form);
+	if (lane != LANE_WRITE)
+		append(out, settings->pooled ? reads_now : reads, form);
 	append(out, of_lane(lane, settings->pooled), form);
 	append(out, settings->session == NULL ? nothing : settings->session, form);
 	fputs(end, out);

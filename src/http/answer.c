@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+/* Up to this length a body of several pieces is sent as one: of pieces the library sends the head alone first and waits until the socket can take more. */
+enum { JOIN_MAX = 256 << 10 };
+
 struct release {
 	void (*function)(void *data);
 	void *data;
@@ -16,15 +19,42 @@ static size_t total_len(const struct slice *body, size_t n_body)
 	return total;
 }
 
-/* Takes the vectors over: they are released when the response is destroyed, or right here when there is none. */
-static struct MHD_Response *response_of(const struct slice *body, size_t n_body, struct release release)
+static void let_go(struct release release)
 {
+	if (release.function != NULL)
+		release.function(release.data);
+}
+
+/* NULL: no memory. */
+static struct MHD_Response *response_joined(const struct slice *body, size_t n_body, size_t total)
+{
+	char *joined = malloc(total), *to = joined;
+	if (joined == NULL)
+		return NULL;
+	for (size_t i = 0; i < n_body; i++) {
+		memcpy(to, body[i].ptr, body[i].len);
+		to += body[i].len;
+	}
+	struct MHD_Response *response = MHD_create_response_from_buffer(total, joined, MHD_RESPMEM_MUST_FREE);
+	if (response == NULL)
+		free(joined);
+	return response;
+}
+
+/* Takes the pieces over: they are released when the response is destroyed, or right here when it does not need them. */
+static struct MHD_Response *response_of(const struct slice *body, size_t n_body, size_t total, struct release release)
+{
+	if (n_body > 1 && total > 0 && total <= JOIN_MAX) {
+		struct MHD_Response *response = response_joined(body, n_body, total);
+		let_go(release);
+		return response;
+	}
 	struct MHD_IoVec vectors[3];
 	for (size_t i = 0; i < n_body; i++)
 		vectors[i] = (struct MHD_IoVec){ body[i].ptr, body[i].len };
 	struct MHD_Response *response = MHD_create_response_from_iovec(vectors, (unsigned)n_body, release.function, release.data);
-	if (response == NULL && release.function != NULL)
-		release.function(release.data);
+	if (response == NULL)
+		let_go(release);
 	return response;
 }
 
@@ -68,18 +98,17 @@ static struct MHD_Response *response_with_body(struct http_exchange *exchange, c
 		return stream_response(exchange);
 	if (!*ret_gzipped) {
 		exchange->answer_bytes = total;
-		exchange->held_bytes = release.function == NULL ? 0 : total;
-		return response_of(answer->body, answer->n_body, release);
+		exchange->held_bytes = release.function == NULL && answer->n_body < 2 ? 0 : total;
+		return response_of(answer->body, answer->n_body, total, release);
 	}
 	/* Sent plain instead, the body would belie its own ETag. */
 	int failed = encoding_gzip(exchange->connection->server, answer->body, answer->n_body, total, &gzip);
-	if (release.function != NULL)
-		release.function(release.data);
+	let_go(release);
 	if (failed < 0)
 		return NULL;
 	exchange->answer_bytes = gzip.len;
 	exchange->held_bytes = gzip.len;
-	return response_of(&gzip, 1, (struct release){ free, (void *)(uintptr_t)gzip.ptr });
+	return response_of(&gzip, 1, gzip.len, (struct release){ free, (void *)(uintptr_t)gzip.ptr });
 }
 
 struct MHD_Response *answer_lacking(struct slice body)

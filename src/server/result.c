@@ -7,6 +7,7 @@
 
 #include "request.h"
 #include "wardmote/log.h"
+#include "wardmote/memory.h"
 #include "wardmote/view.h"
 
 _Static_assert(VIEW_LEAD + (int)VIEW_COLUMNS_MAX < (int)DB_COLUMNS_MAX, "all columns of a view arrive, and one more would");
@@ -20,7 +21,7 @@ static bool is_write(const struct request *request)
 static void result_release(const struct request *request, void *owner)
 {
 	if (request->job.records)
-		free(owner);
+		memory_give(owner);
 	else
 		db_result_release(owner);
 }
@@ -313,7 +314,7 @@ static void respond_success(struct request *request, const struct db_result *res
 	if (request->format == FORMAT_CSV)
 		respond_field(&answer, "Content-Disposition", respond_disposition(request));
 	answer.compress = true;
-	answer.release = request->job.records ? free : db_result_release;
+	answer.release = request->job.records ? memory_give : db_result_release;
 	answer.release_data = result->owner;
 	respond_send(request, &answer);
 }

@@ -6,19 +6,16 @@
 #include "request.h"
 #include "wardmote/clock.h"
 
+/* Without a context a transaction is nobody's: the sessions' own settings say so (describe_settings), and what is set here ends with the transaction. */
 #define ACT_CONTEXT                                                                                                                        \
 	"SELECT set_config('wardmote.account', a.id::text, true), set_config('wardmote.partner', a.partner_id::text, true), "              \
-	"set_config('wardmote.rank', a.rank::text, true), set_config('wardmote.scopes', $3, true)"
-#define ACT_ANONYMOUS                                                                                                                      \
-	"SELECT set_config('wardmote.account', '', true), set_config('wardmote.partner', '', true), set_config('wardmote.rank', '0', "     \
-	"true), "                                                                                                                          \
-	"set_config('wardmote.scopes', '', true)"
-#define ACT_READ ", set_config('transaction_read_only', 'on', true)"
-#define LIMIT_TIME "set_config('statement_timeout', $1, true)"
+	"set_config('wardmote.rank', a.rank::text, true)"
+#define ACT_SCOPES ", set_config('wardmote.scopes', $4, true)"
 #define ACT_FROM " FROM api.acting a WHERE a.id = $1::uuid AND a.epoch = $2::int"
 /* A session ends as a whole; a program's token may have ended by itself. */
-#define ACT_TOKEN " AND NOT EXISTS (SELECT FROM api.revoked_token r WHERE r.jti = $4::uuid)"
-#define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $4::uuid AND s.account_id = a.id)"
+#define ACT_TOKEN " AND NOT EXISTS (SELECT FROM api.revoked_token r WHERE r.jti = $3::uuid)"
+#define ACT_SESSION " AND EXISTS (SELECT FROM api.acting_session s WHERE s.id = $3::uuid AND s.account_id = a.id)"
+#define LIMIT_TIME "SELECT set_config('statement_timeout', $1, true)"
 
 /* How many records have a word or a topic can be planned for only when it is known: one plan for all would fetch and sort most of the table for a common one.
  * Where the list begins with what few records pass, or is that of one owner, one plan for all is good: to plan costs more than to do it. What turned out
@@ -41,47 +38,39 @@ static bool wants_own_plan(const struct call *call, enum lane lane)
 	return wants;
 }
 
-static void act(struct request *request, enum lane lane, bool write)
+static const char *act_text(bool session, bool scoped)
 {
-	request->job = (struct db_job){ .lane = lane, .write = write };
-	struct db_step *step = &request->job.steps[0];
-	request->job.n_steps = 1;
-	if (!request->authenticated) {
-		step->text = write ? ACT_ANONYMOUS : ACT_ANONYMOUS ACT_READ;
-		return;
-	}
+	if (session)
+		return scoped ? ACT_CONTEXT ACT_SCOPES ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_FROM ACT_SESSION;
+	return scoped ? ACT_CONTEXT ACT_SCOPES ACT_FROM ACT_TOKEN : ACT_CONTEXT ACT_FROM ACT_TOKEN;
+}
+
+static void act(struct request *request)
+{
+	const struct auth_claims *claims = &request->claims;
+	bool session = claims->session[0] != '\0';
 	request->job.acts = true;
-	request->actor[0] = request->claims.account;
-	request->actor[1] = arena_printf(request->arena, "%ld", request->claims.epoch);
-	/* A token with no scope at all still counts as narrowed. */
-	request->actor[2] = !request->claims.scoped ? "" : request->claims.scopes[0] == '\0' ? "-" : request->claims.scopes;
-	bool session = request->claims.session[0] != '\0';
-	request->actor[3] = session ? request->claims.session : request->claims.jti;
-	step->parameters = request->actor;
-	step->n_parameters = 4;
-	if (write)
-		step->text = session ? ACT_CONTEXT ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_FROM ACT_TOKEN;
-	else
-		step->text = session ? ACT_CONTEXT ACT_READ ACT_FROM ACT_SESSION : ACT_CONTEXT ACT_READ ACT_FROM ACT_TOKEN;
+	request->actor[0] = claims->account;
+	request->actor[1] = arena_printf(request->arena, "%ld", claims->epoch);
+	request->actor[2] = session ? claims->session : claims->jti;
+	if (claims->scoped) /* one with no scope at all still counts as narrowed */
+		request->actor[3] = claims->scopes[0] == '\0' ? "-" : claims->scopes;
+	segment_add(request, act_text(session, claims->scoped), claims->scoped ? 4 : 3, request->actor, false);
 }
 
 void segment_begin(struct request *request, enum lane lane, bool write)
 {
-	act(request, lane, write);
+	request->job = (struct db_job){ .lane = lane, .write = write };
+	if (request->authenticated)
+		act(request);
 	if (lane == LANE_HEAVY || wants_own_plan(&request->call, lane))
 		segment_add(request, PLAN_ANEW, 0, NULL, false);
 }
 
 void segment_limit(struct request *request, long ms)
 {
-	struct db_step *act = &request->job.steps[0];
 	request->patience[0] = arena_printf(request->arena, "%ld", ms);
-	/* Nobody's segment begins with a row in any case: the limit is set along with it. */
-	if (request->authenticated || request->job.write)
-		segment_add(request, "SELECT " LIMIT_TIME, 1, request->patience, false);
-	else
-		*act =
-		    (struct db_step){ .text = ACT_ANONYMOUS ACT_READ ", " LIMIT_TIME, .n_parameters = 1, .parameters = request->patience };
+	segment_add(request, LIMIT_TIME, 1, request->patience, false);
 }
 
 void segment_expect(struct request *request)

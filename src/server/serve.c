@@ -70,12 +70,15 @@ static void describe_settings(struct server *server)
 		{ "wardmote.idempotency_hours", arena_printf(&server->arena, "%ld", config->idempotency_hours) },
 		{ "wardmote.public_url", config->public_url },
 		{ "wardmote.map_extent", config->map_extent },
+		{ "wardmote.account", "" }, /* who acts: nobody, until a request says otherwise for its transaction */
+		{ "wardmote.partner", "" },
+		{ "wardmote.rank", "0" },
+		{ "wardmote.scopes", "" },
 	};
 	struct buffer setup = { .arena = &server->arena };
-	for (size_t i = 0; i < SERVER_SETTINGS; i++) {
-		server->database_settings[i] = settings[i];
+	memcpy(server->database_settings, settings, sizeof settings);
+	for (size_t i = 0; i < SERVER_SETTINGS; i++)
 		buffer_format(&setup, "SET %s='%s';", settings[i].name, settings[i].value);
-	}
 	server->database_setup = setup.ptr;
 }
 

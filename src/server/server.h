@@ -19,7 +19,7 @@
 #include "wardmote/log.h"
 #include "wardmote/sql.h"
 
-enum { WORKERS_MAX = 16, SERVER_SETTINGS = 4 };
+enum { WORKERS_MAX = 16, SERVER_SETTINGS = 8 };
 
 struct worker;
 struct imports;

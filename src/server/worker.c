@@ -9,6 +9,7 @@
 #include "request.h"
 #include "wardmote/clock.h"
 #include "wardmote/log.h"
+#include "wardmote/memory.h"
 
 enum { TOKEN_CACHE_ENTRIES = 4096, TEXT_CACHE_BYTES = 2 << 20, WRITE_DEPTH = 2, HEAVY_DEPTH = 1 };
 
@@ -105,9 +106,12 @@ static void *worker_main(void *context)
 		if (now_us - published_us > 200000 || !atomic_load(&worker->ready)) {
 			publish(worker);
 			published_us = now_us;
+			if (http_server_active(worker->http) == 0)
+				memory_rest();
 		}
 	}
 	drain(worker);
+	memory_rest();
 	publish(worker);
 	atomic_store(&worker->finished, true);
 	return NULL;

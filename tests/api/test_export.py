@@ -89,6 +89,13 @@ def test_private_records_and_fields_of_others_are_not_in_it(partner, other, anon
         assert f"{word} 02" in text and f"{word} 00" not in text and secret not in text
 
 
+def test_the_next_ones_on_a_connection_are_as_the_first(partner, anonymous, word):
+    """The first has its statement prepared, for the others it is there: of the anonymous it is then all that is sent."""
+    for client in (anonymous, partner.viewer):
+        found = [client.get("/v1/communities", params={"name.contains": word, "limit": "all"}).json()["items"] for _ in range(12)]
+        assert found[0] and all(items == found[0] for items in found)
+
+
 def test_a_grant_shows_a_private_record(partner, other):
     word = unique("Granted").replace("-", "")
     body = {"name": word, "kind": "interest", "grants": [{"partner_id": other.id, "right": "read"}]}
