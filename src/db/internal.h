@@ -130,6 +130,9 @@ struct db_pool {
 	} paces[LANES];
 	struct job_queue resting; /* lost a race and wait a moment before they run again; sent_us says until when */
 	size_t n_queued;
+	int64_t served_us; /* when a read or a write was sent last */
+	int64_t stream_us; /* when the next block of a stream may follow while such are served */
+	size_t stream_turn; /* the connection that is looked at first for it */
 	bool away[LANES]; /* the last attempt failed and nothing is connected */
 	bool
 	    given_up; /* we have closed connections of LANE_STREAM: until an attempt fails, that there is none does not mean that there is no database */
@@ -178,6 +181,8 @@ size_t result_row(const PGresult *result, int row, struct slice *cells);
 void stream_row(struct connection *connection, struct db_job *job, PGresult *result);
 /* Reads on where a pause has ended. */
 void stream_resume(struct db_pool *pool, int64_t now_us);
+/* When it wants to be called again; INT64_MAX: nothing waits for it. */
+int64_t stream_due(const struct db_pool *pool, int64_t now_us);
 
 /* The segment's Sync came back: done, or another try. */
 void job_settle(struct db_pool *pool, struct connection *connection, struct db_job *job);

@@ -394,22 +394,16 @@ void db_pool_run(struct db_pool *pool)
 
 int db_pool_timeout(const struct db_pool *pool)
 {
-	int64_t now_us = clock_monotonic_us(), next_us = now_us + 1000000;
-	bool down = false;
+	int64_t now_us = clock_monotonic_us(), next_us = now_us + 1000000, stream_us = stream_due(pool, now_us);
 	for (size_t i = 0; i < pool->n_connections; i++) {
 		const struct connection *connection = &pool->connections[i];
-		if (connection->resumed)
-			return 0;
-		if (connection->state == CONNECTION_DOWN && pool->n_connecting == 0) {
-			down = true;
-			if (connection->retry_at_us < next_us)
-				next_us = connection->retry_at_us;
-		}
+		if (connection->state == CONNECTION_DOWN && pool->n_connecting == 0 && connection->retry_at_us < next_us)
+			next_us = connection->retry_at_us;
 	}
-	if (!down && pool->n_queued == 0)
-		return 1000;
 	if (pool->n_queued > 0 && next_us > now_us + 100000)
 		next_us = now_us + 100000;
+	if (stream_us < next_us)
+		next_us = stream_us;
 	for (const struct db_job *job = pool->resting.first; job != NULL; job = job->next)
 		next_us = job->sent_us < next_us ? job->sent_us : next_us;
 	return next_us <= now_us ? 0 : (int)((next_us - now_us + 999) / 1000);

@@ -139,6 +139,8 @@ int connection_send(struct connection *connection, struct db_job *job, int64_t n
 	count_sent(connection, job, now_us);
 	job->sent_us = now_us;
 	job->connection = connection;
+	if (job->lane == LANE_READ || job->lane == LANE_WRITE)
+		connection->pool->served_us = now_us;
 	return 0;
 }
 

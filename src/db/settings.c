@@ -28,7 +28,7 @@ static const struct db_setting nothing[] = { { 0 } };
 static const struct db_setting *of_lane(enum lane lane, bool pooled)
 {
 	if (lane == LANE_HEAVY)
-		return nothing;
+		return not_parallel;
 	if (lane == LANE_STREAM)
 		return planned_each;
 	return pooled ? not_parallel : planned_once;

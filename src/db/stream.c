@@ -22,16 +22,44 @@ void stream_row(struct connection *connection, struct db_job *job, PGresult *res
 	PQclear(result);
 }
 
+/* A stream takes all that its thread and its backend can get, and whoever asks for a page meanwhile waits for both. So while there are such, a block goes out every
+ * few milliseconds: 25 MB/s from each thread. */
+enum { SERVED_US = 100000, APART_US = 2000 };
+
+static bool others_are_served(const struct db_pool *pool, int64_t now_us)
+{
+	return now_us - pool->served_us < SERVED_US;
+}
+
+int64_t stream_due(const struct db_pool *pool, int64_t now_us)
+{
+	bool waiting = false;
+	for (size_t i = 0; i < pool->n_connections; i++)
+		waiting = waiting || pool->connections[i].resumed;
+	if (!waiting)
+		return INT64_MAX;
+	return others_are_served(pool, now_us) ? pool->stream_us : now_us;
+}
+
 void stream_resume(struct db_pool *pool, int64_t now_us)
 {
+	bool others = others_are_served(pool, now_us);
+	if (others && now_us < pool->stream_us)
+		return;
+	size_t first = pool->stream_turn;
 	for (size_t i = 0; i < pool->n_connections; i++) {
-		struct connection *connection = &pool->connections[i];
+		size_t at = (first + i) % pool->n_connections;
+		struct connection *connection = &pool->connections[at];
 		if (!connection->resumed)
 			continue;
 		connection->resumed = false;
 		connection_read(connection, now_us);
 		if (connection->state == CONNECTION_READY)
 			connection_flush(connection, now_us);
+		pool->stream_us = now_us + APART_US;
+		pool->stream_turn = at + 1;
+		if (others)
+			return;
 	}
 }
 

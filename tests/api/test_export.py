@@ -2,6 +2,7 @@
 """A list that is asked for whole (limit=all) says what its pages say, in every format and to every caller; a parameter that it has no place for is refused."""
 import gzip
 import json
+import threading
 
 import pytest
 
@@ -94,6 +95,30 @@ def test_the_next_ones_on_a_connection_are_as_the_first(partner, anonymous, word
     for client in (anonymous, partner.viewer):
         found = [client.get("/v1/communities", params={"name.contains": word, "limit": "all"}).json()["items"] for _ in range(12)]
         assert found[0] and all(items == found[0] for items in found)
+
+
+def test_it_is_whole_while_others_read(partner):
+    """It gives way to them, and goes on."""
+    word = unique("Patient").replace("-", "")
+    for number in range(20):
+        body = {"name": f"{word} {number:02}", "kind": "interest", "description": "x" * 4000}
+        assert partner.officer.post("/v1/communities", body).status == 201
+    client, over, reads = partner.viewer.as_token(partner.viewer.token), threading.Event(), []
+
+    def read():
+        while not over.is_set():
+            reads.append(client.get("/v1/communities", params={"limit": 5}).status)
+    other = threading.Thread(target=read)
+    other.start()
+    try:
+        found = [partner.viewer.get("/v1/communities", params={"name.contains": word, "limit": "all"}) for _ in range(5)]
+    finally:
+        over.set()
+        other.join()
+    assert set(reads) == {200} and len(reads) > 5
+    for answer in found:
+        assert len(answer.body) > 64 << 10, "more than one block"
+        assert sorted(item["name"] for item in answer.json()["items"]) == [f"{word} {number:02}" for number in range(20)]
 
 
 def test_a_grant_shows_a_private_record(partner, other):
