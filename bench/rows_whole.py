@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import threading
 import time
@@ -324,16 +325,18 @@ class Overload(Row):
         return {"per_second": shed / max(seconds, 1), "peak_mib": found["peak_mib"]}
 
     def over(self, seconds):
-        peak = self.load(max(seconds / 2, 0.7), 0, CONNECTIONS)
-        found = self.load(max(seconds * 2, 3), 2 * peak["per_second"], 3000)
+        """Between two looks at the peak: what a machine gives after it has idled is more than what it goes on giving."""
+        peaks = [self.load(max(seconds / 2, 0.7), 0, CONNECTIONS)]
+        found = self.load(max(seconds * 2, 3), 2 * peaks[0]["per_second"], 3000)
+        peaks.append(self.load(max(seconds / 2, 0.7), 0, CONNECTIONS))
         whole = found["whole"]
         if whole["without_retry_after"]:
             raise RuntimeError(f"503 without Retry-After: {whole['without_retry_after']}")
-        return {**{key: value for key, value in found.items() if key != "whole"}, "peak_before": peak["per_second"], "nominal_p99_ms": peak["p99_ms"],
-                "shed_each_second": whole["statuses"].get("503", 0) / whole["seconds"]}
+        return {**{key: value for key, value in found.items() if key != "whole"}, "peak": statistics.mean(peak["per_second"] for peak in peaks),
+                "nominal_p99_ms": statistics.mean(peak["p99_ms"] for peak in peaks), "shed_each_second": whole["statuses"].get("503", 0) / whole["seconds"]}
 
     def judge(self, medians):
-        peak, refusals = medians["over"]["peak_before"], rate(medians, "refusals")
+        peak, refusals = medians["over"]["peak"], rate(medians, "refusals")
         possible = (1 - 2 * peak / refusals) / (1 / peak - 1 / refusals)
         return [Check("goodput of what is possible", rate(medians, "over") / possible, ">= 0.9"),
                 Check("p99 of what is admitted, of nominal", medians["over"]["p99_ms"] / medians["over"]["nominal_p99_ms"], "<= 3")]

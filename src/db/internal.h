@@ -131,7 +131,7 @@ struct db_pool {
 	struct job_queue resting; /* lost a race and wait a moment before they run again; sent_us says until when */
 	size_t n_queued;
 	int64_t served_us; /* when a read or a write was sent last */
-	int64_t stream_us; /* when the next block of a stream may follow while such are served */
+	int64_t block_us; /* when a stream went on last */
 	size_t stream_turn; /* the connection that is looked at first for it */
 	bool away[LANES]; /* the last attempt failed and nothing is connected */
 	bool

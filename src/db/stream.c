@@ -22,13 +22,13 @@ void stream_row(struct connection *connection, struct db_job *job, PGresult *res
 	PQclear(result);
 }
 
-/* A stream takes all that its thread and its backend can get, and whoever asks for a page meanwhile waits for both. So while there are such, a block goes out every
- * few milliseconds: 25 MB/s from each thread. */
-enum { SERVED_US = 100000, APART_US = 2000 };
+/* A stream takes all that its thread and its backend can get, and whoever asks for a page meanwhile waits for both. So a block after which somebody else was served is
+ * followed by the next one only after a while: at worst that leaves 32 MB/s for each thread. */
+enum { APART_US = 2000 };
 
-static bool others_are_served(const struct db_pool *pool, int64_t now_us)
+static bool others_were_served(const struct db_pool *pool)
 {
-	return now_us - pool->served_us < SERVED_US;
+	return pool->served_us >= pool->block_us;
 }
 
 int64_t stream_due(const struct db_pool *pool, int64_t now_us)
@@ -38,13 +38,13 @@ int64_t stream_due(const struct db_pool *pool, int64_t now_us)
 		waiting = waiting || pool->connections[i].resumed;
 	if (!waiting)
 		return INT64_MAX;
-	return others_are_served(pool, now_us) ? pool->stream_us : now_us;
+	return others_were_served(pool) ? pool->block_us + APART_US : now_us;
 }
 
 void stream_resume(struct db_pool *pool, int64_t now_us)
 {
-	bool others = others_are_served(pool, now_us);
-	if (others && now_us < pool->stream_us)
+	bool others = others_were_served(pool);
+	if (others && now_us < pool->block_us + APART_US)
 		return;
 	size_t first = pool->stream_turn;
 	for (size_t i = 0; i < pool->n_connections; i++) {
@@ -56,7 +56,7 @@ void stream_resume(struct db_pool *pool, int64_t now_us)
 		connection_read(connection, now_us);
 		if (connection->state == CONNECTION_READY)
 			connection_flush(connection, now_us);
-		pool->stream_us = now_us + APART_US;
+		pool->block_us = now_us;
 		pool->stream_turn = at + 1;
 		if (others)
 			return;

@@ -163,6 +163,8 @@ int http_server_new(int listen_fd, const struct http_limits *limits, const struc
 		MHD_stop_daemon(server->daemon);
 		if (server->lacking != NULL)
 			MHD_destroy_response(server->lacking);
+		else if (server->listen_fd >= 0)
+			close(server->listen_fd); /* the library never had it */
 		free(server);
 		return -EIO;
 	}
