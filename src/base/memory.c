@@ -47,7 +47,9 @@ uint64_t memory_lacks(void)
 void *memory_take(size_t size, size_t *ret_size)
 {
 	void *memory = spare;
-	if (memory != NULL && size >= SPARE_MIN && malloc_usable_size(memory) >= size)
+	size_t spare_size = malloc_usable_size(spare);
+	/* Not one of far more than is wanted: who reads slowly would hold it. */
+	if (size >= SPARE_MIN && size <= spare_size && spare_size / 2 <= size)
 		spare = NULL;
 	else
 		memory = malloc(size);

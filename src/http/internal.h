@@ -43,7 +43,7 @@ enum {
 	BODIES_AT_ONCE = 512, /* arriving at one worker; then the one that has waited longest gives way */
 	ANSWERS_AT_ONCE = 320, /* being sent by one worker; likewise, */
 	ANSWERS_MAX = 32 << 20, /* and their bytes, but for the longest one's, */
-	ANSWER_GRACE_MS = 200, /* for those that have been sent for so long */
+	ANSWER_GRACE_MS = 200, /* for those that have been sent for so long; less when there are far more bytes */
 	REST_MS = 1000,
 	CROWD = 1024, /* more idle connections of one worker than this rest after */
 	CROWD_REST_MS = 100,

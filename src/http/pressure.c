@@ -48,6 +48,13 @@ static bool answers_crowd(const struct http_server *server)
 	return server->answer_bytes - longest > ANSWERS_MAX;
 }
 
+/* The further their bytes are above what is meant, the sooner one gives way: at twice as many after a quarter of the time. */
+static int64_t grace_us(const struct http_server *server)
+{
+	double share = server->answer_bytes <= ANSWERS_MAX ? 1 : (double)ANSWERS_MAX / (double)server->answer_bytes;
+	return (int64_t)(ANSWER_GRACE_MS * US_PER_MS * share * share);
+}
+
 void pressure_answer(struct http_exchange *exchange)
 {
 	struct http_server *server = exchange->connection->server;
@@ -57,7 +64,7 @@ void pressure_answer(struct http_exchange *exchange)
 	int64_t now = clock_monotonic_us();
 	do {
 		struct http_connection *oldest = oldest_of(&server->phases[PHASE_ANSWER]);
-		if (oldest == NULL || now - oldest->since < (int64_t)ANSWER_GRACE_MS * US_PER_MS)
+		if (oldest == NULL || now - oldest->since < grace_us(server))
 			return;
 		if (oldest->exchange != NULL)
 			pressure_release(oldest->exchange);
