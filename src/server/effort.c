@@ -2,11 +2,16 @@
 /* Which lane a list runs in. One without conditions walks an index and stops after a page; what a condition costs depends on how many records meet it:
  * where few do and no index knows them, the walk goes on through all. What is drawn costs what there is to draw, and some records stand for
  * hundreds of areas (OP_TRIED). So a list with conditions, or a drawing, gets a short time in the lane of reads, whose next
- * statements wait behind it, and all the time of the heavy lane when that was not enough. One that was not is known for a while and goes there at once. */
+ * statements wait behind it, and all the time of the heavy lane when that was not enough. One for which it was not is known for a while and goes there at once: if it took as
+ * long there, too. Where the whole database stood still for a moment, everything that ran was stopped, and none of it was dear. */
 #include "request.h"
 #include "wardmote/clock.h"
 
-enum { SHARE_OF_TIMEOUT = 40, /* 125 ms by default: as long as a read may wait for its turn */ REMEMBERED_US = 60000000 };
+enum {
+	SHARE_OF_TIMEOUT = 40,
+	/* 125 ms by default: as long as a read may wait for its turn */ REMEMBERED_US = 60000000,
+	PROVISIONAL_US = 5000000
+};
 
 static bool has_conditions(const struct query *query)
 {
@@ -58,10 +63,23 @@ bool effort_again(struct request *request, const struct db_result *result, void 
 	if (!request->trying || !is_stopped(result))
 		return false;
 	request->trying = false;
-	*remembered(request) = (struct effort){ request->call.query.digest, clock_monotonic_us() + REMEMBERED_US };
+	request->judging = true;
+	*remembered(request) = (struct effort){ request->call.query.digest, clock_monotonic_us() + PROVISIONAL_US };
 	db_result_release(result->owner);
 	segment_begin(request, LANE_HEAVY, false);
 	segment_add_statement(request);
 	segment_send(request, done);
 	return true;
+}
+
+void effort_over(struct request *request)
+{
+	struct effort *effort = remembered(request);
+	const struct config *config = request->worker->server->config;
+	if (!request->judging || request->job.sent_us == 0 || effort->digest != request->call.query.digest)
+		return;
+	request->judging = false;
+	int64_t now_us = clock_monotonic_us();
+	bool dear = now_us - request->job.sent_us > (int64_t)config->request_timeout_ms * 1000 / SHARE_OF_TIMEOUT;
+	effort->until_us = dear ? now_us + REMEMBERED_US : 0;
 }

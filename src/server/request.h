@@ -23,6 +23,7 @@ struct request {
 	bool probe; /* may not, but sees perhaps: 403 or 404 by a probe */
 	bool replaying; /* second segment: fetch the stored answer */
 	bool trying; /* a list that has a short time in the lane of reads */
+	bool judging; /* it was not enough: is it dear? */
 	bool suspended; /* once; a second segment finds it so */
 	bool answered;
 	bool lacking; /* it is being told that memory was short */
@@ -103,6 +104,8 @@ void effort_limit(struct request *request);
 /* True: it was not enough, and the list has been sent anew to the heavy lane. */
 bool effort_again(struct request *request, const struct db_result *result,
 		  void (*done)(struct db_job *job, const struct db_result *result));
+/* One is over: what was stopped in the lane of reads and took its time in the heavy one, too, is dear. */
+void effort_over(struct request *request);
 
 /* --- answers (respond.c) --- */
 void respond_problem(struct request *request, enum problem problem, const char *detail);

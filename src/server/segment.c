@@ -127,4 +127,5 @@ void segment_over(struct request *request)
 {
 	request->finished_db_us = clock_monotonic_us();
 	request->db_us += request->finished_db_us - request->job.enqueued_us;
+	effort_over(request);
 }

@@ -61,10 +61,22 @@ def test_what_takes_long_goes_on_in_the_heavy_lane(asked):
 def test_it_is_remembered(asked):
     with asked.list("/v1/risk-scales?name.contains=one") as read:
         heavy = asked.moved(read)
+        asked.cursor.execute("SELECT pg_sleep(0.4)")  # it takes its time there, too
     with asked.list("/v1/risk-scales?name.contains=one&limit=3") as first:
         assert first[0] == heavy[0]
     with asked.list("/v1/risk-scales?name.contains=two") as first:
         assert first[0] == read[0]
+
+
+def test_what_stood_still_with_everything_else_is_not_dear(cluster, start_server, contract):
+    """It was stopped in the lane of reads, and was quick in the other: its next ones are reads as before."""
+    server = start_server(**{**ONE, "request_timeout_ms": 40000})  # tried for a second
+    with contextlib.closing(cluster.connect("postgres")) as connection, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        table = Locked(connection.cursor(), lambda: Client(server, contract, COVERAGE), pool)
+        with table.list("/v1/risk-scales?name.contains=still") as read:
+            table.moved(read)
+        with table.list("/v1/risk-scales?name.contains=still") as first:
+            assert first[0] == read[0]
 
 
 def test_a_list_without_conditions_is_not_cut_short(asked):
