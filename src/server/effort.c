@@ -7,11 +7,8 @@
 #include "request.h"
 #include "wardmote/clock.h"
 
-enum {
-	SHARE_OF_TIMEOUT = 40,
-	/* 125 ms by default: as long as a read may wait for its turn */ REMEMBERED_US = 60000000,
-	PROVISIONAL_US = 5000000
-};
+enum { SHARE_OF_TIMEOUT = 40 }; /* 125 ms by default: as long as a read may wait for its turn */
+enum { REMEMBERED_US = 60000000, PROVISIONAL_US = 5000000 }; /* one that was dear, and one of which it is not known yet */
 
 static bool has_conditions(const struct query *query)
 {
